@@ -1,0 +1,21 @@
+/** The raw little-endian bytes of a typed array, without a copy. All supported platforms are little-endian. */
+export function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** A float32 vector read from raw bytes; copies, so that the offset need not be aligned. */
+export function float32From(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.slice().buffer);
+}
+
+/** 4_750_000 -> "4.75 MB" (SI units, as disks and networks count). */
+export function formatBytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+}

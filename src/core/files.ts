@@ -1,0 +1,90 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { PluralError } from './errors.ts';
+
+function systemCode(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+}
+
+/** The error of a failed write, in words that say which file and whether the disk is full. */
+export function writeError(path: string, thrown: unknown): PluralError {
+  const code = systemCode(thrown);
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    return new PluralError('DISK_FULL', `no space left to write ${path}`, {
+      hint: 'Free some space or choose another place with --output-dir. What was there before is untouched.',
+      cause: thrown,
+    });
+  }
+  return new PluralError('WRITE_FAILED', `cannot write ${path} (${code || String(thrown)})`, {
+    hint: 'Check that the folder exists and may be written to.',
+    cause: thrown,
+  });
+}
+
+/** Makes a folder and its parents. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (thrown) {
+    throw writeError(path, thrown);
+  }
+}
+
+/**
+ * Writes a whole file or nothing: temporary name in the same folder, fsync, rename, fsync of the folder.
+ * After a crash at any point the old content or the new content is there, never a part of either.
+ */
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
+  const temporary = `${path}.${process.pid}.tmp`;
+  makeFolder(dirname(path));
+  try {
+    const file = openSync(temporary, 'w');
+    try {
+      let written = 0;
+      while (written < bytes.byteLength) written += writeSync(file, bytes, written);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (thrown) {
+    rmSync(temporary, { force: true });
+    throw writeError(path, thrown);
+  }
+}
+
+/** Makes a rename durable. Windows cannot open a folder; there the rename itself has to do. */
+function syncFolder(path: string): void {
+  if (process.platform === 'win32') return;
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Reads a whole file; FILE_NOT_FOUND or FILE_UNREADABLE with the path where it cannot. */
+export function readFileBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (thrown) {
+    const code = systemCode(thrown);
+    if (code === 'ENOENT') {
+      throw new PluralError('FILE_NOT_FOUND', `there is no file ${path}`, {
+        hint: 'Check the path; relative paths start at the folder you run the command in.',
+        cause: thrown,
+      });
+    }
+    throw new PluralError('FILE_UNREADABLE', `cannot read ${path} (${code || String(thrown)})`, { cause: thrown });
+  }
+}
+
+/** Reads a whole file as UTF-8 text. */
+export function readFileText(path: string): string {
+  return readFileBytes(path).toString('utf8');
+}
+
+export { existsSync as fileExists };

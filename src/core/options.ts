@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { PluralError } from './errors.ts';
+import { suggestion } from './suggest.ts';
+
+/** The keys that a schema knows at a path, through optional and default wrappers; empty where it is no object. */
+function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  let current = unwrap(schema);
+  for (const key of path) {
+    if (!(current instanceof z.ZodObject)) return [];
+    const member: z.core.$ZodType | undefined = current.shape[String(key)];
+    if (member === undefined) return [];
+    current = unwrap(member);
+  }
+  return current instanceof z.ZodObject ? Object.keys(current.shape) : [];
+}
+
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  let current = schema;
+  while (
+    current instanceof z.ZodOptional ||
+    current instanceof z.ZodDefault ||
+    current instanceof z.ZodPrefault ||
+    current instanceof z.ZodNullable
+  ) {
+    current = current.unwrap();
+  }
+  return current;
+}
+
+function dotted(...parts: readonly PropertyKey[]): string {
+  return parts.map(String).filter(Boolean).join('.');
+}
+
+function errorOf(where: string, schema: z.ZodType, issue: z.core.$ZodIssue | undefined): PluralError {
+  if (issue?.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    return new PluralError('CONFIG_UNKNOWN_KEY', `unknown key "${dotted(where, ...issue.path, key)}"`, {
+      hint: suggestion(key, knownKeys(schema, issue.path)),
+    });
+  }
+  const path = dotted(where, ...(issue?.path ?? []));
+  return new PluralError('CONFIG_INVALID', `${path || 'configuration'}: ${issue?.message ?? 'invalid'}`, {
+    hint: 'Correct the value in the configuration file or in the key=value override.',
+  });
+}
+
+/**
+ * Parses options by a strict schema. `where` is the place in the configuration that messages start with.
+ * Errors: CONFIG_UNKNOWN_KEY with the nearest known key, CONFIG_INVALID with the place and what was expected.
+ */
+export function parseOptions<Schema extends z.ZodType>(
+  where: string,
+  schema: Schema,
+  options: unknown,
+): z.output<Schema> {
+  const parsed = schema.safeParse(options ?? {});
+  if (parsed.success) return parsed.data;
+  throw errorOf(where, schema, parsed.error.issues[0]);
+}
