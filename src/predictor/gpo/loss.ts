@@ -1,0 +1,36 @@
+import type { Node } from '../../graph/node.ts';
+import * as g from '../../graph/ops.ts';
+import type { QuestionSoftmax } from '../question-softmax.ts';
+import type { GpoOptions } from './options.ts';
+import type { GpoOutput } from './transformer.ts';
+
+/** Keeps 0 ln 0 at 0. */
+const TINY = 1e-30;
+
+/**
+ * Gaussian negative log-likelihood of the shares around the per-question softmax, mean over targets
+ * (PluralLLM, equation 4):  (y - p)^2 / (2 std^2) + ln std + ln(2 pi) / 2.
+ */
+function gaussianLoss(shares: Node, predicted: QuestionSoftmax, logScale: Node, stdFloor: number): Node {
+  // ln max(std, floor), written with relu.
+  const floor = g.constant(Math.log(stdFloor));
+  const logStd = stdFloor > 0 ? g.add(g.relu(g.sub(logScale, floor)), floor) : logScale;
+  const error = g.div(g.sub(shares, predicted.probabilities), g.exp(logStd));
+  const density = g.add(g.mul(g.square(error), g.constant(0.5)), logStd);
+  const count = g.toFloat(g.reshapeIndex(g.rowCount(shares), []));
+  return g.add(g.div(g.sumAll(density), count), g.constant(0.5 * Math.log(2 * Math.PI)));
+}
+
+/** KL(y || p) of each question's distribution, mean over questions:  sum y (ln y - ln p) / questions. */
+function klLoss(shares: Node, predicted: QuestionSoftmax): Node {
+  const logShares = g.log(g.add(shares, g.constant(TINY)));
+  const divergence = g.mul(shares, g.sub(logShares, predicted.logProbabilities));
+  return g.div(g.sumAll(divergence), predicted.questionCount);
+}
+
+/** The training loss of a task as a scalar. shares [T]: the group's true answers. */
+export function gpoLoss(shares: Node, predicted: QuestionSoftmax, output: GpoOutput, options: GpoOptions): Node {
+  return options.loss === 'nll'
+    ? gaussianLoss(shares, predicted, output.logScale, options.stdFloor)
+    : klLoss(shares, predicted);
+}

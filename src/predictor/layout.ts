@@ -1,0 +1,42 @@
+import { invariant } from '../core/errors.ts';
+
+/** One named tensor in the flat parameter vector. */
+export interface ParameterEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Position of its first element in the flat vector. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Where each tensor of a predictor stands in its flat float32 vector. */
+export interface ParameterLayout {
+  readonly entries: readonly ParameterEntry[];
+  /** Length of the flat vector. */
+  readonly size: number;
+}
+
+/** Lays tensors out one after the other, in the order given. */
+export function layOut(tensors: readonly { name: string; shape: readonly number[] }[]): ParameterLayout {
+  let offset = 0;
+  const entries = tensors.map(({ name, shape }) => {
+    const size = shape.reduce((product, dim) => product * dim, 1);
+    const entry = { name, shape, offset, size };
+    offset += size;
+    return entry;
+  });
+  return { entries, size: offset };
+}
+
+/** The entry of a name; INTERNAL if there is none. */
+export function entryOf(layout: ParameterLayout, name: string): ParameterEntry {
+  const entry = layout.entries.find((candidate) => candidate.name === name);
+  invariant(entry !== undefined, `no parameter ${name}`);
+  return entry;
+}
+
+/** The part of a flat vector that holds one tensor, as a view. */
+export function tensorOf(layout: ParameterLayout, flat: Float32Array, name: string): Float32Array {
+  const { offset, size } = entryOf(layout, name);
+  return flat.subarray(offset, offset + size);
+}

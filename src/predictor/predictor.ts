@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import type { RandomStream } from '../core/random.ts';
+import type { Batch } from './batch.ts';
+import type { ParameterLayout } from './layout.ts';
+
+/** A tensor as plain data, ready to be fed to a graph. */
+export interface FeedTensor {
+  readonly type: 'float32' | 'int32' | 'int64';
+  readonly data: Float32Array | Int32Array | BigInt64Array;
+  readonly dims: readonly number[];
+}
+
+export type Feeds = Readonly<Record<string, FeedTensor>>;
+
+/** Input and output names that every predictor's graphs share. */
+export const GRAPH_NAMES = {
+  /** Flat parameter vector, float32 [layout.size]. */
+  parameters: 'parameters',
+  /** Scalar training loss. */
+  loss: 'loss',
+  /** Flat gradient of the loss, float32 [layout.size]. */
+  gradient: 'gradient',
+  /** Predicted share of each target point, float32 [T]. */
+  probabilities: 'probabilities',
+} as const;
+
+/** Feeds with the flat parameter vector added. */
+export function withParameters(feeds: Feeds, parameters: Float32Array): Feeds {
+  return { ...feeds, [GRAPH_NAMES.parameters]: { type: 'float32', data: parameters, dims: [parameters.length] } };
+}
+
+/**
+ * A predictor that is trained: how it maps a batch to a loss, a gradient and predictions, as ONNX graphs over
+ * one flat parameter vector. It holds no parameters itself.
+ */
+export interface TrainablePredictor {
+  readonly name: string;
+  /** Its options with every default filled in, as plain JSON. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Width of the feature vectors it takes. */
+  readonly featureWidth: number;
+  readonly layout: ParameterLayout;
+  /** Fresh parameters; `streamOf` gives the randomness of one tensor. */
+  initialise(streamOf: (tensor: string) => RandomStream): Float32Array;
+  /** ONNX bytes: parameters and `feeds(batch)` in, `loss` and `gradient` out. */
+  trainingGraph(precision?: 'float32' | 'float64'): Uint8Array;
+  /** ONNX bytes: parameters and `feeds(batch)` in, `probabilities` out. */
+  predictionGraph(): Uint8Array;
+  /** ONNX bytes with the parameters inside and inputs that need no code of ours (docs in the README). */
+  exportGraph(parameters: Float32Array, metadata: Readonly<Record<string, string>>): Uint8Array;
+  /** What to feed for a batch, for training and prediction alike. */
+  feeds(batch: Batch): Feeds;
+}
+
+/** A kind of predictor in the plug-in table. */
+export interface PredictorKind {
+  readonly name: string;
+  readonly describe: string;
+  /** Strict schema of its options, defaults included. */
+  readonly options: z.ZodType<Record<string, unknown>>;
+  /** CONFIG_INVALID where options contradict each other. */
+  create(options: unknown, featureWidth: number): TrainablePredictor;
+}
+
+/** Makes a plug-in; the options are parsed by its own schema before `create` sees them. */
+export function definePredictor<Options extends z.ZodType<Record<string, unknown>>>(kind: {
+  readonly name: string;
+  readonly describe: string;
+  readonly options: Options;
+  readonly create: (options: z.output<Options>, featureWidth: number) => TrainablePredictor;
+}): PredictorKind {
+  return {
+    name: kind.name,
+    describe: kind.describe,
+    options: kind.options,
+    create: (options, featureWidth) => kind.create(kind.options.parse(options), featureWidth),
+  };
+}

@@ -1,0 +1,93 @@
+import type { TaskSize } from './batches.ts';
+import type { Device } from './device.ts';
+import type { AdamOptions } from './optimizer.ts';
+import type { ScheduleOptions } from './schedule.ts';
+import type { SharedData } from './shared-data.ts';
+
+/** What a worker is started with. */
+export interface WorkerSetup {
+  readonly predictor: { readonly name: string; readonly options: Readonly<Record<string, unknown>> };
+  readonly device: Device;
+  readonly data: SharedData;
+  readonly seed: number;
+  readonly task: TaskSize;
+  readonly optimizer: AdamOptions;
+  readonly schedule: ScheduleOptions;
+  /** Questions that no training task may touch. */
+  readonly heldOutQuestions: readonly number[];
+}
+
+/** Moments and step count of an optimiser, as data. */
+export interface OptimizerSnapshot {
+  readonly first: Float64Array;
+  readonly second: Float64Array;
+  readonly steps: number;
+}
+
+/** Some optimiser steps of one group on its own answers, one task per step. */
+export interface TrainJob {
+  readonly kind: 'train';
+  readonly parameters: Float32Array;
+  readonly group: number;
+  /** Which randomness to use: tasks are a function of (seed, stream, step). */
+  readonly stream: readonly (string | number)[];
+  /** Position of the first step in the schedule, and the schedule's length. */
+  readonly firstStep: number;
+  readonly steps: number;
+  readonly totalSteps: number;
+  /** Moments to go on from; null starts afresh. */
+  readonly optimizer: OptimizerSnapshot | null;
+}
+
+export interface TrainResult {
+  /** Parameters after the last step. */
+  readonly parameters: Float32Array;
+  /** Mean loss over the steps. */
+  readonly loss: number;
+  readonly optimizer: OptimizerSnapshot;
+}
+
+/** Gradient of one task of one group. */
+export interface GradientJob {
+  readonly kind: 'gradient';
+  readonly parameters: Float32Array;
+  readonly group: number;
+  readonly stream: readonly (string | number)[];
+  readonly step: number;
+}
+
+export interface GradientResult {
+  readonly gradient: Float32Array;
+  readonly loss: number;
+}
+
+/** Predictions for some questions of one group, from its answers to others. */
+export interface PredictJob {
+  readonly kind: 'predict';
+  readonly parameters: Float32Array;
+  readonly group: number;
+  readonly context: readonly number[];
+  readonly target: readonly number[];
+}
+
+export interface PredictResult {
+  /** Shares of all target points, question by question. */
+  readonly probabilities: Float32Array;
+}
+
+export type Job = TrainJob | GradientJob | PredictJob;
+export type JobResult<Kind extends Job['kind']> = Kind extends 'train'
+  ? TrainResult
+  : Kind extends 'gradient'
+    ? GradientResult
+    : PredictResult;
+
+/** What goes over the port. */
+export interface JobRequest {
+  readonly id: number;
+  readonly job: Job;
+}
+
+export type JobReply =
+  | { readonly id: number; readonly result: TrainResult | GradientResult | PredictResult }
+  | { readonly id: number; readonly error: { code: string; message: string; hint: string | undefined } };
