@@ -1,0 +1,101 @@
+import { stringify } from 'yaml';
+import type { z } from 'zod';
+import { type Stage, asStage } from '../core/brand.ts';
+import { digestOf } from '../core/digest.ts';
+import { PluralError } from '../core/errors.ts';
+import { parseOptions } from '../core/options.ts';
+import { suggestion } from '../core/suggest.ts';
+import { featuresProvider } from '../features/table.ts';
+import { predictorKind } from '../predictor/table.ts';
+import { PROTECTIONS } from '../privacy/table.ts';
+import { STRATEGIES } from '../strategy/table.ts';
+import { resolveDevice } from '../training/device.ts';
+import { type ConfigFields, configSchema } from './schema.ts';
+
+/** A checked configuration: every default filled in, plug-in options parsed, plug-ins known to fit together. */
+export type Config = Stage<'Config', ConfigFields>;
+
+function byName<Kind extends { readonly name: string }>(what: string, kinds: readonly Kind[], name: string): Kind {
+  const kind = kinds.find((candidate) => candidate.name === name);
+  if (kind !== undefined) return kind;
+  const known = kinds.map((candidate) => candidate.name);
+  throw new PluralError('CONFIG_INVALID', `${what}.name: there is no ${what} "${name}"`, {
+    hint: suggestion(name, known),
+  });
+}
+
+/** The options beside `name`, parsed by the plug-in's schema, with `name` put back. */
+function withOptions(where: string, schema: z.ZodType, given: { name: string; [key: string]: unknown }) {
+  const { name, ...options } = given;
+  const parsed: unknown = parseOptions(where, schema, options);
+  return { name, ...(parsed as Record<string, unknown>) };
+}
+
+/** Refuses what single values do not show: pieces that do not fit together. */
+function checkTogether(config: ConfigFields): void {
+  const { data, strategy, protection } = config;
+  if ((data.survey === undefined) === (data.path === undefined)) {
+    throw new PluralError('CONFIG_CONFLICT', 'data: give either "survey" or "path", and not both', {
+      hint: 'survey: a shipped name or an imported folder; path: a file to import on the fly.',
+    });
+  }
+  const needs = byName('strategy', STRATEGIES, strategy.name).needs;
+  const reveals = byName('protection', PROTECTIONS, protection.name).reveals;
+  if (needs === 'rows' && reveals === 'sum') {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `strategy "${strategy.name}" needs each update, protection "${protection.name}" reveals only their sum`,
+      { hint: 'Choose strategy "fedavg", or protection "none" where updates may be seen.' },
+    );
+  }
+}
+
+/**
+ * Checks a raw configuration. Errors: CONFIG_UNKNOWN_KEY (with the nearest known key), CONFIG_INVALID,
+ * CONFIG_CONFLICT, DEVICE_UNAVAILABLE.
+ */
+export function parseConfig(raw: unknown): Config {
+  const fields = parseOptions('', configSchema, raw);
+  checkTogether(fields);
+  resolveDevice(fields.runtime.device);
+  return asStage({
+    ...fields,
+    features: withOptions('features', featuresProvider(fields.features.name).options, fields.features),
+    predictor: withOptions('predictor', predictorKind(fields.predictor.name).options, fields.predictor),
+    strategy: withOptions(
+      'strategy',
+      byName('strategy', STRATEGIES, fields.strategy.name).options,
+      fields.strategy,
+    ),
+    protection: withOptions(
+      'protection',
+      byName('protection', PROTECTIONS, fields.protection.name).options,
+      fields.protection,
+    ),
+  });
+}
+
+/** Options of a plug-in section without its name. */
+export function optionsOf(section: { readonly name: string; readonly [key: string]: unknown }) {
+  const { name: _, ...options } = section;
+  return options;
+}
+
+/** The strategy and the protection that a configuration names. */
+export function roundPlugins(config: Config) {
+  return {
+    strategy: byName('strategy', STRATEGIES, config.strategy.name).create(optionsOf(config.strategy)),
+    protection: byName('protection', PROTECTIONS, config.protection.name).create(optionsOf(config.protection)),
+  };
+}
+
+/** What a run's numbers depend on: the configuration without its name, its folder and the number of workers. */
+export function configDigest(config: Config): string {
+  const { name: _name, output: _output, runtime, ...rest } = config;
+  return digestOf({ ...rest, device: resolveDevice(runtime.device) });
+}
+
+/** The frozen configuration as YAML. */
+export function configYaml(config: Config): string {
+  return stringify(config, { lineWidth: 110 });
+}

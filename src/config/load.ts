@@ -1,0 +1,67 @@
+import { isMap, parseDocument } from 'yaml';
+import { PluralError } from '../core/errors.ts';
+import { readFileText } from '../core/files.ts';
+import { type Config, parseConfig } from './config.ts';
+
+type Raw = Record<string, unknown>;
+
+function isRecord(value: unknown): value is Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parseYaml(text: string, where: string): unknown {
+  const document = parseDocument(text);
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    throw new PluralError('CONFIG_INVALID', `${where}: ${problem.message.split('\n')[0]}`, {
+      hint: 'The file must be valid YAML.',
+    });
+  }
+  return document.toJS();
+}
+
+/** One `key.path=value` of the command line; the value is read as YAML, so lists and numbers work. */
+export function applyOverride(raw: Raw, override: string): void {
+  const at = override.indexOf('=');
+  if (at < 1) {
+    throw new PluralError('USAGE', `"${override}" is not of the form key=value`, {
+      hint: 'Example: training.rounds=20',
+    });
+  }
+  const path = override.slice(0, at).split('.');
+  const last = path.pop()!;
+  let target = raw;
+  for (const key of path) {
+    const member = Object.hasOwn(target, key) ? target[key] : undefined;
+    const next: Raw = isRecord(member) ? member : {};
+    setOwn(target, key, next);
+    target = next;
+  }
+  setOwn(target, last, parseYaml(override.slice(at + 1), override));
+}
+
+/** Sets a key even where it is called `__proto__`; the schema refuses such a key by name afterwards. */
+function setOwn(target: Raw, key: string, value: unknown): void {
+  Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
+}
+
+/**
+ * A configuration from a YAML file and overrides. Errors: FILE_NOT_FOUND, USAGE, and those of `parseConfig`.
+ */
+export function loadConfig(path: string, overrides: readonly string[] = []): Config {
+  return configFrom(readFileText(path), path, overrides);
+}
+
+/** The same from YAML text; `where` names it in messages. */
+export function configFrom(text: string, where: string, overrides: readonly string[] = []): Config {
+  const document = parseDocument(text);
+  if (document.errors.length === 0 && document.contents !== null && !isMap(document.contents)) {
+    throw new PluralError('CONFIG_INVALID', `${where}: expected keys and values`, {
+      hint: 'See configs/quickstart.yaml for an example.',
+    });
+  }
+  const parsed = parseYaml(text, where);
+  const raw: Raw = isRecord(parsed) ? parsed : {};
+  for (const override of overrides) applyOverride(raw, override);
+  return parseConfig(raw);
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { DEVICES } from '../training/device.ts';
+import { SCHEDULES } from '../training/schedule.ts';
+
+/** Baselines and comparisons that a run may make beside the federated training. */
+export const COMPARISONS = [
+  'centralised',
+  'centralised-round-matched',
+  'local-only',
+  'uniform',
+  'group-mean',
+  'similarity-mean',
+] as const;
+export type Comparison = (typeof COMPARISONS)[number];
+
+const groupChoice = z.union([z.int().min(1), z.array(z.string()).min(1)]);
+const range = z
+  .tuple([z.int().min(1), z.int().min(1)])
+  .refine(([min, max]) => min <= max, { message: 'the first number must not exceed the second' });
+
+/** A plug-in by name; its other keys are its options and are parsed by the plug-in's own schema. */
+const plugin = (name: string) => z.looseObject({ name: z.string() }).prefault({ name });
+
+/** An experiment. Every key has a default but `data.survey` or `data.path`; unknown keys are refused. */
+export const configSchema = z.strictObject({
+  name: z.string().min(1).default('run'),
+  seed: z.int().min(0).default(0),
+  data: z.strictObject({
+    /** A shipped survey's name, or the folder of an imported one. */
+    survey: z.string().optional(),
+    /** A file or export folder to import on the fly, instead of `survey`. */
+    path: z.string().optional(),
+    /** Format of `path`. */
+    format: z.string().default('auto'),
+    /** Options of the importer. */
+    options: z.record(z.string(), z.unknown()).default({}),
+    /** Groups that train and groups that nobody sees before evaluation: numbers (drawn by seed) or names. */
+    groups: z.strictObject({ training: groupChoice, unseen: groupChoice }),
+    /** Seed of the split; null: the run's. Fix it to vary training alone. */
+    splitSeed: z.int().min(0).nullable().default(null),
+    /** Share of the questions kept out of training, for the split `unseen-questions`. */
+    heldOutQuestions: z.number().min(0).max(0.9).default(0),
+  }),
+  features: plugin('lexical'),
+  predictor: plugin('gpo'),
+  training: z
+    .strictObject({
+      rounds: z.int().min(1).default(100),
+      /** Optimiser steps of a group per round; one task each. */
+      localSteps: z.int().min(1).default(6),
+      learningRate: z.number().positive().default(3e-4),
+      schedule: z.enum(SCHEDULES).default('constant'),
+      warmupSteps: z.int().min(0).default(0),
+      cosineSteps: z.int().min(1).nullable().default(null),
+      weightDecay: z.number().min(0).default(0),
+      /** Questions drawn per task, inclusive ranges. */
+      contextQuestions: range.default([10, 100]),
+      targetQuestions: range.default([10, 100]),
+    })
+    .prefault({}),
+  strategy: plugin('fedavg'),
+  protection: plugin('none'),
+  evaluation: z
+    .strictObject({
+      /** Rounds between evaluations; the last round is always evaluated. */
+      every: z.int().min(1).default(10),
+      /** Questions whose answers a group tells. */
+      contextQuestions: z.int().min(1).default(20),
+      /** Context choices per group that scores are averaged over. */
+      draws: z.int().min(1).default(5),
+    })
+    .prefault({}),
+  compare: z.array(z.enum(COMPARISONS)).default([...COMPARISONS]),
+  runtime: z
+    .strictObject({
+      device: z.enum(DEVICES).default('auto'),
+      /** Worker threads; `auto`: one per core. Does not change a single bit of the result. */
+      workers: z.union([z.literal('auto'), z.int().min(1).max(256)]).default('auto'),
+    })
+    .prefault({}),
+  /** Run folder; null: `runs/<name>`. */
+  output: z.string().nullable().default(null),
+});
+
+export type ConfigFields = z.output<typeof configSchema>;

@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
+
+/** What a protection lets the aggregator see: every update in clear, or nothing but their sum. */
+export type Reveals = 'rows' | 'sum';
+
+/** Adds up one round's protected updates; memory independent of their number, result independent of their order. */
+export interface Fold {
+  /** ROUND_REFUSED for a payload of the wrong size or with numbers that are not finite. */
+  add(update: ProtectedUpdate): void;
+  /** ROUND_FAILED when nothing was added. */
+  finish(): Aggregate;
+}
+
+/** A protection with its options settled. */
+export interface Protection {
+  readonly name: string;
+  readonly reveals: Reveals;
+  /** Makes an update fit to leave its group. */
+  protect(update: Update): ProtectedUpdate;
+  /** Starts the sum of a round over `parameters` parameters. */
+  fold(round: number, parameters: number): Fold;
+}
+
+/** A kind of protection in the plug-in table. */
+export interface ProtectionKind {
+  readonly name: string;
+  readonly describe: string;
+  readonly reveals: Reveals;
+  readonly options: z.ZodType;
+  create(options: unknown): Protection;
+}
+
+/** Makes a plug-in; the options are parsed by its own schema before `create` sees them. */
+export function defineProtection<Options extends z.ZodType>(kind: {
+  readonly name: string;
+  readonly describe: string;
+  readonly reveals: Reveals;
+  readonly options: Options;
+  readonly create: (options: z.output<Options>) => Omit<Protection, 'name' | 'reveals'>;
+}): ProtectionKind {
+  const { name, describe, reveals, options } = kind;
+  return {
+    name,
+    describe,
+    reveals,
+    options,
+    create: (given) => ({ name, reveals, ...kind.create(options.parse(given)) }),
+  };
+}

@@ -1,0 +1,5 @@
+import { none } from './none.ts';
+import type { ProtectionKind } from './protection.ts';
+
+/** Every kind of protection. To add one: write its file, add it here, call the conformance suite. */
+export const PROTECTIONS: readonly ProtectionKind[] = [none];
