@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import type { Command } from './commands/command.ts';
+import { runCommand } from './commands/run.ts';
+import { showError } from './commands/terminal.ts';
+import { asPluralError, exitCodeOf, PluralError } from './core/errors.ts';
+import { ownVersion } from './simulate/environment.ts';
+
+/** Every verb, in the order of the help text. */
+const COMMANDS: readonly Command[] = [runCommand];
+
+function parserOf(args: readonly string[]) {
+  const parser = yargs([...args])
+    .scriptName('pluralllm')
+    .usage('$0 <command>\n\nPrivacy-preserving federated preference alignment.')
+    .option('json', { type: 'boolean', default: false, describe: 'one JSON object per line on standard output' })
+    .option('quiet', { type: 'boolean', default: false, describe: 'print results and errors only' });
+  return COMMANDS.reduce<typeof parser>((built, command) => command.register(built) as typeof parser, parser)
+    .demandCommand(1, 'Name a command; "pluralllm --help" lists them.')
+    .strict()
+    .version(ownVersion())
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new PluralError('USAGE', message, { hint: 'See "pluralllm <command> --help".' });
+    });
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    await parserOf(args).parseAsync();
+    return 0;
+  } catch (thrown) {
+    const error = asPluralError(thrown);
+    showError(error, args.includes('--json'));
+    return exitCodeOf(error.code);
+  }
+}
+
+// A reader that has seen enough (`pluralllm ... | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await main(hideBin(process.argv));

@@ -1,0 +1,57 @@
+import type { Summary } from '../evaluate/evaluation.ts';
+import type { Emit, RunEvent } from '../simulate/events.ts';
+import type { Terminal } from './terminal.ts';
+
+const BAR_WIDTH = 24;
+
+function bar(done: number, total: number): string {
+  const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));
+  return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`;
+}
+
+function alignmentText(summaries: Readonly<Partial<Record<string, Summary>>>): string {
+  return Object.entries(summaries)
+    .map(([split, summary]) => `${split} ${summary?.mean.toFixed(3)}`)
+    .join(', ');
+}
+
+/**
+ * Shows a run: a bar that is redrawn on a terminal, one plain line per evaluation without one, one JSON object per
+ * event under --json, nothing under --quiet.
+ */
+export function showProgress(terminal: Terminal): Emit {
+  let label = '';
+  let alignment = '';
+  let loss = '';
+  const draw = (round: number, rounds: number) => {
+    const text = `${label.padEnd(28)} ${bar(round, rounds)} ${round}/${rounds}${loss}${alignment}`;
+    if (terminal.interactive) terminal.redraw(text.slice(0, terminal.columns - 1));
+  };
+  const handlers: { readonly [Type in RunEvent['type']]: (event: Extract<RunEvent, { type: Type }>) => void } = {
+    start: ({ folder }) => terminal.note(`Run folder: ${folder}`),
+    warning: ({ message }) => terminal.note(`warning: ${message}`),
+    begin: (event) => {
+      ({ label } = event);
+      alignment = '';
+      loss = '';
+      draw(event.round, event.rounds);
+    },
+    round: (event) => {
+      loss = `  loss ${event.loss.toFixed(4)}`;
+      draw(event.round, event.rounds);
+    },
+    evaluation: ({ round, summaries }) => {
+      alignment = `  alignment: ${alignmentText(summaries)}`;
+      if (!terminal.interactive) terminal.note(`${label}: round ${round}${loss}${alignment}`);
+    },
+    end: ({ method }) => {
+      if (terminal.interactive) terminal.note(`${(label || method).padEnd(28)} done${alignment}`);
+    },
+    done: () => terminal.redraw(''),
+  };
+  return (event) => {
+    terminal.event(event);
+    const handle = handlers[event.type] as (event: RunEvent) => void;
+    handle(event);
+  };
+}

@@ -1,0 +1,102 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { asPluralError, PluralError } from '../core/errors.ts';
+import { comparisonTable } from '../report/table.ts';
+import { runExperiment } from '../simulate/run.ts';
+import { RUN_FILES } from '../simulate/run-folder.ts';
+import { defineCommand } from './command.ts';
+import { showProgress } from './progress.ts';
+
+interface Chosen {
+  readonly config: Config;
+  readonly folder: string | null;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** A configuration file, or a run folder whose frozen configuration is meant. */
+function choose(path: string, overrides: readonly string[], outputDir: string | undefined): Chosen {
+  if (!isFolder(path)) return { config: loadConfig(path, overrides), folder: outputDir ?? null };
+  return { config: loadConfig(join(path, RUN_FILES.config), overrides), folder: outputDir ?? path };
+}
+
+/** The flags that are short for overrides. */
+function flagOverrides(flags: {
+  seed: number | undefined;
+  device: string | undefined;
+  workers: number | undefined;
+}): string[] {
+  return [
+    ...(flags.seed === undefined ? [] : [`seed=${flags.seed}`]),
+    ...(flags.device === undefined ? [] : [`runtime.device=${flags.device}`]),
+    ...(flags.workers === undefined ? [] : [`runtime.workers=${flags.workers}`]),
+  ];
+}
+
+/** First Ctrl-C: stop and say how to go on. Second: leave at once. */
+function interruptible(): AbortController {
+  const controller = new AbortController();
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return controller;
+}
+
+export const runCommand = defineCommand({
+  usage: 'run <config> [overrides..]',
+  describe: 'train federated, compare, evaluate and report, from one YAML file',
+  options: (parser) =>
+    parser
+      .positional('config', {
+        type: 'string',
+        demandOption: true,
+        describe: 'YAML file, or a run folder to resume',
+      })
+      .positional('overrides', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: 'settings that replace those of the file, as key.path=value',
+      })
+      .option('resume', {
+        type: 'boolean',
+        default: false,
+        describe: 'go on with the newest run of this configuration',
+      })
+      .option('output-dir', { type: 'string', describe: 'run folder (default: runs/<name>, numbered)' })
+      .option('seed', { type: 'number', describe: 'same as seed=N' })
+      .option('device', { type: 'string', describe: 'same as runtime.device=NAME' })
+      .option('workers', { type: 'number', describe: 'same as runtime.workers=N' })
+      .example('$0 run configs/quickstart.yaml', 'the default job')
+      .example('$0 run configs/quickstart.yaml training.rounds=10 --seed 3', 'the same, shorter, another seed')
+      .example('$0 run runs/quickstart --resume', 'go on after an interruption'),
+  run: async (flags, terminal) => {
+    const overrides = [...flags.overrides, ...flagOverrides(flags)];
+    const { config, folder } = choose(flags.config, overrides, flags.outputDir);
+    const interrupt = interruptible();
+    const emit = showProgress(terminal);
+    try {
+      const { report, record } = await runExperiment(config, {
+        folder,
+        resume: flags.resume,
+        emit,
+        signal: interrupt.signal,
+      });
+      terminal.print(`\n${comparisonTable(record)}\n\nReport: ${report}`);
+    } catch (thrown) {
+      const error = asPluralError(thrown);
+      if (!interrupt.signal.aborted) throw error;
+      throw new PluralError('INTERRUPTED', 'the run was stopped; what was finished is kept', {
+        hint: `Go on with: pluralllm run ${folder ?? flags.config} --resume`,
+        cause: thrown,
+      });
+    }
+  },
+});

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { bytesOf } from '../core/bytes.ts';
+import { forEachOrdered } from '../core/concurrent.ts';
+import type { Evaluated } from '../evaluate/evaluate.ts';
+import type { GradientResult } from '../training/jobs.ts';
+import { ADAM_DEFAULTS, type AdamState, adamStep, freshAdam } from '../training/optimizer.ts';
+import { learningRateAt } from '../training/schedule.ts';
+import { shareFloats } from '../training/shared-data.ts';
+import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import { initialModel } from './federated.ts';
+import { checkpointStore, freshProgress, type Progress, storedFloats } from './progress.ts';
+
+/** Which comparison: as many optimiser steps as a federated group takes, or one step per round (the paper's). */
+export type CentralisedMethod = 'centralised' | 'centralised-round-matched';
+
+export interface CentralisedResult {
+  readonly progress: Progress;
+  readonly evaluated: Evaluated;
+}
+
+const storedMoments = z.instanceof(Uint8Array).transform((bytes) => new Float64Array(bytes.slice().buffer));
+
+const stateSchema = z.object({
+  parameters: storedFloats,
+  first: storedMoments,
+  second: storedMoments,
+  steps: z.int(),
+});
+
+interface Central {
+  readonly run: RunContext;
+  readonly parameters: Float32Array;
+  readonly optimizer: AdamState;
+  readonly totalSteps: number;
+}
+
+/** One step on the mean gradient over one task from every training group; the mean loss. */
+async function takeStep({ run, parameters, optimizer, totalSteps }: Central, step: number): Promise<number> {
+  const { trainingGroups, survey, config } = run.experiment;
+  const shared = shareFloats(parameters);
+  const mean = new Float64Array(parameters.length);
+  let loss = 0;
+  await forEachOrdered(
+    trainingGroups,
+    2 * run.pool.workers,
+    (group) =>
+      run.pool.run<'gradient'>({
+        kind: 'gradient',
+        parameters: shared,
+        group,
+        // The same tasks as in federated training, so that the comparison is paired.
+        stream: ['group', survey.groups[group]!.id],
+        step,
+      }),
+    (result: GradientResult) => {
+      loss += result.loss / trainingGroups.length;
+      for (let i = 0; i < mean.length; i++) mean[i]! += result.gradient[i]! / trainingGroups.length;
+    },
+  );
+  const { training } = config;
+  const options = { ...ADAM_DEFAULTS, weightDecay: training.weightDecay };
+  adamStep(parameters, mean, optimizer, learningRateAt(step, totalSteps, training), options);
+  return loss;
+}
+
+/**
+ * Trains one model on the pooled answers of all training groups, which federated training never pools: the
+ * comparison that the paper makes. Steps use a batch of one task per group.
+ */
+export async function trainCentralised(run: RunContext, method: CentralisedMethod): Promise<CentralisedResult> {
+  const { experiment, folder, fingerprint, emit } = run;
+  const { rounds, localSteps } = experiment.config.training;
+  const stepsPerRound = method === 'centralised' ? localSteps : 1;
+  const store = checkpointStore(folder, method, fingerprint, stateSchema);
+  const stored = store.load();
+  const progress = stored?.progress ?? freshProgress();
+  const parameters = stored?.state.parameters ?? initialModel(run).parameters.slice();
+  const optimizer = stored?.state ?? freshAdam(parameters.length);
+  const central: Central = { run, parameters, optimizer, totalSteps: rounds * stepsPerRound };
+
+  emit({ type: 'begin', method, label: method.replaceAll('-', ' '), round: progress.round, rounds });
+  if (stored === null) await evaluatePoint(run, method, parameters, progress, 0);
+  let evaluated: Evaluated | undefined;
+  for (let round = progress.round + 1; round <= rounds; round++) {
+    const started = performance.now();
+    let loss = 0;
+    for (let step = (round - 1) * stepsPerRound; step < round * stepsPerRound; step++) {
+      loss += (await takeStep(central, step)) / stepsPerRound;
+    }
+    progress.seconds.train += (performance.now() - started) / 1000;
+    progress.round = round;
+    progress.losses.push(loss);
+    emit({ type: 'round', method, round, rounds, loss });
+    if (evaluationDue(experiment, round)) {
+      evaluated = await evaluatePoint(run, method, parameters, progress, round * stepsPerRound);
+    }
+    store.save(progress, {
+      parameters: bytesOf(parameters),
+      first: bytesOf(optimizer.first),
+      second: bytesOf(optimizer.second),
+      steps: optimizer.steps,
+    });
+  }
+  return { progress, evaluated: evaluated ?? (await evaluateModel(run, parameters)) };
+}

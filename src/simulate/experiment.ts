@@ -1,0 +1,108 @@
+import { availableParallelism } from 'node:os';
+import { type Config, optionsOf } from '../config/config.ts';
+import { PluralError } from '../core/errors.ts';
+import { importSurvey } from '../data/import.ts';
+import { loadSurvey } from '../data/shipped.ts';
+import { splitGroups, splitQuestions } from '../data/split.ts';
+import type { Survey } from '../data/survey.ts';
+import { computeFeatures } from '../features/compute.ts';
+import type { Features } from '../features/features.ts';
+import { featuresProvider } from '../features/table.ts';
+import type { TrainablePredictor } from '../predictor/predictor.ts';
+import { predictorKind } from '../predictor/table.ts';
+import { type Device, resolveDevice } from '../training/device.ts';
+import type { WorkerSetup } from '../training/jobs.ts';
+import { ADAM_DEFAULTS } from '../training/optimizer.ts';
+import { shareData } from '../training/shared-data.ts';
+import type { Emit } from './events.ts';
+
+/** Everything that is settled before the first round: data, split, features, predictor. */
+export interface Experiment {
+  readonly config: Config;
+  readonly survey: Survey;
+  /** Indices of groups that train, in code-unit order of their names. */
+  readonly trainingGroups: readonly number[];
+  /** Indices of groups that only evaluation sees. */
+  readonly unseenGroups: readonly number[];
+  /** Indices of questions kept out of training. */
+  readonly heldOutQuestions: readonly number[];
+  readonly features: Features;
+  readonly predictor: TrainablePredictor;
+  readonly device: Device;
+  readonly workers: number;
+}
+
+async function surveyOf(config: Config, emit: Emit): Promise<Survey> {
+  const { survey, path, format, options } = config.data;
+  if (path === undefined) return loadSurvey(survey!);
+  const imported = await importSurvey({ format, path, options });
+  for (const { message } of imported.warnings) emit({ type: 'warning', message });
+  return imported.survey;
+}
+
+/** Every training group needs two questions that it may train on; every group its context and one target. */
+function checkGroups(experiment: Experiment): void {
+  const { survey, trainingGroups, unseenGroups, heldOutQuestions, config } = experiment;
+  const heldOut = new Set(heldOutQuestions);
+  const needed = config.evaluation.contextQuestions + 1;
+  for (const group of [...trainingGroups, ...unseenGroups]) {
+    const usable = survey.answers[group]!.filter(({ question }) => !heldOut.has(question)).length;
+    if (usable >= needed) continue;
+    const { id } = survey.groups[group]!;
+    throw new PluralError(
+      'DATA_CONTEXT_TOO_LARGE',
+      `group "${id}" answered ${usable} usable questions, fewer than ${needed - 1} context questions and a target`,
+      { hint: `Set evaluation.contextQuestions to at most ${usable - 1}, or leave the group out.` },
+    );
+  }
+}
+
+/** Loads and prepares what a configuration names. Warnings of the import go to `emit`. */
+export async function prepareExperiment(config: Config, emit: Emit): Promise<Experiment> {
+  const survey = await surveyOf(config, emit);
+  const { data, runtime } = config;
+  const seed = data.splitSeed ?? config.seed;
+  const split = splitGroups(survey, { ...data.groups, seed });
+  const features = await computeFeatures({
+    provider: featuresProvider(config.features.name),
+    options: optionsOf(config.features),
+    questions: survey.questions,
+    warn: (message) => emit({ type: 'warning', message }),
+  });
+  const predictor = predictorKind(config.predictor.name).create(optionsOf(config.predictor), features.width);
+  const workers = runtime.workers === 'auto' ? availableParallelism() : runtime.workers;
+  const experiment: Experiment = {
+    config,
+    survey,
+    trainingGroups: split.training,
+    unseenGroups: split.unseen,
+    heldOutQuestions: splitQuestions(survey, { heldOutFraction: data.heldOutQuestions, seed }),
+    features,
+    predictor,
+    device: resolveDevice(runtime.device),
+    workers,
+  };
+  checkGroups(experiment);
+  return experiment;
+}
+
+/** What the workers of an experiment are started with. */
+export function workerSetup(experiment: Experiment): WorkerSetup {
+  const { config, survey, features, predictor, device, heldOutQuestions } = experiment;
+  const { training, seed } = config;
+  return {
+    predictor: { name: predictor.name, options: predictor.options },
+    device,
+    data: shareData(survey, features),
+    seed,
+    task: { contextQuestions: training.contextQuestions, targetQuestions: training.targetQuestions },
+    optimizer: { ...ADAM_DEFAULTS, weightDecay: training.weightDecay },
+    schedule: {
+      schedule: training.schedule,
+      learningRate: training.learningRate,
+      warmupSteps: training.warmupSteps,
+      cosineSteps: training.cosineSteps,
+    },
+    heldOutQuestions,
+  };
+}
