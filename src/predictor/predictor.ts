@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { RandomStream } from '../core/random.ts';
 import type { Batch } from './batch.ts';
 import type { ParameterLayout } from './layout.ts';
@@ -26,7 +26,10 @@ export const GRAPH_NAMES = {
 
 /** Feeds with the flat parameter vector added. */
 export function withParameters(feeds: Feeds, parameters: Float32Array): Feeds {
-  return { ...feeds, [GRAPH_NAMES.parameters]: { type: 'float32', data: parameters, dims: [parameters.length] } };
+  return {
+    ...feeds,
+    [GRAPH_NAMES.parameters]: { type: 'float32', data: parameters, dims: [parameters.length] },
+  };
 }
 
 /**

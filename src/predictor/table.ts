@@ -11,5 +11,7 @@ export function predictorKind(name: string): PredictorKind {
   const kind = PREDICTORS.find((candidate) => candidate.name === name);
   if (kind !== undefined) return kind;
   const known = PREDICTORS.map((candidate) => candidate.name);
-  throw new PluralError('CONFIG_INVALID', `there is no predictor "${name}"`, { hint: suggestion(name, known) });
+  throw new PluralError('CONFIG_INVALID', `there is no predictor "${name}"`, {
+    hint: suggestion(name, known),
+  });
 }

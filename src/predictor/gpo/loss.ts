@@ -29,7 +29,12 @@ function klLoss(shares: Node, predicted: QuestionSoftmax): Node {
 }
 
 /** The training loss of a task as a scalar. shares [T]: the group's true answers. */
-export function gpoLoss(shares: Node, predicted: QuestionSoftmax, output: GpoOutput, options: GpoOptions): Node {
+export function gpoLoss(
+  shares: Node,
+  predicted: QuestionSoftmax,
+  output: GpoOutput,
+  options: GpoOptions,
+): Node {
   return options.loss === 'nll'
     ? gaussianLoss(shares, predicted, output.logScale, options.stdFloor)
     : klLoss(shares, predicted);

@@ -114,7 +114,10 @@ export function gpoTransformer(
   if (options.norm === 'pre') hidden = norm(hidden, 'encoder.norm', parameters);
   const features = g.relu(linear(hidden, 'predictor.0', parameters));
   // The bias of the location shifts all options of a question alike, which softmax does not see.
-  const biases = [parameters.frozen('predictor.2.bias', [0, 1]), parameters.tensor('predictor.2.bias', [1, 2])];
+  const biases = [
+    parameters.frozen('predictor.2.bias', [0, 1]),
+    parameters.tensor('predictor.2.bias', [1, 2]),
+  ];
   const output = g.linear(features, parameters.tensor('predictor.2.weight'), g.concat(biases, 0));
   const column = (index: number) => g.reshape(g.slice(output, 1, index, index + 1), [boundary.tail]);
   return { location: column(0), logScale: column(1) };
