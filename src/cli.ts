@@ -2,19 +2,37 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { Command } from './commands/command.ts';
+import { datasetCommand } from './commands/dataset.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { evaluateCommand } from './commands/evaluate.ts';
+import { exportCommand } from './commands/export.ts';
+import { predictCommand } from './commands/predict.ts';
+import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { showError } from './commands/terminal.ts';
 import { asPluralError, exitCodeOf, PluralError } from './core/errors.ts';
 import { ownVersion } from './simulate/environment.ts';
 
 /** Every verb, in the order of the help text. */
-const COMMANDS: readonly Command[] = [runCommand];
+const COMMANDS: readonly Command[] = [
+  runCommand,
+  datasetCommand,
+  evaluateCommand,
+  predictCommand,
+  exportCommand,
+  reportCommand,
+  doctorCommand,
+];
 
 function parserOf(args: readonly string[]) {
   const parser = yargs([...args])
     .scriptName('pluralllm')
     .usage('$0 <command>\n\nPrivacy-preserving federated preference alignment.')
-    .option('json', { type: 'boolean', default: false, describe: 'one JSON object per line on standard output' })
+    .option('json', {
+      type: 'boolean',
+      default: false,
+      describe: 'one JSON object per line on standard output',
+    })
     .option('quiet', { type: 'boolean', default: false, describe: 'print results and errors only' });
   return COMMANDS.reduce<typeof parser>((built, command) => command.register(built) as typeof parser, parser)
     .demandCommand(1, 'Name a command; "pluralllm --help" lists them.')

@@ -1,4 +1,4 @@
-import type { Argv, ArgumentsCamelCase } from 'yargs';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { openTerminal, type Terminal } from './terminal.ts';
 
 /** Flags that every command has. */
@@ -27,7 +27,8 @@ export function defineCommand<Options>(command: {
         command.usage,
         command.describe,
         (inner) => command.options(inner as Argv<CommonFlags>),
-        (flags) => command.run(flags, openTerminal({ json: flags.json === true, quiet: flags.quiet === true })),
+        (flags) =>
+          command.run(flags, openTerminal({ json: flags.json === true, quiet: flags.quiet === true })),
       ) as Argv<CommonFlags>,
   };
 }

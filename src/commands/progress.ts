@@ -27,7 +27,9 @@ export function showProgress(terminal: Terminal): Emit {
     const text = `${label.padEnd(28)} ${bar(round, rounds)} ${round}/${rounds}${loss}${alignment}`;
     if (terminal.interactive) terminal.redraw(text.slice(0, terminal.columns - 1));
   };
-  const handlers: { readonly [Type in RunEvent['type']]: (event: Extract<RunEvent, { type: Type }>) => void } = {
+  const handlers: {
+    readonly [Type in RunEvent['type']]: (event: Extract<RunEvent, { type: Type }>) => void;
+  } = {
     start: ({ folder }) => terminal.note(`Run folder: ${folder}`),
     warning: ({ message }) => terminal.note(`warning: ${message}`),
     begin: (event) => {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { asPluralError, PluralError } from '../core/errors.ts';
 import { comparisonTable } from '../report/table.ts';
@@ -75,7 +75,10 @@ export const runCommand = defineCommand({
       .option('device', { type: 'string', describe: 'same as runtime.device=NAME' })
       .option('workers', { type: 'number', describe: 'same as runtime.workers=N' })
       .example('$0 run configs/quickstart.yaml', 'the default job')
-      .example('$0 run configs/quickstart.yaml training.rounds=10 --seed 3', 'the same, shorter, another seed')
+      .example(
+        '$0 run configs/quickstart.yaml training.rounds=10 --seed 3',
+        'the same, shorter, another seed',
+      )
       .example('$0 run runs/quickstart --resume', 'go on after an interruption'),
   run: async (flags, terminal) => {
     const overrides = [...flags.overrides, ...flagOverrides(flags)];

@@ -1,4 +1,4 @@
-import { type PluralError } from '../core/errors.ts';
+import type { PluralError } from '../core/errors.ts';
 
 /** How a command talks: results to standard output, everything else to standard error. */
 export interface Terminal {

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import type { z } from 'zod';
-import { type Stage, asStage } from '../core/brand.ts';
+import { asStage, type Stage } from '../core/brand.ts';
 import { digestOf } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import { parseOptions } from '../core/options.ts';
@@ -15,7 +15,11 @@ import { type ConfigFields, configSchema } from './schema.ts';
 /** A checked configuration: every default filled in, plug-in options parsed, plug-ins known to fit together. */
 export type Config = Stage<'Config', ConfigFields>;
 
-function byName<Kind extends { readonly name: string }>(what: string, kinds: readonly Kind[], name: string): Kind {
+function byName<Kind extends { readonly name: string }>(
+  what: string,
+  kinds: readonly Kind[],
+  name: string,
+): Kind {
   const kind = kinds.find((candidate) => candidate.name === name);
   if (kind !== undefined) return kind;
   const known = kinds.map((candidate) => candidate.name);
@@ -85,7 +89,9 @@ export function optionsOf(section: { readonly name: string; readonly [key: strin
 export function roundPlugins(config: Config) {
   return {
     strategy: byName('strategy', STRATEGIES, config.strategy.name).create(optionsOf(config.strategy)),
-    protection: byName('protection', PROTECTIONS, config.protection.name).create(optionsOf(config.protection)),
+    protection: byName('protection', PROTECTIONS, config.protection.name).create(
+      optionsOf(config.protection),
+    ),
   };
 }
 

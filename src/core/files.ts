@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { PluralError } from './errors.ts';
 
@@ -78,7 +88,9 @@ export function readFileBytes(path: string): Buffer {
         cause: thrown,
       });
     }
-    throw new PluralError('FILE_UNREADABLE', `cannot read ${path} (${code || String(thrown)})`, { cause: thrown });
+    throw new PluralError('FILE_UNREADABLE', `cannot read ${path} (${code || String(thrown)})`, {
+      cause: thrown,
+    });
   }
 }
 

@@ -26,7 +26,12 @@ interface Scope {
   readonly stored: Readonly<Record<string, Float32Array>>;
   emit(opType: string, inputs?: readonly string[], attributes?: Record<string, Attribute>): void;
   /** An intermediate result with its own name. */
-  step(suffix: string, opType: string, inputs: readonly string[], attributes?: Record<string, Attribute>): string;
+  step(
+    suffix: string,
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Record<string, Attribute>,
+  ): string;
   scalar(value: number): string;
 }
 
@@ -84,7 +89,9 @@ function emitStandardise(node: Node<'standardise' | 'inverseStd'>, scope: Scope)
   const ones = scope.builder.tensor(`ones:${width}`, 'float32', [width], new Float32Array(width).fill(1));
   const { out } = scope;
   const outputs =
-    node.op === 'standardise' ? [out, `${out}/mean`, `${out}/inverse`] : [`${out}/normal`, `${out}/mean`, out];
+    node.op === 'standardise'
+      ? [out, `${out}/mean`, `${out}/inverse`]
+      : [`${out}/normal`, `${out}/mean`, out];
   const epsilon = { real: node.attributes.epsilon };
   scope.builder.node('LayerNormalization', [scope.inputs[0]!, ones], { axis: -1, epsilon }, outputs);
 }
@@ -217,7 +224,12 @@ export function emitOnnx(outputs: Readonly<Record<string, Node>>, options: EmitO
   );
   for (const node of order) emitNode(node, scopeOf(node, names, builder, options));
   for (const [name, node] of Object.entries(outputs)) {
-    builder.output(name, names.get(node.id)!, onnxType(node.type, options.precision ?? 'float32'), node.shape);
+    builder.output(
+      name,
+      names.get(node.id)!,
+      onnxType(node.type, options.precision ?? 'float32'),
+      node.shape,
+    );
   }
   return builder.build(options.name, options.metadata);
 }

@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
-  AttributeProto_AttributeType,
   type AttributeProto,
+  AttributeProto_AttributeType,
   AttributeProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -9,8 +9,8 @@ import {
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
-  TensorProto_DataType,
   type TensorProto,
+  TensorProto_DataType,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
@@ -90,7 +90,10 @@ export class OnnxBuilder {
     const dims = shape.map(BigInt);
     // The wire form is little-endian, as is every platform that ONNX Runtime ships for.
     const rawData = bytesOf(data).slice();
-    this.#initializers.set(name, create(TensorProtoSchema, { name, dataType: DATA_TYPE[type], dims, rawData }));
+    this.#initializers.set(
+      name,
+      create(TensorProtoSchema, { name, dataType: DATA_TYPE[type], dims, rawData }),
+    );
     return name;
   }
 

@@ -1,5 +1,5 @@
 import { invariant } from '../core/errors.ts';
-import type { Dim, ElementType, Node, OpName, Operators, Shape, Side } from './node.ts';
+import type { Dim, ElementType, Node, Operators, OpName, Shape, Side } from './node.ts';
 import { broadcastShape, sameShape, showShape } from './shape.ts';
 
 /** Constructors of nodes: each checks its inputs' shapes and computes its own. Misuse is INTERNAL. */

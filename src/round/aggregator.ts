@@ -36,7 +36,12 @@ export type AggregatorEffect =
   /** Tell the participants to train on the current model. */
   | { readonly type: 'announce'; readonly round: number; readonly participants: readonly string[] }
   /** The submission is part of the round; a repetition of the same bytes is acknowledged again. */
-  | { readonly type: 'acknowledge'; readonly group: string; readonly round: number; readonly repeated: boolean }
+  | {
+      readonly type: 'acknowledge';
+      readonly group: string;
+      readonly round: number;
+      readonly repeated: boolean;
+    }
   | {
       readonly type: 'refuse';
       readonly group: string;
@@ -85,7 +90,10 @@ function beginRound(state: AggregatorState): AggregatorStep {
   const round = state.round + 1;
   const participants = state.enrolled;
   if (participants.length < state.quorum) {
-    return fail({ ...state, round }, `${participants.length} groups are enrolled, the quorum is ${state.quorum}`);
+    return fail(
+      { ...state, round },
+      `${participants.length} groups are enrolled, the quorum is ${state.quorum}`,
+    );
   }
   return {
     state: { ...state, phase: 'collecting', round, participants, received: {} },
@@ -125,7 +133,10 @@ function leave(state: AggregatorState, group: string): AggregatorStep {
   const participants = stays ? state.participants : state.participants.filter((member) => member !== group);
   const left = { ...state, enrolled, participants };
   if (left.phase === 'collecting' && participants.length < left.quorum) {
-    return fail(left, `${participants.length} groups are left in round ${left.round}, the quorum is ${left.quorum}`);
+    return fail(
+      left,
+      `${participants.length} groups are left in round ${left.round}, the quorum is ${left.quorum}`,
+    );
   }
   return foldWhenComplete(stay(left));
 }
@@ -161,7 +172,10 @@ function deadline(state: AggregatorState, round: number): AggregatorStep {
   const count = Object.keys(state.received).length;
   if (count >= state.quorum) return beginFold(state);
   const missing = awaited(state).join(', ');
-  return fail(state, `round ${round}: ${count} of ${state.quorum} needed updates came in time; missing: ${missing}`);
+  return fail(
+    state,
+    `round ${round}: ${count} of ${state.quorum} needed updates came in time; missing: ${missing}`,
+  );
 }
 
 /** One step of the run. Messages that do not fit the state change nothing, or are refused with a reason. */

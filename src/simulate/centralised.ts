@@ -67,7 +67,10 @@ async function takeStep({ run, parameters, optimizer, totalSteps }: Central, ste
  * Trains one model on the pooled answers of all training groups, which federated training never pools: the
  * comparison that the paper makes. Steps use a batch of one task per group.
  */
-export async function trainCentralised(run: RunContext, method: CentralisedMethod): Promise<CentralisedResult> {
+export async function trainCentralised(
+  run: RunContext,
+  method: CentralisedMethod,
+): Promise<CentralisedResult> {
   const { experiment, folder, fingerprint, emit } = run;
   const { rounds, localSteps } = experiment.config.training;
   const stepsPerRound = method === 'centralised' ? localSteps : 1;

@@ -1,8 +1,8 @@
-import { shareFloats } from '../training/shared-data.ts';
-import type { TrainingPool } from '../training/pool.ts';
 import { type Evaluated, type EvaluatedGroup, evaluatePredictor } from '../evaluate/evaluate.ts';
 import { meanOf } from '../evaluate/group-scores.ts';
 import type { Predict } from '../predictor/prediction.ts';
+import type { TrainingPool } from '../training/pool.ts';
+import { shareFloats } from '../training/shared-data.ts';
 import type { Emit } from './events.ts';
 import type { Experiment } from './experiment.ts';
 import type { Progress } from './progress.ts';

@@ -23,7 +23,13 @@ import { makeModel } from '../wire/model.ts';
 import type { Model, Submission } from '../wire/stages.ts';
 import { decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
-import { type CheckpointStore, checkpointStore, freshProgress, type Progress, storedFloats } from './progress.ts';
+import {
+  type CheckpointStore,
+  checkpointStore,
+  freshProgress,
+  type Progress,
+  storedFloats,
+} from './progress.ts';
 
 const METHOD = 'federated';
 
@@ -46,12 +52,23 @@ const stateSchema = z.object({
   aggregator: z.custom<AggregatorState>((value) => typeof value === 'object' && value !== null),
   parameters: storedFloats,
   traffic: z.object({ uploaded: z.number(), downloaded: z.number() }),
+  /** What the model was trained on. */
+  features: z.object({ width: z.int(), digest: z.string() }),
 });
+type StoredState = z.output<typeof stateSchema>;
+
+/** The checkpoints of federated training; `fingerprint` null reads those of any settings. */
+export function federatedStore(folder: string, fingerprint: string | null): CheckpointStore<StoredState> {
+  return checkpointStore(folder, METHOD, fingerprint, stateSchema);
+}
 
 /** The parameters that every method of an experiment starts from. */
 export function initialModel({ experiment }: Pick<RunContext, 'experiment'>): Model {
   const { predictor, config } = experiment;
-  return makeModel(0, predictor.initialise((tensor) => randomStream(config.seed, 'initialise', tensor)));
+  return makeModel(
+    0,
+    predictor.initialise((tensor) => randomStream(config.seed, 'initialise', tensor)),
+  );
 }
 
 /**
@@ -62,7 +79,7 @@ class FederatedRun {
   readonly #run: RunContext;
   readonly #protection: Protection;
   readonly #strategy: Strategy;
-  readonly #store: CheckpointStore<z.output<typeof stateSchema>>;
+  readonly #store: CheckpointStore<StoredState>;
   readonly #groupIndex: ReadonlyMap<string, number>;
   readonly #heldOut: ReadonlySet<number>;
   readonly #effects: AggregatorEffect[] = [];
@@ -81,7 +98,7 @@ class FederatedRun {
     const plugins = roundPlugins(config);
     this.#protection = plugins.protection;
     this.#strategy = plugins.strategy;
-    this.#store = checkpointStore(folder, METHOD, fingerprint, stateSchema);
+    this.#store = federatedStore(folder, fingerprint);
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
     this.#heldOut = new Set(experiment.heldOutQuestions);
     this.#aggregator = newRun({ rounds: config.training.rounds, quorum: trainingGroups.length });
@@ -227,10 +244,18 @@ class FederatedRun {
     emit({ type: 'round', method: METHOD, round, rounds, loss });
     if (evaluationDue(experiment, round)) {
       const { parameters } = this.#model;
-      const evaluated = await evaluatePoint(this.#run, METHOD, parameters, this.#progress, round * localSteps);
+      const evaluated = await evaluatePoint(
+        this.#run,
+        METHOD,
+        parameters,
+        this.#progress,
+        round * localSteps,
+      );
       this.#evaluated = round === rounds ? evaluated : undefined;
     }
+    const { width, digest } = experiment.features;
     this.#store.save(this.#progress, {
+      features: { width, digest },
       aggregator: JSON.parse(JSON.stringify(this.#aggregator)),
       parameters: bytesOf(this.#model.parameters),
       traffic: { ...this.#traffic },

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { invariant } from '../core/errors.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
-import { type Evaluation, SPLITS, type SplitName, type Summary } from '../evaluate/evaluation.ts';
+import { invariant } from '../core/errors.ts';
 import { evaluationOf } from '../evaluate/evaluate.ts';
+import { type Evaluation, SPLITS, type SplitName, type Summary } from '../evaluate/evaluation.ts';
 import { meanOf, type QuestionScore } from '../evaluate/group-scores.ts';
 import { summarise } from '../evaluate/summary.ts';
 import { summariesSchema } from '../report/record-schema.ts';
@@ -186,7 +186,13 @@ export async function trainLocalOnly(run: RunContext): Promise<LocalOnlyResult> 
   const state: State = stored?.state ?? { points: [], best: {} };
   const rounds = trainingGroups.length;
 
-  emit({ type: 'begin', method: METHOD, label: 'local only (one model per group)', round: progress.round, rounds });
+  emit({
+    type: 'begin',
+    method: METHOD,
+    label: 'local only (one model per group)',
+    round: progress.round,
+    rounds,
+  });
   let started = performance.now();
   await forEachOrdered(
     trainingGroups.slice(progress.round),

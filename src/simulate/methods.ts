@@ -1,5 +1,5 @@
-import type { Evaluation } from '../evaluate/evaluation.ts';
 import { convergenceIndex } from '../evaluate/convergence.ts';
+import type { Evaluation } from '../evaluate/evaluation.ts';
 import { BASELINES } from '../predictor/baselines/table.ts';
 import type { ConvergencePoint, MethodRecord } from '../report/record.ts';
 import { type CentralisedMethod, trainCentralised } from './centralised.ts';

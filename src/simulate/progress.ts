@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { configDigest } from '../config/config.ts';
 import { bytesOf, float32From } from '../core/bytes.ts';
 import { digestOf, sha256 } from '../core/digest.ts';
-import { PluralError } from '../core/errors.ts';
+import { invariant, PluralError } from '../core/errors.ts';
 import type { CurvePoint } from '../report/record.ts';
 import { curvePointSchema } from '../report/record-schema.ts';
 import { readCheckpoint, type Storable, writeCheckpoint } from '../training/checkpoint.ts';
@@ -63,11 +63,14 @@ export interface CheckpointStore<State> {
   save(progress: Progress, state: Storable): void;
 }
 
-/** Checkpoints of one method; `schema` is what the method itself stores beside its progress. */
+/**
+ * Checkpoints of one method; `schema` is what the method itself stores beside its progress. With a null fingerprint
+ * checkpoints of any settings are read, and none can be written.
+ */
 export function checkpointStore<State>(
   folder: string,
   method: string,
-  fingerprint: string,
+  fingerprint: string | null,
   schema: z.ZodType<State>,
 ): CheckpointStore<State> {
   const path = checkpointPath(folder, method);
@@ -82,7 +85,7 @@ export function checkpointStore<State>(
           hint: 'Delete the file to start this part of the run anew; the other parts are kept.',
         });
       }
-      if (outer.data.fingerprint !== fingerprint) {
+      if (fingerprint !== null && outer.data.fingerprint !== fingerprint) {
         throw new PluralError('CHECKPOINT_MISMATCH', `${path} belongs to other settings or other data`, {
           hint: 'Resume with the configuration and the data that the run was started with.',
         });
@@ -91,6 +94,7 @@ export function checkpointStore<State>(
       return { progress, state: inner.data, metricsLength };
     },
     save: (progress, state) => {
+      invariant(fingerprint !== null, 'a checkpoint needs its fingerprint');
       const metricsLength = lengthOf(join(folder, RUN_FILES.metrics));
       const { round, losses, curve, seconds } = progress;
       const stored = JSON.parse(JSON.stringify({ round, losses, curve, seconds })) as Storable;

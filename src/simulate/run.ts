@@ -55,7 +55,9 @@ function rewindMetrics(folder: string, methods: readonly string[], fingerprint: 
 export async function runExperiment(config: Config, options: RunOptions): Promise<RunOutcome> {
   const startedAt = new Date();
   const phases: RunRecord['phases'][number][] = [];
-  const prepared = await timed(phases, 'Prepare data and features', () => prepareExperiment(config, options.emit));
+  const prepared = await timed(phases, 'Prepare data and features', () =>
+    prepareExperiment(config, options.emit),
+  );
   const folder = openRunFolder(config, options);
   const fingerprint = fingerprintOf(prepared);
   if (options.resume) rewindMetrics(folder, ['federated', ...config.compare], fingerprint);

@@ -31,7 +31,10 @@ export function sampleTask(random: RandomStream, questions: readonly number[], s
   const order = random.shuffled(questions);
   const contextCount = within(random, size.contextQuestions, questions.length - 1);
   const targetCount = within(random, size.targetQuestions, questions.length - contextCount);
-  return { context: order.slice(0, contextCount), target: order.slice(contextCount, contextCount + targetCount) };
+  return {
+    context: order.slice(0, contextCount),
+    target: order.slice(contextCount, contextCount + targetCount),
+  };
 }
 
 function pointsOf(data: SharedData, group: number, questions: readonly number[]): Points {

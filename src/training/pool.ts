@@ -63,7 +63,8 @@ export function startPool(setup: WorkerSetup, workers: number): TrainingPool {
 
   const abandon = (error: PluralError): void => {
     closed = true;
-    for (const pending of [...seats.map((seat) => seat.current), ...waiting.splice(0)]) pending?.reject(error);
+    for (const pending of [...seats.map((seat) => seat.current), ...waiting.splice(0)])
+      pending?.reject(error);
     for (const seat of seats) seat.current = undefined;
   };
 

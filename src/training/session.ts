@@ -52,7 +52,9 @@ export async function openSession(model: Uint8Array, device: Device): Promise<Gr
           Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]),
         );
       } catch (thrown) {
-        throw new PluralError('ENGINE_FAILED', `ONNX Runtime failed: ${firstLine(thrown)}`, { cause: thrown });
+        throw new PluralError('ENGINE_FAILED', `ONNX Runtime failed: ${firstLine(thrown)}`, {
+          cause: thrown,
+        });
       }
     },
     close: () => session.release(),

@@ -70,7 +70,7 @@ export class Trainer {
         // ONNX Runtime refuses shared memory as an input, hence the copy.
         return this.#gradient(Float32Array.from(job.parameters), job.group, job.stream, job.step);
       case 'predict':
-        return this.#predict(job);
+        return this.predict(job);
     }
   }
 
@@ -112,7 +112,8 @@ export class Trainer {
     return sampleTask(randomStream(seed, 'task', ...stream, step), questions, task);
   }
 
-  async #predict({ parameters, group, context, target }: PredictJob): Promise<PredictResult> {
+  /** Predictions of one group; `run` does the same for a job. */
+  async predict({ parameters, group, context, target }: PredictJob): Promise<PredictResult> {
     const { data, device } = this.#setup;
     this.#prediction ??= openSession(this.#predictor.predictionGraph(), device);
     const session = await this.#prediction;

@@ -113,7 +113,10 @@ export async function checkVectors(path: string, device: Device, tolerance: numb
   for (const entry of predictor.layout.entries) {
     const values = file.parameters[entry.name];
     if (values?.length !== entry.size) {
-      throw new PluralError('DATA_FORMAT', `${path}: parameters.${entry.name} must have ${entry.size} numbers`);
+      throw new PluralError(
+        'DATA_FORMAT',
+        `${path}: parameters.${entry.name} must have ${entry.size} numbers`,
+      );
     }
     tensorOf(predictor.layout, parameters, entry.name).set(values);
   }

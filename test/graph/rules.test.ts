@@ -35,11 +35,34 @@ function unpartOf(x: Node, side: 'head' | 'tail'): Node {
 
 const CASES: readonly Case[] = [
   { op: 'add', shapes: [['N', 3], [3]], build: ([a, b]) => g.add(a!, b!) },
-  { op: 'add', name: 'inner axis', shapes: [[2, 1, 3], ['N', 1]], build: ([a, b]) => g.add(a!, b!) },
+  {
+    op: 'add',
+    name: 'inner axis',
+    shapes: [
+      [2, 1, 3],
+      ['N', 1],
+    ],
+    build: ([a, b]) => g.add(a!, b!),
+  },
   { op: 'sub', shapes: [[3], ['N', 3]], build: ([a, b]) => g.sub(a!, b!) },
-  { op: 'mul', shapes: [['N', 3], ['N', 1]], build: ([a, b]) => g.mul(a!, b!) },
+  {
+    op: 'mul',
+    shapes: [
+      ['N', 3],
+      ['N', 1],
+    ],
+    build: ([a, b]) => g.mul(a!, b!),
+  },
   { op: 'mul', name: 'square', shapes: [['N', 3]], build: ([a]) => g.square(a!) },
-  { op: 'div', shapes: [['N', 3], [1, 3]], positive: true, build: ([a, b]) => g.div(a!, b!) },
+  {
+    op: 'div',
+    shapes: [
+      ['N', 3],
+      [1, 3],
+    ],
+    positive: true,
+    build: ([a, b]) => g.div(a!, b!),
+  },
   { op: 'neg', shapes: [['N', 3]], build: ([a]) => g.neg(a!) },
   { op: 'exp', shapes: [['N', 3]], build: ([a]) => g.exp(a!) },
   { op: 'log', shapes: [['N', 3]], positive: true, build: ([a]) => g.log(a!) },
@@ -54,8 +77,23 @@ const CASES: readonly Case[] = [
       }),
     ),
   ),
-  { op: 'gemm', name: 'plain', shapes: [[2, 'N'], ['N', 3]], build: ([a, b]) => g.gemm(a!, b!) },
-  { op: 'matmul', shapes: [[2, 'N', 4], [2, 4, 'C']], build: ([a, b]) => g.matmul(a!, b!) },
+  {
+    op: 'gemm',
+    name: 'plain',
+    shapes: [
+      [2, 'N'],
+      ['N', 3],
+    ],
+    build: ([a, b]) => g.gemm(a!, b!),
+  },
+  {
+    op: 'matmul',
+    shapes: [
+      [2, 'N', 4],
+      [2, 4, 'C'],
+    ],
+    build: ([a, b]) => g.matmul(a!, b!),
+  },
   { op: 'transpose', shapes: [['N', 2, 3]], build: ([a]) => g.transpose(a!, [2, 0, 1]) },
   { op: 'reshape', shapes: [['N', 6]], build: ([a]) => g.reshape(a!, ['N', 2, 3]) },
   { op: 'slice', shapes: [['N', 6]], build: ([a]) => g.slice(a!, 1, 2, 5) },
@@ -64,12 +102,29 @@ const CASES: readonly Case[] = [
   { op: 'part', name: 'tail', shapes: [['N', 3]], build: ([a]) => g.part(a!, boundary, 'tail') },
   { op: 'unpart', name: 'head', shapes: [['C', 3]], build: ([a]) => unpartOf(a!, 'head') },
   { op: 'unpart', name: 'tail', shapes: [['T', 3]], build: ([a]) => unpartOf(a!, 'tail') },
-  { op: 'concat', shapes: [[2, 3], [4, 3]], build: ([a, b]) => g.concat([a!, b!], 0) },
-  { op: 'join', shapes: [['C', 3], ['T', 3]], build: ([a, b]) => g.join(a!, b!, boundary) },
+  {
+    op: 'concat',
+    shapes: [
+      [2, 3],
+      [4, 3],
+    ],
+    build: ([a, b]) => g.concat([a!, b!], 0),
+  },
+  {
+    op: 'join',
+    shapes: [
+      ['C', 3],
+      ['T', 3],
+    ],
+    build: ([a, b]) => g.join(a!, b!, boundary),
+  },
   { op: 'reduceSum', shapes: [['N', 3, 2]], build: ([a]) => g.reduceSum(a!, [0, 2]) },
   {
     op: 'stretch',
-    shapes: [['N', 1], ['N', 3]],
+    shapes: [
+      ['N', 1],
+      ['N', 3],
+    ],
     build: ([a, b]) => g.mul(g.stretch(a!, b!), b!),
   },
   { op: 'reduceMax', shapes: [['N', 4]], build: ([a]) => g.reduceMax(a!) },
@@ -80,7 +135,15 @@ const CASES: readonly Case[] = [
 ];
 
 /** Operators that pass no gradient on purpose. */
-const WITHOUT_GRADIENT: readonly OpName[] = ['input', 'constant', 'step', 'equal', 'toFloat', 'detach', 'rowCount'];
+const WITHOUT_GRADIENT: readonly OpName[] = [
+  'input',
+  'constant',
+  'step',
+  'equal',
+  'toFloat',
+  'detach',
+  'rowCount',
+];
 
 function bind(shape: Shape): number[] {
   return shape.map((dim) => (typeof dim === 'number' ? dim : SIZES[dim]!));
@@ -112,7 +175,8 @@ async function check(test: Case): Promise<number> {
     tailCount: new ort.Tensor('int64', [BigInt(SIZES['T']!)], [1]),
     like: new ort.Tensor('float64', new Float64Array(SIZES['N']! * 3), [SIZES['N']!, 3]),
   };
-  const run = () => session.run(Object.fromEntries(session.inputNames.map((name) => [name, available[name]!])));
+  const run = () =>
+    session.run(Object.fromEntries(session.inputNames.map((name) => [name, available[name]!])));
 
   const lossAt = async () => Number((await run())['loss']!.data[0]);
   const exact = await run();

@@ -1,0 +1,65 @@
+import { PluralError } from '../core/errors.ts';
+import {
+  contextFromFile,
+  contextFromSurvey,
+  type PredictedAnswer,
+  predictGroup,
+} from '../simulate/predict-group.ts';
+import { openTrainedRun } from '../simulate/trained-run.ts';
+import { defineCommand } from './command.ts';
+import { showProgress } from './progress.ts';
+
+function showAnswer({ question, probabilities }: PredictedAnswer): string {
+  const lines = question.options.map((option, index) => {
+    const share = probabilities[index]!;
+    return `  ${(100 * share).toFixed(1).padStart(5)}%  ${'#'.repeat(Math.round(20 * share)).padEnd(20)}  ${option}`;
+  });
+  return [`${question.id}  ${question.text}`, ...lines].join('\n');
+}
+
+export const predictCommand = defineCommand({
+  usage: 'predict <run>',
+  describe: 'predict how a group answers, from a few of its answers',
+  options: (parser) =>
+    parser
+      .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
+      .option('answers', {
+        type: 'string',
+        describe: "file with the group's answers (long-format CSV, Parquet, Arrow, group file)",
+      })
+      .option('group', { type: 'string', describe: "a group of the file, or of the run's own survey" })
+      .option('question', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: 'ids of questions to predict (default: all that are not told)',
+      })
+      .example('$0 predict runs/quickstart --answers mine.csv', 'a group of your own')
+      .example(
+        '$0 predict runs/quickstart --group democrat-white-65+ --question Q20',
+        'a group of the survey',
+      ),
+  run: async (flags, terminal) => {
+    if (flags.answers === undefined && flags.group === undefined) {
+      throw new PluralError('USAGE', 'whose answers? Give --answers FILE or --group NAME', {
+        hint: '--answers takes a file of a group of your own, --group a group of the survey.',
+      });
+    }
+    const run = await openTrainedRun(flags.run, [], showProgress(terminal));
+    const context =
+      flags.answers === undefined
+        ? contextFromSurvey(run, flags.group!)
+        : await contextFromFile(run, flags.answers, flags.group);
+    terminal.note(`${context.group.label}: told ${context.answers.length} answers`);
+    const predicted = await predictGroup(run, context, flags.question);
+    for (const { question, probabilities } of predicted) {
+      terminal.event({
+        question: question.id,
+        text: question.text,
+        options: question.options,
+        probabilities,
+      });
+    }
+    terminal.print(predicted.map(showAnswer).join('\n\n'));
+  },
+});
