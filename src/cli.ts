@@ -37,6 +37,7 @@ function parserOf(args: readonly string[]) {
   return COMMANDS.reduce<typeof parser>((built, command) => command.register(built) as typeof parser, parser)
     .demandCommand(1, 'Name a command; "pluralllm --help" lists them.')
     .strict()
+    .recommendCommands()
     .version(ownVersion())
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .exitProcess(false)

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { asPluralError, PluralError } from '../core/errors.ts';
+import { findingOf, headline } from '../report/finding.ts';
 import { comparisonTable } from '../report/table.ts';
 import { runExperiment } from '../simulate/run.ts';
 import { RUN_FILES } from '../simulate/run-folder.ts';
@@ -84,22 +84,12 @@ export const runCommand = defineCommand({
     const overrides = [...flags.overrides, ...flagOverrides(flags)];
     const { config, folder } = choose(flags.config, overrides, flags.outputDir);
     const interrupt = interruptible();
-    const emit = showProgress(terminal);
-    try {
-      const { report, record } = await runExperiment(config, {
-        folder,
-        resume: flags.resume,
-        emit,
-        signal: interrupt.signal,
-      });
-      terminal.print(`\n${comparisonTable(record)}\n\nReport: ${report}`);
-    } catch (thrown) {
-      const error = asPluralError(thrown);
-      if (!interrupt.signal.aborted) throw error;
-      throw new PluralError('INTERRUPTED', 'the run was stopped; what was finished is kept', {
-        hint: `Go on with: pluralllm run ${folder ?? flags.config} --resume`,
-        cause: thrown,
-      });
-    }
+    const { report, record } = await runExperiment(config, {
+      folder,
+      resume: flags.resume,
+      emit: showProgress(terminal),
+      signal: interrupt.signal,
+    });
+    terminal.print(`\n${comparisonTable(record)}\n\n${headline(findingOf(record))}\n\nReport: ${report}`);
   },
 });

@@ -17,18 +17,27 @@ function parseYaml(text: string, where: string): unknown {
       hint: 'The file must be valid YAML.',
     });
   }
-  return document.toJS();
+  try {
+    return document.toJS();
+  } catch (thrown) {
+    // Aliases are looked up only now: one without an anchor, or a bomb of them.
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new PluralError('CONFIG_INVALID', `${where}: ${reason}`, {
+      hint: 'Write the values out instead of using YAML aliases.',
+      cause: thrown,
+    });
+  }
 }
 
 /** One `key.path=value` of the command line; the value is read as YAML, so lists and numbers work. */
 export function applyOverride(raw: Raw, override: string): void {
   const at = override.indexOf('=');
-  if (at < 1) {
+  const path = override.slice(0, Math.max(0, at)).split('.');
+  if (path.includes('')) {
     throw new PluralError('USAGE', `"${override}" is not of the form key=value`, {
       hint: 'Example: training.rounds=20',
     });
   }
-  const path = override.slice(0, at).split('.');
   const last = path.pop()!;
   let target = raw;
   for (const key of path) {

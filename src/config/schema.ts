@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { DEVICES } from '../training/device.ts';
 import { SCHEDULES } from '../training/schedule.ts';
 
 /** Baselines and comparisons that a run may make beside the federated training. */
@@ -13,13 +12,15 @@ export const COMPARISONS = [
 ] as const;
 export type Comparison = (typeof COMPARISONS)[number];
 
-const groupChoice = z.union([z.int().min(1), z.array(z.string()).min(1)]);
+const groupChoice = z.union([z.int().min(1), z.array(z.string()).min(1)], {
+  error: 'expected a number of groups, at least 1, or a list of group ids',
+});
 const range = z
   .tuple([z.int().min(1), z.int().min(1)])
   .refine(([min, max]) => min <= max, { message: 'the first number must not exceed the second' });
 
 /** A plug-in by name; its other keys are its options and are parsed by the plug-in's own schema. */
-const plugin = (name: string) => z.looseObject({ name: z.string() }).prefault({ name });
+const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
 
 /** An experiment. Every key has a default but `data.survey` or `data.path`; unknown keys are refused. */
 export const configSchema = z.strictObject({
@@ -73,9 +74,14 @@ export const configSchema = z.strictObject({
   compare: z.array(z.enum(COMPARISONS)).default([...COMPARISONS]),
   runtime: z
     .strictObject({
-      device: z.enum(DEVICES).default('auto'),
+      /** One of DEVICES; what is not there is refused with its own code. */
+      device: z.string().default('auto'),
       /** Worker threads; `auto`: one per core. Does not change a single bit of the result. */
-      workers: z.union([z.literal('auto'), z.int().min(1).max(256)]).default('auto'),
+      workers: z
+        .union([z.literal('auto'), z.int().min(1).max(256)], {
+          error: 'expected "auto" or a number from 1 to 256',
+        })
+        .default('auto'),
     })
     .prefault({}),
   /** Run folder; null: `runs/<name>`. */

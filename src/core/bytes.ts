@@ -13,9 +13,11 @@ export function formatBytes(count: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = count;
   let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
+  // From 999.5 on, three digits would round up to the next unit.
+  while (value >= (unit === 0 ? 1000 : 999.5) && unit < units.length - 1) {
     value /= 1000;
     unit++;
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+  const whole = unit === 0 || value >= 1000;
+  return `${whole ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
 }

@@ -44,6 +44,27 @@ function errorOf(where: string, schema: z.ZodType, issue: z.core.$ZodIssue | und
   });
 }
 
+/** Deeper nesting than any option has; YAML aliases can even make a value that contains itself. */
+const DEEPEST = 32;
+
+/** Refuses `__proto__` at any depth: zod passes over such a key in silence where other keys are open. */
+function checkNesting(value: unknown, path: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (path.length > DEEPEST) {
+    throw new PluralError('CONFIG_INVALID', `${dotted(...path.slice(0, 3))}: nested too deeply`, {
+      hint: 'Write the value out; it may not contain itself.',
+    });
+  }
+  for (const [key, member] of Object.entries(value)) {
+    if (key === '__proto__') {
+      throw new PluralError('CONFIG_UNKNOWN_KEY', `unknown key "${dotted(...path, key)}"`, {
+        hint: 'Remove it: no option has this name.',
+      });
+    }
+    checkNesting(member, [...path, key]);
+  }
+}
+
 /**
  * Parses options by a strict schema. `where` is the place in the configuration that messages start with.
  * Errors: CONFIG_UNKNOWN_KEY with the nearest known key, CONFIG_INVALID with the place and what was expected.
@@ -53,6 +74,7 @@ export function parseOptions<Schema extends z.ZodType>(
   schema: Schema,
   options: unknown,
 ): z.output<Schema> {
+  checkNesting(options, [where]);
   const parsed = schema.safeParse(options ?? {});
   if (parsed.success) return parsed.data;
   throw errorOf(where, schema, parsed.error.issues[0]);

@@ -16,6 +16,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
 
 /** `did you mean "x"?` or, with nothing near, the list of what is known. */
 export function suggestion(name: string, known: readonly string[]): string {
+  if (known.length === 0) return 'Remove it: nothing can be set here.';
   const nearest = nearestName(name, known);
   return nearest === undefined ? `Known: ${known.join(', ')}.` : `Did you mean "${nearest}"?`;
 }

@@ -44,7 +44,10 @@ const simple =
 
 function emitInput(node: Node<'input'>, { builder, precision, out, stored }: Scope): void {
   const values = stored[node.attributes.name];
-  if (values === undefined) return builder.input(out, onnxType(node.type, precision), node.shape);
+  if (values === undefined) {
+    builder.input(out, onnxType(node.type, precision), node.shape);
+    return;
+  }
   const shape = node.shape.map((dim) => {
     invariant(typeof dim === 'number', `stored input ${out} needs a fixed shape`);
     return dim;

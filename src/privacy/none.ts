@@ -9,8 +9,8 @@ import { defineProtection, type Fold } from './protection.ts';
 const HEADER_BYTES = 8;
 
 /**
- * Grid on which weighted deltas are added. Sums of multiples of 2^-32 below 2^21 are exact in float64, so that
- * the order in which groups arrive cannot change a single bit of the model.
+ * Grid on which weights and weighted deltas are added. Sums of multiples of 2^-32 below 2^21 are exact in float64,
+ * so that the order in which groups arrive cannot change a single bit of the model.
  */
 const STEPS_PER_UNIT = 2 ** 32;
 const EXACT = 2 ** 53;
@@ -22,14 +22,41 @@ function encodePayload({ weight, delta }: Update): Uint8Array {
   return payload;
 }
 
-function decodePayload(update: ProtectedUpdate, parameters: number): { weight: number; delta: Float32Array } {
+interface Payload {
+  /** The weight in steps of the grid, a positive integer. */
+  readonly weightSteps: number;
+  readonly delta: Float32Array;
+}
+
+function decodePayload(update: ProtectedUpdate, parameters: number): Payload {
   const { payload } = update;
   if (payload.byteLength !== HEADER_BYTES + 4 * parameters) {
     throw refused(update, `it has ${payload.byteLength} bytes instead of ${HEADER_BYTES + 4 * parameters}`);
   }
   const weight = new DataView(payload.buffer, payload.byteOffset).getFloat64(0, true);
-  if (!(weight > 0 && Number.isFinite(weight))) throw refused(update, `its weight is ${weight}`);
-  return { weight, delta: float32From(payload.subarray(HEADER_BYTES)) };
+  const weightSteps = Math.round(weight * STEPS_PER_UNIT);
+  if (!(weightSteps > 0 && weightSteps < EXACT)) throw refused(update, `its weight is ${weight}`);
+  return { weightSteps, delta: float32From(payload.subarray(HEADER_BYTES)) };
+}
+
+/** Size of the largest weighted delta in steps; ROUND_REFUSED for one that is not finite or too large to add. */
+function largestOf(update: ProtectedUpdate, { weightSteps, delta }: Payload): number {
+  let largest = 0;
+  for (const [index, value] of delta.entries()) {
+    const size = Math.abs(Math.round(value * weightSteps));
+    if (!(size < EXACT))
+      throw refused(update, `parameter ${index} is not finite or far too large (${value})`);
+    if (size > largest) largest = size;
+  }
+  return largest;
+}
+
+/** What stands around the payload must fit too: the bytes come from outside. */
+function checkEnvelope(update: ProtectedUpdate, round: number, added: ReadonlySet<string>): void {
+  if (update.protection !== 'none')
+    throw refused(update, `its protection is "${update.protection}", not "none"`);
+  if (update.round !== round) throw refused(update, `the sum is of round ${round}`);
+  if (added.has(update.group)) throw refused(update, 'the group is in the sum already');
 }
 
 function refused({ group, round }: ProtectedUpdate, reason: string): PluralError {
@@ -40,26 +67,33 @@ function refused({ group, round }: ProtectedUpdate, reason: string): PluralError
 
 function exactFold(round: number, parameters: number): Fold {
   const sum = new Float64Array(parameters);
-  const groups: string[] = [];
-  let totalWeight = 0;
+  const groups = new Set<string>();
+  let totalSteps = 0;
+  // Bounds every partial sum in every order, so that all orders are accepted or none is.
+  let largestSum = 0;
   return {
     add: (update) => {
-      const { weight, delta } = decodePayload(update, parameters);
-      const scale = weight * STEPS_PER_UNIT;
       // All of it is looked at before any of it is added: a refused update leaves no trace in the sum.
-      for (let i = 0; i < parameters; i++) {
-        const total = sum[i]! + Math.round(delta[i]! * scale);
-        if (!(Math.abs(total) < EXACT)) {
-          throw refused(update, `parameter ${i} is not finite or far too large (${delta[i]})`);
-        }
+      checkEnvelope(update, round, groups);
+      const payload = decodePayload(update, parameters);
+      const { weightSteps, delta } = payload;
+      const largest = largestOf(update, payload);
+      if (Math.max(largestSum + largest, totalSteps + weightSteps) >= EXACT) {
+        throw refused(update, 'with it the sum would be too large to be exact');
       }
-      for (let i = 0; i < parameters; i++) sum[i]! += Math.round(delta[i]! * scale);
-      totalWeight += weight;
-      groups.push(update.group);
+      for (let i = 0; i < parameters; i++) sum[i]! += Math.round(delta[i]! * weightSteps);
+      largestSum += largest;
+      totalSteps += weightSteps;
+      groups.add(update.group);
     },
     finish: (): Aggregate => {
-      if (groups.length === 0) throw new PluralError('ROUND_FAILED', `round ${round} has no updates to add`);
+      if (groups.size === 0) {
+        throw new PluralError('ROUND_FAILED', `round ${round} has no updates to add`, {
+          hint: 'Find out why no group answered; a round needs at least one update.',
+        });
+      }
       const weightedSum = sum.map((steps) => steps / STEPS_PER_UNIT);
+      const totalWeight = totalSteps / STEPS_PER_UNIT;
       return asStage({ round, weightedSum, totalWeight, groups: [...groups].sort() });
     },
   };

@@ -6,7 +6,10 @@ export type Reveals = 'rows' | 'sum';
 
 /** Adds up one round's protected updates; memory independent of their number, result independent of their order. */
 export interface Fold {
-  /** ROUND_REFUSED for a payload of the wrong size or with numbers that are not finite. */
+  /**
+   * ROUND_REFUSED for another round or protection, a group that is in the sum already, a payload of the wrong size
+   * or with numbers that are not finite; the sum is then as it was.
+   */
   add(update: ProtectedUpdate): void;
   /** ROUND_FAILED when nothing was added. */
   finish(): Aggregate;

@@ -1,4 +1,4 @@
-import { PluralError } from '../core/errors.ts';
+import { invariant, PluralError } from '../core/errors.ts';
 
 /**
  * The aggregator's side of a run as a pure state machine: (state, message) -> (state, effects). It has no clock,
@@ -65,15 +65,21 @@ export interface AggregatorStep {
 /** The state before anybody enrolled. `quorum` at least 1. */
 export function newRun(options: { readonly rounds: number; readonly quorum: number }): AggregatorState {
   const { rounds, quorum } = options;
+  invariant(quorum >= 1, 'a quorum of at least 1');
   return { phase: 'waiting', round: 0, rounds, quorum, enrolled: [], participants: [], received: {} };
 }
 
 const stay = (state: AggregatorState): AggregatorStep => ({ state, effects: [] });
 
+/** Digest of what a group submitted in this round. A group may be called `constructor`, hence no plain access. */
+function digestFrom({ received }: AggregatorState, group: string): string | undefined {
+  return Object.hasOwn(received, group) ? received[group] : undefined;
+}
+
 /** Groups that a collecting round still waits for, in code-unit order. */
 export function awaited(state: AggregatorState): string[] {
   if (state.phase !== 'collecting') return [];
-  return state.participants.filter((group) => !(group in state.received));
+  return state.participants.filter((group) => digestFrom(state, group) === undefined);
 }
 
 function fail(state: AggregatorState, reason: string): AggregatorStep {
@@ -91,7 +97,7 @@ function beginRound(state: AggregatorState): AggregatorStep {
   const participants = state.enrolled;
   if (participants.length < state.quorum) {
     return fail(
-      { ...state, round },
+      { ...state, round, participants: [], received: {} },
       `${participants.length} groups are enrolled, the quorum is ${state.quorum}`,
     );
   }
@@ -104,7 +110,7 @@ function beginRound(state: AggregatorState): AggregatorStep {
 function beginFold(state: AggregatorState): AggregatorStep {
   // Participants are in order, so the fold does not depend on who was first.
   const submissions = state.participants.flatMap((group) => {
-    const digest = state.received[group];
+    const digest = digestFrom(state, group);
     return digest === undefined ? [] : [{ group, digest }];
   });
   return {
@@ -129,7 +135,7 @@ function join(state: AggregatorState, group: string): AggregatorStep {
 /** A group that leaves is not waited for any more; what it already submitted stays in the round. */
 function leave(state: AggregatorState, group: string): AggregatorStep {
   const enrolled = state.enrolled.filter((member) => member !== group);
-  const stays = group in state.received || state.phase !== 'collecting';
+  const stays = digestFrom(state, group) !== undefined || state.phase !== 'collecting';
   const participants = stays ? state.participants : state.participants.filter((member) => member !== group);
   const left = { ...state, enrolled, participants };
   if (left.phase === 'collecting' && participants.length < left.quorum) {
@@ -147,7 +153,7 @@ function refusalOf(
 ): RefusalReason | null {
   if (round !== state.round) return 'wrong-round';
   if (!state.participants.includes(group)) return 'not-a-participant';
-  const before = state.received[group];
+  const before = digestFrom(state, group);
   if (before !== undefined) return before === digest ? null : 'changed-submission';
   return state.phase === 'collecting' ? null : 'not-collecting';
 }
@@ -159,7 +165,7 @@ function receive(
   const { group, round, digest } = message;
   const reason = refusalOf(state, message);
   if (reason !== null) return { state, effects: [{ type: 'refuse', group, round, reason }] };
-  const repeated = group in state.received;
+  const repeated = digestFrom(state, group) !== undefined;
   const acknowledged: AggregatorStep = {
     state: { ...state, received: { ...state.received, [group]: digest } },
     effects: [{ type: 'acknowledge', group, round, repeated }],

@@ -11,6 +11,7 @@ import { featuresProvider } from '../features/table.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import { predictorKind } from '../predictor/table.ts';
 import { type Device, resolveDevice } from '../training/device.ts';
+import { selfCheck } from '../training/self-check.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
 import { ADAM_DEFAULTS } from '../training/optimizer.ts';
 import { shareData } from '../training/shared-data.ts';
@@ -83,7 +84,18 @@ export async function prepareExperiment(config: Config, emit: Emit): Promise<Exp
     workers,
   };
   checkGroups(experiment);
+  await checkDevice(experiment.device);
   return experiment;
+}
+
+/** Finds out before anything is written whether a device that is installed can be used. */
+async function checkDevice(device: Device): Promise<void> {
+  if (device === 'cpu') return;
+  const { works, remark } = await selfCheck(device);
+  if (works) return;
+  throw new PluralError('DEVICE_UNAVAILABLE', `device "${device}" cannot be used: ${remark}`, {
+    hint: 'Run "pluralllm doctor" to see what each device needs, or use --device cpu.',
+  });
 }
 
 /** What the workers of an experiment are started with. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Config, configDigest, configYaml, roundPlugins } from '../config/config.ts';
+import { PluralError } from '../core/errors.ts';
 import { writeFileAtomic } from '../core/files.ts';
 import type { MethodRecord, RunRecord } from '../report/record.ts';
 import { writeRecord, writeReport } from '../report/write.ts';
@@ -67,8 +68,8 @@ export async function runExperiment(config: Config, options: RunOptions): Promis
   const pool = startPool(workerSetup(prepared), prepared.workers);
   const stop = () => void pool.close();
   options.signal?.addEventListener('abort', stop, { once: true });
+  if (options.signal?.aborted === true) stop();
   try {
-    options.signal?.throwIfAborted();
     const run: RunContext = { experiment: prepared, pool, folder, fingerprint, emit };
     const federated = await trainFederated(run);
     addPhases(phases, federated);
@@ -84,10 +85,19 @@ export async function runExperiment(config: Config, options: RunOptions): Promis
     const report = writeReport(folder, record);
     emit({ type: 'done', folder, report, modelDigest: federated.model.digest });
     return { folder, report, record };
+  } catch (thrown) {
+    throw options.signal?.aborted === true ? interrupted(folder, thrown) : thrown;
   } finally {
     options.signal?.removeEventListener('abort', stop);
     await pool.close();
   }
+}
+
+function interrupted(folder: string, cause: unknown): PluralError {
+  return new PluralError('INTERRUPTED', `the run in ${folder} was stopped; what was finished is kept`, {
+    hint: `Go on with: pluralllm run ${folder} --resume`,
+    cause,
+  });
 }
 
 async function timed<Result>(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PluralError } from '../core/errors.ts';
+import { invariant, PluralError } from '../core/errors.ts';
 import { makeModel } from '../wire/model.ts';
 import type { Aggregate, Model } from '../wire/stages.ts';
 import { defineStrategy } from './strategy.ts';
@@ -12,8 +12,9 @@ const options = z.strictObject({
 /** theta + sum(w delta) / sum(w); NOT_FINITE names the first parameter that is none. */
 function average(model: Model, { round, weightedSum, totalWeight }: Aggregate): Model {
   const parameters = new Float32Array(model.parameters.length);
+  invariant(weightedSum.length === parameters.length, 'the sum has as many numbers as the model');
   for (let i = 0; i < parameters.length; i++) {
-    const value = model.parameters[i]! + weightedSum[i]! / totalWeight;
+    const value = Math.fround(model.parameters[i]! + weightedSum[i]! / totalWeight);
     if (!Number.isFinite(value)) {
       throw new PluralError('NOT_FINITE', `parameter ${i} is ${value} after round ${round}`, {
         hint: 'Training diverged: lower training.learningRate.',

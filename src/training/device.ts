@@ -12,11 +12,12 @@ export function installedDevices(): Device[] {
   return DEVICES.filter((name): name is Device => name !== 'auto' && names.has(name));
 }
 
-/** The device to use; DEVICE_UNAVAILABLE, with the list of what is there, when it is not installed. */
-export function resolveDevice(name: DeviceName): Device {
+/** The device of a name; DEVICE_UNAVAILABLE, with the list of what is there, when it is not installed. */
+export function resolveDevice(name: string): Device {
   if (name === 'auto') return 'cpu';
   const installed = installedDevices();
-  if (installed.includes(name)) return name;
+  const device = installed.find((candidate) => candidate === name);
+  if (device !== undefined) return device;
   throw new PluralError('DEVICE_UNAVAILABLE', `device "${name}" is not available on this machine`, {
     hint: `Available: auto, ${installed.join(', ')}. Run "pluralllm doctor" to see what each one needs.`,
   });

@@ -17,6 +17,13 @@ export interface WorkerSetup {
   readonly heldOutQuestions: readonly number[];
 }
 
+/** What a worker thread gets from its pool. */
+export interface WorkerStart {
+  readonly setup: WorkerSetup;
+  /** Shared int32 [1]: 1 asks for the job under way to be given up. */
+  readonly stop: Int32Array;
+}
+
 /** Moments and step count of an optimiser, as data. */
 export interface OptimizerSnapshot {
   readonly first: Float64Array;
@@ -89,5 +96,7 @@ export interface JobRequest {
 }
 
 export type JobReply =
+  /** The worker has loaded its code and waits for jobs. */
+  | { readonly ready: true }
   | { readonly id: number; readonly result: TrainResult | GradientResult | PredictResult }
   | { readonly id: number; readonly error: { code: string; message: string; hint: string | undefined } };

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ERROR_CODES, type ErrorCode, PluralError } from '../core/errors.ts';
-import type { Job, JobReply, JobRequest, JobResult, WorkerSetup } from './jobs.ts';
+import type { Job, JobReply, JobRequest, JobResult, WorkerSetup, WorkerStart } from './jobs.ts';
 
 /**
  * Worker threads that do training and prediction jobs. Results depend on the job alone, not on the worker that
@@ -10,7 +10,7 @@ export interface TrainingPool {
   readonly workers: number;
   /** Does a job when a worker is free. The job's own error code where it fails; INTERRUPTED after `close`. */
   run<Kind extends Job['kind']>(job: Extract<Job, { kind: Kind }>): Promise<JobResult<Kind>>;
-  /** Stops all workers at once; jobs under way are given up. */
+  /** Stops all workers; jobs under way are given up at their next step. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -23,6 +23,8 @@ interface Pending {
 interface Seat {
   readonly worker: Worker;
   current: Pending | undefined;
+  /** Resolves when the thread has loaded its code, or is gone. */
+  readonly ready: Promise<void>;
 }
 
 /** From source (tsx, tests) the worker needs a loader of its own; the built package does not. */
@@ -36,59 +38,102 @@ function errorFrom({ code, message, hint }: { code: string; message: string; hin
   return new PluralError(known, message, hint === undefined ? {} : { hint });
 }
 
-/** Starts `workers` threads. */
-export function startPool(setup: WorkerSetup, workers: number): TrainingPool {
-  const waiting: Pending[] = [];
-  let closed = false;
-  let nextId = 0;
+/** The pool behind `startPool`. */
+class WorkerPool implements TrainingPool {
+  readonly #seats: readonly Seat[];
+  readonly #waiting: Pending[] = [];
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  #closed: PluralError | undefined;
+  #nextId = 0;
+  #onIdle: (() => void) | undefined;
 
-  const dispatch = (): void => {
-    for (const seat of seats) {
+  constructor(setup: WorkerSetup, workers: number) {
+    this.#seats = Array.from({ length: workers }, () => this.#openSeat(setup));
+  }
+
+  get workers(): number {
+    return this.#seats.length;
+  }
+
+  run<Kind extends Job['kind']>(job: Extract<Job, { kind: Kind }>): Promise<JobResult<Kind>> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) return reject(this.#closed);
+      this.#waiting.push({ job, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#abandon(new PluralError('INTERRUPTED', 'stopped before all jobs were done'));
+    Atomics.store(this.#stop, 0, 1);
+    // A thread that is ended inside ONNX Runtime, or while loading it, takes the whole process with it.
+    await Promise.all(this.#seats.map(({ ready }) => ready));
+    if (this.#busy()) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    await Promise.all(this.#seats.map(({ worker }) => worker.terminate()));
+  }
+
+  #openSeat(setup: WorkerSetup): Seat {
+    const workerData: WorkerStart = { setup, stop: this.#stop };
+    const worker = new Worker(workerEntry(), { workerData });
+    const { promise: ready, resolve: isReady } = promiseWithResolver();
+    const seat: Seat = { worker, current: undefined, ready };
+    worker.on('message', (reply: JobReply) => ('ready' in reply ? isReady() : this.#settle(seat, reply)));
+    worker.on('error', (thrown) => {
+      const error = new PluralError('ENGINE_FAILED', `a worker stopped: ${thrown.message}`, {
+        cause: thrown,
+      });
+      this.#abandon(error);
+      this.#settle(seat, undefined);
+      isReady();
+    });
+    return seat;
+  }
+
+  #dispatch(): void {
+    for (const seat of this.#seats) {
       if (seat.current !== undefined) continue;
-      const next = waiting.shift();
+      const next = this.#waiting.shift();
       if (next === undefined) return;
       seat.current = next;
-      const request: JobRequest = { id: nextId++, job: next.job };
+      const request: JobRequest = { id: this.#nextId++, job: next.job };
       seat.worker.postMessage(request);
     }
-  };
+  }
 
-  const settle = (seat: Seat, reply: JobReply): void => {
+  #settle(seat: Seat, reply: Exclude<JobReply, { ready: true }> | undefined): void {
     const done = seat.current;
     seat.current = undefined;
-    if ('result' in reply) done?.resolve(reply.result as never);
+    if (reply === undefined) done?.reject(this.#closed!);
+    else if ('result' in reply) done?.resolve(reply.result as never);
     else done?.reject(errorFrom(reply.error));
-    dispatch();
-  };
+    if (this.#closed === undefined) this.#dispatch();
+    else if (!this.#busy()) this.#onIdle?.();
+  }
 
-  const abandon = (error: PluralError): void => {
-    closed = true;
-    for (const pending of [...seats.map((seat) => seat.current), ...waiting.splice(0)])
-      pending?.reject(error);
-    for (const seat of seats) seat.current = undefined;
-  };
+  #busy(): boolean {
+    return this.#seats.some((seat) => seat.current !== undefined);
+  }
 
-  const seats = Array.from({ length: workers }, (): Seat => {
-    const worker = new Worker(workerEntry(), { workerData: setup });
-    const seat: Seat = { worker, current: undefined };
-    worker.on('message', (reply: JobReply) => settle(seat, reply));
-    worker.on('error', (thrown) =>
-      abandon(new PluralError('ENGINE_FAILED', `a worker stopped: ${thrown.message}`, { cause: thrown })),
-    );
-    return seat;
+  /** Takes no more jobs and gives up those that wait. */
+  #abandon(error: PluralError): void {
+    this.#closed ??= error;
+    for (const pending of this.#waiting.splice(0)) pending.reject(this.#closed);
+  }
+}
+
+function promiseWithResolver(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
   });
+  return { promise, resolve };
+}
 
-  return {
-    workers,
-    run: (job) =>
-      new Promise((resolve, reject) => {
-        if (closed) return reject(new PluralError('INTERRUPTED', 'the worker pool is closed'));
-        waiting.push({ job, resolve, reject });
-        dispatch();
-      }),
-    close: async () => {
-      abandon(new PluralError('INTERRUPTED', 'stopped before all jobs were done'));
-      await Promise.all(seats.map(({ worker }) => worker.terminate()));
-    },
-  };
+/** Starts `workers` threads. */
+export function startPool(setup: WorkerSetup, workers: number): TrainingPool {
+  return new WorkerPool(setup, workers);
 }

@@ -52,11 +52,14 @@ export class Trainer {
   readonly #setup: WorkerSetup;
   readonly #predictor: TrainablePredictor;
   readonly #heldOut: ReadonlySet<number>;
+  readonly #stopAsked: () => boolean;
   #training: Promise<GraphSession> | undefined;
   #prediction: Promise<GraphSession> | undefined;
 
-  constructor(setup: WorkerSetup) {
+  /** `stopAsked` is looked at before every step; once true, the job ends with INTERRUPTED. */
+  constructor(setup: WorkerSetup, stopAsked: () => boolean = () => false) {
     this.#setup = setup;
+    this.#stopAsked = stopAsked;
     this.#predictor = predictorKind(setup.predictor.name).create(setup.predictor.options, setup.data.width);
     this.#heldOut = new Set(setup.heldOutQuestions);
   }
@@ -95,6 +98,7 @@ export class Trainer {
   ): Promise<GradientResult> {
     this.#training ??= openSession(this.#predictor.trainingGraph(), this.#setup.device);
     const session = await this.#training;
+    this.#checkStop();
     const batch = batchOf(this.#setup.data, group, this.#taskOf(group, stream, step));
     const outputs = await session.run(withParameters(this.#predictor.feeds(batch), parameters));
     const loss = outputs[GRAPH_NAMES.loss]![0]!;
@@ -104,6 +108,10 @@ export class Trainer {
       });
     }
     return { loss, gradient: outputs[GRAPH_NAMES.gradient]! };
+  }
+
+  #checkStop(): void {
+    if (this.#stopAsked()) throw new PluralError('INTERRUPTED', 'the job was given up');
   }
 
   #taskOf(group: number, stream: Stream, step: number): Task {
@@ -120,6 +128,7 @@ export class Trainer {
     const own = Float32Array.from(parameters);
     const parts: Float32Array[] = [];
     for (const some of chunks(target, (question) => data.rowOf[question + 1]! - data.rowOf[question]!)) {
+      this.#checkStop();
       const feeds = this.#predictor.feeds(batchOf(data, group, { context, target: some }));
       parts.push((await session.run(withParameters(feeds, own)))[GRAPH_NAMES.probabilities]!);
     }

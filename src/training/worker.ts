@@ -1,13 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asPluralError, invariant } from '../core/errors.ts';
-import type { JobReply, JobRequest, WorkerSetup } from './jobs.ts';
+import type { JobReply, JobRequest, WorkerStart } from './jobs.ts';
 import { Trainer } from './trainer.ts';
 
 /** Entry of a worker thread: does one job after the other and moves the results to the pool without copying. */
 
 const port = parentPort;
 invariant(port !== null, 'worker.ts is the entry of a worker thread');
-const trainer = new Trainer(workerData as WorkerSetup);
+const { setup, stop } = workerData as WorkerStart;
+const trainer = new Trainer(setup, () => Atomics.load(stop, 0) === 1);
 
 async function answer({ id, job }: JobRequest): Promise<JobReply> {
   try {
@@ -32,3 +33,5 @@ function buffersOf(reply: JobReply): ArrayBuffer[] {
 port.on('message', (request: JobRequest) => {
   answer(request).then((reply) => port.postMessage(reply, buffersOf(reply)));
 });
+const ready: JobReply = { ready: true };
+port.postMessage(ready);

@@ -16,15 +16,26 @@ const message = z.strictObject({
   payload: z.instanceof(Uint8Array),
 });
 
-/** Encodes a protected update; equal updates give equal bytes (CBOR with RFC 8949 deterministic encoding). */
-export function encodeSubmission(update: ProtectedUpdate): Submission {
-  const { group, round, protection, payload } = update;
-  const bytes = encode({ format: FORMAT, group, round, protection, payload });
-  return asStage({ group, round, bytes, digest: sha256(bytes) });
+function encodeMessage({ group, round, protection, payload }: ProtectedUpdate): Uint8Array {
+  return encode({ format: FORMAT, group, round, protection, payload });
 }
 
-/** Decodes what a group sent. Anything that `encodeSubmission` would not have written is ROUND_REFUSED. */
+/** Encodes a protected update; equal updates give equal bytes (CBOR with RFC 8949 deterministic encoding). */
+export function encodeSubmission(update: ProtectedUpdate): Submission {
+  const bytes = encodeMessage(update);
+  return asStage({ group: update.group, round: update.round, bytes, digest: sha256(bytes) });
+}
+
+/** Longest submission that is looked at, in bytes: 2^28 float32 parameters. */
+const MOST_BYTES = 2 ** 30;
+
+/**
+ * Decodes what a group sent. Anything that `encodeSubmission` would not have written is ROUND_REFUSED, also
+ * another encoding of the same content: a submission has one digest.
+ */
 export function decodeSubmission(bytes: Uint8Array): ProtectedUpdate {
+  if (bytes.byteLength > MOST_BYTES)
+    throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_BYTES} may be sent`);
   let content: unknown;
   try {
     content = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
@@ -34,7 +45,10 @@ export function decodeSubmission(bytes: Uint8Array): ProtectedUpdate {
   const parsed = message.safeParse(content);
   if (!parsed.success) throw refused(parsed.error.issues[0]?.message ?? 'invalid');
   const { group, round, protection, payload } = parsed.data;
-  return asStage({ group, round, protection, payload });
+  const update: ProtectedUpdate = asStage({ group, round, protection, payload });
+  if (Buffer.compare(encodeMessage(update), bytes) !== 0)
+    throw refused('its encoding is not the deterministic one');
+  return update;
 }
 
 function refused(reason: string, cause?: unknown): PluralError {
