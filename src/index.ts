@@ -13,6 +13,11 @@ export type { Evaluation, GroupScore, SplitName, Summary } from './evaluate/eval
 export type { MethodRecord, RunRecord } from './report/record.ts';
 export { readRecord } from './report/write.ts';
 export type { RunEvent } from './simulate/events.ts';
-export { contextFromFile, contextFromSurvey, type PredictedAnswer, predictGroup } from './simulate/predict-group.ts';
+export {
+  contextFromFile,
+  contextFromSurvey,
+  type PredictedAnswer,
+  predictGroup,
+} from './simulate/predict-group.ts';
 export { type RunOptions, type RunOutcome, runExperiment } from './simulate/run.ts';
 export { openTrainedRun, type TrainedRun } from './simulate/trained-run.ts';

@@ -11,9 +11,9 @@ import { featuresProvider } from '../features/table.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import { predictorKind } from '../predictor/table.ts';
 import { type Device, resolveDevice } from '../training/device.ts';
-import { selfCheck } from '../training/self-check.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
 import { ADAM_DEFAULTS } from '../training/optimizer.ts';
+import { selfCheck } from '../training/self-check.ts';
 import { shareData } from '../training/shared-data.ts';
 import type { Emit } from './events.ts';
 

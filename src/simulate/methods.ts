@@ -70,7 +70,7 @@ async function localOnlyRecord(run: RunContext): Promise<MethodRecord> {
     ...scoresOf(evaluation),
     convergence: null,
     best,
-    note: `Mean over ${count} models, one per training group; a training group is scored by its own model.`,
+    note: `Mean over ${count} models, one per training group. A training group is scored by its own model on the questions that the model was trained on: that figure shows memory, not prediction.`,
   };
 }
 

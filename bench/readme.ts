@@ -1,0 +1,66 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { comparisonMarkdown, markdownTable } from '../src/report/table.ts';
+import { readRecord } from '../src/report/write.ts';
+
+/**
+ * Prints the tables of a document from committed results: `npm run readme` rewrites them, a test compares.
+ * A table stands between `<!-- table:NAME -->` and `<!-- /table -->`.
+ */
+
+const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+function experimentTable(folder: string): string {
+  const record = readRecord(at(folder));
+  const { cpu, cores, node, commit } = record.environment;
+  const seconds = (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000;
+  const measured = `Measured on ${cpu}, ${cores} cores, Node ${node}, in ${seconds.toFixed(0)} s; seed ${record.seed}, commit ${commit}, config digest ${record.configDigest.slice(0, 12)}.`;
+  return `${comparisonMarkdown(record)}\n\n${measured}`;
+}
+
+interface SavedBenchmark {
+  readonly machine: string;
+  readonly commit: string;
+  readonly rows: readonly { name: string; value: number; unit: string; ratio?: number }[];
+}
+
+function benchmarkTable(name: string): string {
+  const saved: SavedBenchmark = JSON.parse(readFileSync(at(`bench/results/${name}.json`), 'utf8'));
+  const columns = [
+    { title: 'figure', align: 'left' as const },
+    { title: 'value', align: 'right' as const },
+    { title: 'ratio', align: 'right' as const },
+  ];
+  const cells = saved.rows.map(({ name: figure, value, unit, ratio }) => [
+    figure,
+    `${value.toFixed(1)} ${unit}`,
+    ratio === undefined ? '' : ratio.toFixed(2),
+  ]);
+  return `${markdownTable(columns, cells)}\n\n${saved.machine}, commit ${saved.commit}.`;
+}
+
+/** What belongs between the marks of a table. */
+const TABLES: Readonly<Record<string, () => string>> = {
+  quickstart: () => experimentTable('experiments/quickstart'),
+  memory: () => benchmarkTable('memory'),
+  engine: () => benchmarkTable('engine'),
+};
+
+/** A document with every table printed anew; an unknown table is an error. */
+export function withTables(document: string): string {
+  return document.replaceAll(
+    /(<!-- table:([a-z-]+) -->)[\s\S]*?(<!-- \/table -->)/g,
+    (_, open: string, name: string, close: string) => {
+      const table = TABLES[name];
+      if (table === undefined) throw new Error(`there is no table "${name}"`);
+      return `${open}\n\n${table()}\n\n${close}`;
+    },
+  );
+}
+
+/** Documents that quote figures. */
+export const DOCUMENTS: readonly string[] = ['README.md', 'experiments/quickstart/README.md'];
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const path of DOCUMENTS) writeFileSync(at(path), withTables(readFileSync(at(path), 'utf8')));
+}
