@@ -178,7 +178,7 @@ const SUBCOMMANDS: readonly Command[] = [list, importCommand, validate, describe
 
 export const datasetCommand: Command = {
   register: (parser) =>
-    parser.command('dataset <action>', 'list, import, check and describe surveys', (inner) =>
+    parser.command('dataset', 'list, import, check and describe surveys', (inner) =>
       SUBCOMMANDS.reduce((built, command) => command.register(built), inner as typeof parser).demandCommand(
         1,
         'Name an action: list, import, validate or describe.',

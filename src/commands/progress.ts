@@ -2,7 +2,8 @@ import type { Summary } from '../evaluate/evaluation.ts';
 import type { Emit, RunEvent } from '../simulate/events.ts';
 import type { Terminal } from './terminal.ts';
 
-const BAR_WIDTH = 24;
+const BAR_WIDTH = 20;
+const LABEL_WIDTH = 26;
 
 function bar(done: number, total: number): string {
   const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));
@@ -16,15 +17,16 @@ function alignmentText(summaries: Readonly<Partial<Record<string, Summary>>>): s
 }
 
 /**
- * Shows a run: a bar that is redrawn on a terminal, one plain line per evaluation without one, one JSON object per
+ * Shows a run: a bar with rounds, loss and the unseen groups' alignment that is redrawn on a terminal, one plain line per evaluation without one, one JSON object per
  * event under --json, nothing under --quiet.
  */
 export function showProgress(terminal: Terminal): Emit {
   let label = '';
   let alignment = '';
   let loss = '';
+  let latest = '';
   const draw = (round: number, rounds: number) => {
-    const text = `${label.padEnd(28)} ${bar(round, rounds)} ${round}/${rounds}${loss}${alignment}`;
+    const text = `${label.padEnd(LABEL_WIDTH)} ${bar(round, rounds)} ${round}/${rounds}${loss}${latest}`;
     if (terminal.interactive) terminal.redraw(text.slice(0, terminal.columns - 1));
   };
   const handlers: {
@@ -35,6 +37,7 @@ export function showProgress(terminal: Terminal): Emit {
     begin: (event) => {
       ({ label } = event);
       alignment = '';
+      latest = '';
       loss = '';
       draw(event.round, event.rounds);
     },
@@ -44,10 +47,11 @@ export function showProgress(terminal: Terminal): Emit {
     },
     evaluation: ({ round, summaries }) => {
       alignment = `  alignment: ${alignmentText(summaries)}`;
+      latest = summaries.unseen === undefined ? '' : `  alignment ${summaries.unseen.mean.toFixed(3)}`;
       if (!terminal.interactive) terminal.note(`${label}: round ${round}${loss}${alignment}`);
     },
     end: ({ method }) => {
-      if (terminal.interactive) terminal.note(`${(label || method).padEnd(28)} done${alignment}`);
+      if (terminal.interactive) terminal.note(`${(label || method).padEnd(LABEL_WIDTH)} done${alignment}`);
     },
     done: () => terminal.redraw(''),
   };

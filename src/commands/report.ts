@@ -12,7 +12,7 @@ export const reportCommand = defineCommand({
       .example('$0 report runs/quickstart', ''),
   run: async (flags, terminal) => {
     const record = readRecord(flags.run);
-    const report = writeReport(flags.run, record);
+    const report = await writeReport(flags.run, record);
     terminal.event({ type: 'report', report, methods: record.methods });
     terminal.print(flags.markdown ? comparisonMarkdown(record) : comparisonTable(record));
     if (!flags.markdown) terminal.print(`\nReport: ${report}`);

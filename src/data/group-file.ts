@@ -140,3 +140,8 @@ export function readGroupFile(path: string): Survey {
   if (first === undefined) return validated.survey;
   throw new PluralError('DATA_FORMAT', `${path} holds answers that were not validated: ${first.message}`);
 }
+
+/** Whether a file is, or was before it was damaged, one written by `writeGroupFile`. */
+export function isGroupFile(path: string): boolean {
+  return readFileBytes(path).includes(FORMAT);
+}

@@ -42,10 +42,11 @@ function decodePayload(update: ProtectedUpdate, parameters: number): Payload {
 /** Size of the largest weighted delta in steps; ROUND_REFUSED for one that is not finite or too large to add. */
 function largestOf(update: ProtectedUpdate, { weightSteps, delta }: Payload): number {
   let largest = 0;
-  for (const [index, value] of delta.entries()) {
-    const size = Math.abs(Math.round(value * weightSteps));
-    if (!(size < EXACT))
-      throw refused(update, `parameter ${index} is not finite or far too large (${value})`);
+  for (let i = 0; i < delta.length; i++) {
+    const size = Math.abs(Math.round(delta[i]! * weightSteps));
+    if (!(size < EXACT)) {
+      throw refused(update, `parameter ${i} is not finite or far too large (${delta[i]})`);
+    }
     if (size > largest) largest = size;
   }
   return largest;
@@ -53,8 +54,8 @@ function largestOf(update: ProtectedUpdate, { weightSteps, delta }: Payload): nu
 
 /** What stands around the payload must fit too: the bytes come from outside. */
 function checkEnvelope(update: ProtectedUpdate, round: number, added: ReadonlySet<string>): void {
-  if (update.protection !== 'none')
-    throw refused(update, `its protection is "${update.protection}", not "none"`);
+  const { protection } = update;
+  if (protection !== 'none') throw refused(update, `its protection is "${protection}", not "none"`);
   if (update.round !== round) throw refused(update, `the sum is of round ${round}`);
   if (added.has(update.group)) throw refused(update, 'the group is in the sum already');
 }

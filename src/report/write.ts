@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { PluralError } from '../core/errors.ts';
 import { fileExists, readFileText, writeFileAtomic } from '../core/files.ts';
-import { renderReport } from './html.ts';
 import type { RunRecord } from './record.ts';
 import { runRecordSchema } from './record-schema.ts';
 
@@ -80,8 +79,10 @@ export function writeRecord(folder: string, record: RunRecord): string {
 }
 
 /** Writes `report.html` whole or not at all, and returns its path. Errors: WRITE_FAILED, DISK_FULL. */
-export function writeReport(folder: string, record: RunRecord): string {
+export async function writeReport(folder: string, record: RunRecord): Promise<string> {
   const path = join(folder, REPORT_FILE);
+  // The plot library takes a quarter of the start-up time of the command line: loaded when there is something to draw.
+  const { renderReport } = await import('./html.ts');
   writeFileAtomic(path, renderReport(record));
   return path;
 }

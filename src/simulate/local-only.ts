@@ -189,7 +189,7 @@ export async function trainLocalOnly(run: RunContext): Promise<LocalOnlyResult> 
   emit({
     type: 'begin',
     method: METHOD,
-    label: 'local only (one model per group)',
+    label: 'local only, by group',
     round: progress.round,
     rounds,
   });

@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs';
 import { PluralError } from '../core/errors.ts';
 import { suggestion } from '../core/suggest.ts';
+import { isGroupFile, readGroupFile } from '../data/group-file.ts';
 import { groupIndex } from '../data/group-index.ts';
 import { importSurvey } from '../data/import.ts';
 import type { Answer, Group, Question, Survey } from '../data/survey.ts';
@@ -64,13 +66,20 @@ function questionIndex(survey: Survey, question: Question, path: string): number
   return index;
 }
 
-/** One group's answers from a file of any format that `dataset import` reads. */
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** One group's answers from its own file, or from any file that `dataset import` reads. */
 export async function contextFromFile(
   { experiment }: TrainedRun,
   path: string,
   groupId: string | undefined,
 ): Promise<GroupContext> {
-  const { survey: own } = await importSurvey({ format: 'auto', path });
+  const own =
+    isFile(path) && isGroupFile(path)
+      ? readGroupFile(path)
+      : (await importSurvey({ format: 'auto', path })).survey;
   if (groupId === undefined && own.groups.length > 1) {
     throw new PluralError('USAGE', `${path} holds ${own.groups.length} groups`, {
       hint: `Say which one with --group: ${own.groups.map(({ id }) => id).join(', ')}`,

@@ -82,7 +82,7 @@ export async function runExperiment(config: Config, options: RunOptions): Promis
     }
     const record = recordOf(prepared, federated, methods, phases, startedAt);
     writeRecord(folder, record);
-    const report = writeReport(folder, record);
+    const report = await writeReport(folder, record);
     emit({ type: 'done', folder, report, modelDigest: federated.model.digest });
     return { folder, report, record };
   } catch (thrown) {

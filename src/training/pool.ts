@@ -46,6 +46,7 @@ class WorkerPool implements TrainingPool {
   #closed: PluralError | undefined;
   #nextId = 0;
   #onIdle: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(setup: WorkerSetup, workers: number) {
     this.#seats = Array.from({ length: workers }, () => this.#openSeat(setup));
@@ -63,7 +64,12 @@ class WorkerPool implements TrainingPool {
     });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown();
+    return this.#closing;
+  }
+
+  async #shutDown(): Promise<void> {
     this.#abandon(new PluralError('INTERRUPTED', 'stopped before all jobs were done'));
     Atomics.store(this.#stop, 0, 1);
     // A thread that is ended inside ONNX Runtime, or while loading it, takes the whole process with it.

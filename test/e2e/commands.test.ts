@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tableFromIPC } from 'apache-arrow';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { writeGroupFile } from '../../src/data/group-file.ts';
 import { loadSurvey } from '../../src/data/shipped.ts';
 import { cli, events, SMALL, temporaryFolder } from '../support/cli.ts';
 import { ort } from '../support/ort.ts';
@@ -59,7 +60,6 @@ describe('run', () => {
     const second = await cli([...cwdRuns, name, '--json']);
     const folders = [first, second].map(({ stdout }) => String(events(stdout).at(-1)?.['folder']));
     expect(folders[1]).toBe(`${folders[0]}-2`);
-    const { rmSync } = await import('node:fs');
     for (const made of folders) rmSync(made, { recursive: true });
   });
 });
@@ -130,6 +130,21 @@ describe('predict and export', () => {
     for (const [index, value] of theirs.entries())
       expect(Math.abs(value - expected[index]!)).toBeLessThan(1e-6);
     await session.release();
+  });
+
+  it('takes the file that a group keeps', async () => {
+    const output = join(folder, 'kept');
+    writeGroupFile(`${output}.arrow`, loadSurvey('nonvoters'), 'democrat-white-65+');
+    const { stdout, stderr } = await cli([
+      'predict',
+      run,
+      '--answers',
+      `${output}.arrow`,
+      '--question',
+      'Q20',
+    ]);
+    expect(stderr).toContain('told 57 answers');
+    expect(stdout).toMatch(/^Q20 /m);
   });
 
   it('predicts for a group of the survey, question by question', async () => {

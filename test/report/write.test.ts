@@ -91,17 +91,18 @@ describe('the record of a run', () => {
 });
 
 describe('the page of a run', () => {
-  it('is written whole, into a folder that it makes, and leaves nothing else there', () => {
+  it('is written whole, into a folder that it makes, and leaves nothing else there', async () => {
     const nested = join(folder, 'runs', 'first');
-    const path = writeReport(nested, record);
+    const path = await writeReport(nested, record);
     expect(readFileSync(path, 'utf8')).toBe(renderReport(record));
     expect(readdirSync(nested)).toEqual(['report.html']);
   });
 
-  it('says where it could not be written', () => {
+  it('says where it could not be written', async () => {
     writeFileSync(join(folder, 'taken'), '');
-    const error = failure(() => writeReport(join(folder, 'taken'), record));
-    expect(error.code).toBe('WRITE_FAILED');
-    expect(error.message).toContain('taken');
+    await expect(writeReport(join(folder, 'taken'), record)).rejects.toMatchObject({
+      code: 'WRITE_FAILED',
+      message: expect.stringContaining('taken'),
+    });
   });
 });
