@@ -1,0 +1,362 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { configDigest, configYaml, optionsOf, parseConfig, roundPlugins } from '../../src/config/config.ts';
+import { applyOverride, configFrom, loadConfig } from '../../src/config/load.ts';
+import { PROTECTIONS } from '../../src/privacy/table.ts';
+import { fedavg } from '../../src/strategy/fedavg.ts';
+import { defineStrategy } from '../../src/strategy/strategy.ts';
+import { STRATEGIES } from '../../src/strategy/table.ts';
+
+/** The least that a configuration must say. */
+const LEAST = 'data: { survey: nonvoters, groups: { training: 14, unseen: 7 } }\n';
+
+const configOf = (...overrides: readonly string[]) => configFrom(LEAST, 'test.yaml', overrides);
+
+function thrownBy(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (thrown) {
+    return thrown;
+  }
+  return undefined;
+}
+
+const refusalOf = (text: string, ...overrides: readonly string[]) =>
+  thrownBy(() => configFrom(text, 'test.yaml', overrides));
+
+describe('unknown keys', () => {
+  test.each([
+    ['sed=1', 'sed', 'Did you mean "seed"?'],
+    ['trainning.rounds=1', 'trainning', 'Did you mean "training"?'],
+    ['training.learningrate=1', 'training.learningrate', 'Did you mean "learningRate"?'],
+    ['training.temperature=1', 'training.temperature', expect.stringContaining('Known: rounds, localSteps')],
+    ['data.surveys=x', 'data.surveys', 'Did you mean "survey"?'],
+    ['data.groups.trainig=1', 'data.groups.trainig', 'Did you mean "training"?'],
+    ['evaluation.draw=1', 'evaluation.draw', 'Did you mean "draws"?'],
+    ['runtime.divice=cpu', 'runtime.divice', 'Did you mean "device"?'],
+    ['predictor.layer=2', 'predictor.layer', 'Did you mean "layers"?'],
+    ['strategy.weightng=equal', 'strategy.weightng', 'Did you mean "weighting"?'],
+    ['features.sed=2', 'features.sed', 'Did you mean "seed"?'],
+    ['protection.clip=1', 'protection.clip', 'Remove it: nothing can be set here.'],
+  ])('%s is CONFIG_UNKNOWN_KEY with the nearest known one', (override, key, hint) => {
+    expect(thrownBy(() => configOf(override))).toMatchObject({
+      code: 'CONFIG_UNKNOWN_KEY',
+      message: `unknown key "${key}"`,
+      hint,
+    });
+  });
+
+  test.each([
+    ['__proto__.polluted=1', '__proto__'],
+    ['training.__proto__.rounds=1', 'training.__proto__'],
+    ['features.__proto__.a=1', 'features.__proto__'],
+    ['data.options.__proto__=1', 'data.options.__proto__'],
+  ])('%s is refused by name and pollutes nothing', (override, key) => {
+    expect(thrownBy(() => configOf(override))).toMatchObject({
+      code: 'CONFIG_UNKNOWN_KEY',
+      message: `unknown key "${key}"`,
+    });
+    expect(refusalOf(`${LEAST}predictor: { name: gpo, __proto__: { layers: 1 } }`)).toMatchObject({
+      message: 'unknown key "predictor.__proto__"',
+    });
+    expect(Object.keys(Object.prototype)).toEqual([]);
+  });
+
+  test('names that every object has are no known keys', () => {
+    expect(thrownBy(() => configOf('constructor=1'))).toMatchObject({ code: 'CONFIG_UNKNOWN_KEY' });
+    expect(thrownBy(() => configOf('predictor.toString=1'))).toMatchObject({ code: 'CONFIG_UNKNOWN_KEY' });
+  });
+});
+
+describe('wrong values', () => {
+  test.each([
+    ['seed=x', /^seed: .*expected number, received string/],
+    ['seed=-1', /^seed: .*>=0/],
+    ['seed=1.5', /^seed: .*expected int/],
+    ['training.rounds=0', /^training\.rounds: .*>=1/],
+    ['training.learningRate=0', /^training\.learningRate: .*>0/],
+    ['training.learningRate=.nan', /^training\.learningRate: .*NaN/],
+    ['training.learningRate=.inf', /^training\.learningRate: /],
+    ['training.contextQuestions=[20,10]', /^training\.contextQuestions: the first number must not exceed/],
+    ['training.contextQuestions=[20]', /^training\.contextQuestions: /],
+    ['training.schedule=cosin', /^training\.schedule: .*"constant"\|"cosine"/],
+    ['training=3', /^training: .*expected object/],
+    ['data.heldOutQuestions=1', /^data\.heldOutQuestions: .*<=0\.9/],
+    ['data.groups.training=many', /^data\.groups\.training: expected a number of groups.* or a list/],
+    ['data.groups.training=[]', /^data\.groups\.training: /],
+    ['runtime.workers=all', /^runtime\.workers: expected "auto" or a number from 1 to 256/],
+    ['compare=[centralized]', /^compare\.0: .*"centralised"/],
+    ['predictor.layers=two', /^predictor\.layers: .*expected number/],
+    ['predictor.norm=both', /^predictor\.norm: .*"post"\|"pre"/],
+    ['strategy.weighting=points', /^strategy\.weighting: .*"questions"\|"equal"/],
+    ['name=', /^name: .*received null/],
+  ])('%s is CONFIG_INVALID, and says where and what is expected', (override, message) => {
+    expect(thrownBy(() => configOf(override))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(message),
+      hint: expect.any(String),
+    });
+  });
+
+  test.each([
+    ['strategy.name=fedavgg', 'strategy', 'fedavg'],
+    ['protection.name=nome', 'protection', 'none'],
+    ['predictor.name=gpt', 'predictor', 'gpo'],
+    ['features.name=lexicl', 'features provider', 'lexical'],
+  ])('%s is CONFIG_INVALID with the nearest plug-in', (override, what, nearest) => {
+    expect(thrownBy(() => configOf(override))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(`there is no ${what} "`),
+      hint: `Did you mean "${nearest}"?`,
+    });
+  });
+
+  test('a device that is not there is DEVICE_UNAVAILABLE', () => {
+    expect(thrownBy(() => configOf('runtime.device=abacus'))).toMatchObject({ code: 'DEVICE_UNAVAILABLE' });
+  });
+
+  test('nothing at all says what is missing', () => {
+    expect(refusalOf('')).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/^data: /),
+    });
+    expect(thrownBy(() => parseConfig(null))).toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+});
+
+describe('values that do not fit together', () => {
+  const GROUPS = 'groups: { training: 1, unseen: 1 }';
+
+  test('survey and path: one of them, not both', () => {
+    expect(refusalOf(`data: { ${GROUPS} }`)).toMatchObject({ code: 'CONFIG_CONFLICT' });
+    const both = `data: { survey: nonvoters, path: a.csv, ${GROUPS} }`;
+    expect(refusalOf(both)).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining('"path"'),
+    });
+    expect(configFrom(`data: { path: a.csv, ${GROUPS} }`, 'test.yaml').data.path).toBe('a.csv');
+  });
+
+  describe('a strategy that needs each update and a protection that shows only the sum', () => {
+    const median = defineStrategy({
+      ...fedavg,
+      name: 'median',
+      needs: 'rows',
+      create: () => fedavg.create({}),
+    });
+    const hidden = { ...PROTECTIONS[0]!, name: 'hidden', reveals: 'sum' as const };
+    const tables = [STRATEGIES, PROTECTIONS] as unknown as [(typeof median)[], (typeof hidden)[]];
+    afterEach(() => {
+      for (const table of tables) table.splice(1);
+    });
+
+    test('is CONFIG_CONFLICT and says what to choose instead; either one alone is fine', () => {
+      tables[0].push(median);
+      tables[1].push(hidden);
+      expect(configOf('strategy.name=median').strategy.name).toBe('median');
+      expect(configOf('protection.name=hidden').protection.name).toBe('hidden');
+      expect(thrownBy(() => configOf('strategy.name=median', 'protection.name=hidden'))).toMatchObject({
+        code: 'CONFIG_CONFLICT',
+        message: expect.stringMatching(/"median" needs each update.*"hidden" reveals only their sum/),
+        hint: expect.stringContaining('fedavg'),
+      });
+    });
+  });
+});
+
+describe('overrides', () => {
+  test('are read as YAML, go into what is there, and the last one counts', () => {
+    const config = configOf(
+      'training.rounds=3',
+      'training.rounds=4',
+      'training.contextQuestions=[2, 5]',
+      'data.groups.training=[a, b]',
+      'name=a=b',
+      'compare=[]',
+    );
+    expect(config.training).toMatchObject({ rounds: 4, localSteps: 6, contextQuestions: [2, 5] });
+    expect(config.data.groups).toEqual({ training: ['a', 'b'], unseen: 7 });
+    expect(config).toMatchObject({ name: 'a=b', compare: [] });
+  });
+
+  test('of a plug-in’s option need not name the plug-in again', () => {
+    expect(configOf('predictor.layers=2').predictor).toMatchObject({ name: 'gpo', layers: 2 });
+    expect(configOf('strategy.weighting=equal').strategy).toEqual({ name: 'fedavg', weighting: 'equal' });
+  });
+
+  test.each(['rounds', '=3', '.=3', 'training.=3', '.rounds=3', 'training..rounds=3', ''])(
+    '"%s" is not of the form key=value',
+    (override) => {
+      expect(thrownBy(() => configOf(override))).toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining(`"${override}"`),
+      });
+    },
+  );
+
+  test('with a value that is no YAML is CONFIG_INVALID and named', () => {
+    expect(thrownBy(() => configOf('compare=[a'))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/^compare=\[a: /),
+    });
+  });
+
+  test('change nothing but the key that they name', () => {
+    const raw = { training: { rounds: 1, localSteps: 2 }, seed: 3 };
+    applyOverride(raw, 'training.rounds=9');
+    applyOverride(raw, 'evaluation.every=2');
+    expect(raw).toEqual({ training: { rounds: 9, localSteps: 2 }, seed: 3, evaluation: { every: 2 } });
+  });
+});
+
+describe('files', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pluralllm-config-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('are read with overrides; a missing one is FILE_NOT_FOUND', () => {
+    const path = join(folder, 'a.yaml');
+    writeFileSync(path, LEAST);
+    expect(loadConfig(path, ['seed=4']).seed).toBe(4);
+    expect(thrownBy(() => loadConfig(join(folder, 'b.yaml')))).toMatchObject({ code: 'FILE_NOT_FOUND' });
+  });
+
+  test.each([
+    ['a bracket that is not closed', 'data: { survey: x'],
+    ['tabs as indentation', 'data:\n\tsurvey: x'],
+    ['a key twice', `${LEAST}seed: 1\nseed: 2`],
+    ['two documents', `${LEAST}---\nseed: 1`],
+    ['an alias without an anchor', `${LEAST}name: *x`],
+    [
+      'aliases that multiply',
+      `a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c]`,
+    ],
+    ['a list', '- data'],
+    ['a text', 'data'],
+  ])('with %s are CONFIG_INVALID, and the message names the file', (_, text) => {
+    expect(refusalOf(text)).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/^test\.yaml: /),
+      hint: expect.any(String),
+    });
+  });
+
+  const CONFIGS = fileURLToPath(new URL('../../configs', import.meta.url));
+  test.each(readdirSync(CONFIGS).filter((name) => /\.ya?ml$/.test(name)))('configs/%s is valid', (name) => {
+    // A configuration for data that cannot be shipped leaves the path to the command line.
+    const raw: { data?: { survey?: string } } = parse(readFileSync(join(CONFIGS, name), 'utf8'));
+    const overrides = raw.data?.survey === undefined ? ['data.path=downloaded.csv'] : [];
+    const config = loadConfig(join(CONFIGS, name), overrides);
+    expect(config.training.rounds).toBeGreaterThan(0);
+    expect(() => roundPlugins(config)).not.toThrow();
+  });
+});
+
+describe('a checked configuration', () => {
+  test('has every default filled in, also those of the plug-ins', () => {
+    const config = configOf();
+    expect(config).toMatchObject({ seed: 0, output: null, runtime: { device: 'auto', workers: 'auto' } });
+    expect(config.predictor).toMatchObject({ name: 'gpo', width: 128, layers: 6, stdFloor: 0.01 });
+    expect(config.strategy).toEqual({ name: 'fedavg', weighting: 'questions' });
+    expect(optionsOf(config.strategy)).toEqual({ weighting: 'questions' });
+    const { strategy, protection } = roundPlugins(config);
+    expect([strategy.name, protection.name]).toEqual(['fedavg', 'none']);
+  });
+
+  test('as YAML is read back as the same configuration with the same digest', () => {
+    const config = configOf('data.groups.training=[a, b]', 'predictor.layers=2', 'training.cosineSteps=7');
+    const again = configFrom(configYaml(config), 'frozen.yaml');
+    expect(again).toEqual(config);
+    expect(configDigest(again)).toBe(configDigest(config));
+  });
+});
+
+/** Paths of all single values of a configuration, as overrides name them. */
+function leavesOf(value: unknown, path: readonly string[] = []): string[] {
+  const isBranch =
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
+  return isBranch
+    ? Object.entries(value).flatMap(([key, member]) => leavesOf(member, [...path, key]))
+    : [path.join('.')];
+}
+
+describe('the digest', () => {
+  const base = configOf();
+
+  /** Another allowed value of every key; a key that is missing here fails the test below. */
+  const OTHER: Readonly<Record<string, string>> = {
+    name: 'other',
+    seed: '1',
+    'data.survey': 'elsewhere',
+    'data.format': 'csv',
+    'data.options': '{ a: 1 }',
+    'data.groups.training': '13',
+    'data.groups.unseen': '[a]',
+    'data.splitSeed': '0',
+    'data.heldOutQuestions': '0.2',
+    'features.optionComponents': '8',
+    'features.questionComponents': '8',
+    'features.projection': '8',
+    'features.seed': '8',
+    'predictor.width': '64',
+    'predictor.layers': '2',
+    'predictor.heads': '2',
+    'predictor.feedforward': '64',
+    'predictor.embedderLayers': '3',
+    'predictor.norm': 'pre',
+    'predictor.loss': 'kl',
+    'predictor.stdFloor': '0',
+    'predictor.identicalLayers': 'true',
+    'training.rounds': '3',
+    'training.localSteps': '3',
+    'training.learningRate': '0.1',
+    'training.schedule': 'cosine',
+    'training.warmupSteps': '3',
+    'training.cosineSteps': '3',
+    'training.weightDecay': '0.1',
+    'training.contextQuestions': '[1, 2]',
+    'training.targetQuestions': '[1, 2]',
+    'strategy.weighting': 'equal',
+    'evaluation.every': '3',
+    'evaluation.contextQuestions': '3',
+    'evaluation.draws': '3',
+    compare: '[]',
+    'runtime.workers': '2',
+    output: 'elsewhere',
+  };
+
+  /** There is only one plug-in of some kinds, and the CPU is the one device that is everywhere. */
+  const SINGLE = ['features.name', 'predictor.name', 'strategy.name', 'protection.name', 'runtime.device'];
+  const IGNORED = ['name', 'output', 'runtime.workers'];
+
+  test('ignores name, output and workers, and no other key', () => {
+    const keys = leavesOf(base).filter((key) => !SINGLE.includes(key));
+    expect(keys.filter((key) => !(key in OTHER))).toEqual([]);
+    const ignored = keys.filter(
+      (key) => configDigest(configOf(`${key}=${OTHER[key]}`)) === configDigest(base),
+    );
+    expect(ignored.sort()).toEqual([...IGNORED].sort());
+  });
+
+  test('counts the device that is used, not how it is called', () => {
+    expect(configDigest(configOf('runtime.device=cpu'))).toBe(configDigest(base));
+    const { runtime } = base;
+    const elsewhere = configOf('runtime.device=auto');
+    expect(elsewhere.runtime).toEqual(runtime);
+  });
+
+  test('counts the plug-ins', () => {
+    const arrow = configOf('features={ name: arrow, path: vectors.arrow }');
+    expect(configDigest(arrow)).not.toBe(configDigest(base));
+  });
+
+  test('does not depend on the order of keys, and says the same as the frozen YAML', () => {
+    const raw: unknown = parse(configYaml(base));
+    const reversed = Object.fromEntries(Object.entries(raw as object).reverse());
+    expect(configDigest(parseConfig(reversed))).toBe(configDigest(base));
+    expect(configDigest(base)).toMatch(/^[0-9a-f]{64}$/);
+  });
+});

@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { asStage } from '../../src/core/brand.ts';
+import { bytesOf } from '../../src/core/bytes.ts';
+import { sha256 } from '../../src/core/digest.ts';
+import type { StrategyKind } from '../../src/strategy/strategy.ts';
+import { makeModel } from '../../src/wire/model.ts';
+import type { Aggregate } from '../../src/wire/stages.ts';
+
+/** What the suite needs to know about a strategy. */
+export interface StrategyCase {
+  readonly kind: StrategyKind;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Whether the next model is the model plus the weighted mean of the updates, and nothing else. */
+  readonly averages: boolean;
+}
+
+interface Member {
+  readonly weight: number;
+  readonly delta: readonly number[];
+}
+
+function aggregateOf(members: readonly Member[], round = 4): Aggregate {
+  const size = members[0]!.delta.length;
+  const weightedSum = Float64Array.from({ length: size }, (_, i) =>
+    members.reduce((sum, { weight, delta }) => sum + weight * delta[i]!, 0),
+  );
+  const totalWeight = members.reduce((sum, { weight }) => sum + weight, 0);
+  return asStage({ round, weightedSum, totalWeight, groups: members.map((_, index) => `g${index}`) });
+}
+
+/** Multiples of 2^-10, so that products and sums are exact and the expected figure is not in doubt. */
+const figure = fc.integer({ min: -8192, max: 8192 }).map((steps) => steps / 1024);
+const figures = fc.array(figure, { minLength: 3, maxLength: 3 });
+const weight = fc.integer({ min: 1, max: 500 });
+
+/** What every strategy promises; called from the test of each. */
+export function strategyConformance({ kind, options, averages }: StrategyCase): void {
+  const strategy = kind.create(options);
+  const model = makeModel(3, Float32Array.of(1, -2, 0.5));
+
+  describe(`conformance of strategy "${kind.name}" ${JSON.stringify(options)}`, () => {
+    test('says what it is, and refuses options that it does not know', () => {
+      expect(strategy).toMatchObject({ name: kind.name, needs: kind.needs });
+      expect(kind.describe.length).toBeGreaterThan(10);
+      expect(kind.options.safeParse({ ...options, no_such_option: 1 }).success).toBe(false);
+    });
+
+    test('weights are positive, finite, and never fall when a group has more questions', () => {
+      const weights = [1, 2, 10, 100, 10_000].map((questions) => strategy.weightOf({ questions }));
+      expect(weights.every((value) => value > 0 && Number.isFinite(value))).toBe(true);
+      expect([...weights].sort((a, b) => a - b)).toEqual(weights);
+    });
+
+    test('the next model is of the round, of the same size, with its own digest, and the old one stays', () => {
+      const aggregate = aggregateOf([{ weight: 2, delta: [0.25, 0.5, -1] }]);
+      const before = [model.parameters.slice(), aggregate.weightedSum.slice()];
+      const next = strategy.next(model, aggregate);
+      expect(next.round).toBe(4);
+      expect(next.parameters).toHaveLength(3);
+      expect(next.digest).toBe(sha256(bytesOf(next.parameters)));
+      expect(next.digest).not.toBe(model.digest);
+      expect([model.parameters, aggregate.weightedSum]).toEqual(before);
+    });
+
+    test('the same aggregate gives the same bytes', () => {
+      const next = () =>
+        kind.create(options).next(model, aggregateOf([{ weight: 3, delta: [0.1, 0.2, 0.3] }]));
+      expect(next().digest).toBe(next().digest);
+    });
+
+    test.each([
+      ['NaN', [0, Number.NaN, 0]],
+      ['Infinity', [0, 0, Number.POSITIVE_INFINITY]],
+      ['a number beyond float32', [1e39, 0, 0]],
+    ])('%s in the sum is NOT_FINITE, with the parameter', (_, sum) => {
+      const aggregate: Aggregate = asStage({
+        round: 4,
+        weightedSum: Float64Array.from(sum),
+        totalWeight: 1,
+        groups: ['g0'],
+      });
+      const at = sum.findIndex((value) => value !== 0);
+      expect(() => strategy.next(model, aggregate)).toThrow(
+        expect.objectContaining({ code: 'NOT_FINITE', message: expect.stringContaining(`parameter ${at} `) }),
+      );
+    });
+
+    test('a total weight of 0 is NOT_FINITE, and a sum of another size is a fault', () => {
+      const broken = (fields: Partial<Aggregate>): Aggregate =>
+        asStage({ round: 4, weightedSum: new Float64Array(3), totalWeight: 0, groups: [], ...fields });
+      expect(() => strategy.next(model, broken({}))).toThrow(expect.objectContaining({ code: 'NOT_FINITE' }));
+      const short = broken({ weightedSum: new Float64Array(2), totalWeight: 1 });
+      expect(() => strategy.next(model, short)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+    });
+
+    test.runIf(averages)(
+      'equal updates move the model by one of them, whatever their weights (property)',
+      () => {
+        fc.assert(
+          fc.property(
+            figures,
+            figures,
+            fc.array(weight, { minLength: 1, maxLength: 8 }),
+            (start, delta, weights) => {
+              const members = weights.map((each) => ({ weight: each, delta }));
+              const next = strategy.next(makeModel(3, Float32Array.from(start)), aggregateOf(members));
+              expect([...next.parameters]).toEqual(start.map((value, i) => value + delta[i]!));
+            },
+          ),
+        );
+      },
+    );
+
+    test.runIf(averages)('an update of weight 3 counts as much as three of weight 1 (property)', () => {
+      fc.assert(
+        fc.property(figures, figures, (a, b) => {
+          const heavy = aggregateOf([
+            { weight: 3, delta: a },
+            { weight: 1, delta: b },
+          ]);
+          const single = { weight: 1, delta: a };
+          const light = aggregateOf([single, single, single, { weight: 1, delta: b }]);
+          const next = strategy.next(model, heavy);
+          expect(next.digest).toBe(strategy.next(model, light).digest);
+          const expected = a.map((value, i) => Math.fround(model.parameters[i]! + (3 * value + b[i]!) / 4));
+          expect([...next.parameters]).toEqual(expected);
+        }),
+      );
+    });
+  });
+}

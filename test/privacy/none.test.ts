@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { none } from '../../src/privacy/none.ts';
+import { PROTECTIONS } from '../../src/privacy/table.ts';
+import { protectionConformance, updateOf } from '../conformance/protection.ts';
+
+protectionConformance({ kind: none, options: {} });
+
+const protection = none.create({});
+
+function sumOf(...updates: readonly ReturnType<typeof updateOf>[]) {
+  const fold = protection.fold(3, updates[0]!.delta.length);
+  for (const update of updates) fold.add(protection.protect(update));
+  return fold.finish();
+}
+
+const refused = expect.objectContaining({ code: 'ROUND_REFUSED' });
+
+test('it is in the table, once', () => {
+  expect(PROTECTIONS.filter(({ name }) => name === 'none')).toEqual([none]);
+});
+
+describe('the payload', () => {
+  test('is the weight as float64 and the numbers as float32, little-endian, as docs/protocol.md says', () => {
+    const { payload } = protection.protect(updateOf('g', 2.5, [1, -2]));
+    expect(Buffer.from(payload).toString('hex')).toBe('0000000000000440' + '0000803f' + '000000c0');
+  });
+
+  test('can stand anywhere in a larger buffer', () => {
+    const sent = protection.protect(updateOf('g', 2, [1, -2]));
+    const larger = new Uint8Array(sent.payload.length + 3);
+    larger.set(sent.payload, 3);
+    const fold = protection.fold(3, 2);
+    fold.add({ ...sent, payload: larger.subarray(3) });
+    expect([...fold.finish().weightedSum]).toEqual([2, -4]);
+  });
+});
+
+describe('the bound of the exact sum', () => {
+  /** Half of the range: 2^20 of 2^21. */
+  const HALF = 2 ** 20;
+
+  test('sums up to just below 2^21 are exact to the last grid step', () => {
+    const large = HALF - 1;
+    const fine = 2 ** -20;
+    const { weightedSum } = sumOf(
+      updateOf('a', 1, [large]),
+      updateOf('b', 1, [large]),
+      updateOf('c', 1, [fine]),
+    );
+    expect(weightedSum[0]).toBe(2 * large + fine);
+  });
+
+  test('beyond it an update is refused, in whatever order and whatever the signs', () => {
+    const orders = [
+      [HALF, HALF],
+      [HALF, -HALF],
+      [-HALF, HALF],
+    ];
+    for (const [a, b] of orders) {
+      expect(() => sumOf(updateOf('a', 1, [a!]), updateOf('b', 1, [b!]))).toThrow(refused);
+    }
+    expect(() => sumOf(updateOf('a', HALF, [0]), updateOf('b', HALF, [0]))).toThrow(refused);
+    expect(sumOf(updateOf('a', HALF, [0]), updateOf('b', HALF - 1, [0])).totalWeight).toBe(2 * HALF - 1);
+  });
+
+  test('the message names group, round and parameter', () => {
+    expect(() => sumOf(updateOf('Kenya', 1, [0, Number.NaN]))).toThrow(/"Kenya" in round 3: parameter 1 /);
+  });
+});
