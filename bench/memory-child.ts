@@ -18,7 +18,7 @@ const config = parseConfig({
   predictor: { name: 'gpo' },
   training: { rounds: 2, localSteps: 1 },
   evaluation: { every: 2, contextQuestions: 10, draws: 1 },
-  compare: [],
+  compare: ['centralised', 'local-only', 'group-mean'],
   runtime: { workers: 2 },
 });
 const { record } = await runExperiment(config, {

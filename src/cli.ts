@@ -42,25 +42,50 @@ function parserOf(args: readonly string[]) {
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new PluralError('USAGE', message, { hint: 'See "pluralllm <command> --help".' });
+      // yargs throws errors of its own for some misuse.
+      if (error && error.name !== 'YError') throw error;
+      throw new PluralError('USAGE', message ?? error.message, {
+        hint: 'See "pluralllm <command> --help".',
+      });
     });
+}
+
+/** Whether `args` ask for JSON in any spelling, of a command line that may be wrong otherwise. */
+function wantsJson(args: readonly string[]): boolean {
+  const { json } = yargs([...args])
+    .help(false)
+    .version(false)
+    .option('json', { type: 'boolean' })
+    .parseSync();
+  return [json].flat().includes(true);
+}
+
+/** Refuses `--flag=`, which yargs reads as 0 where a number belongs. */
+function checkValues(args: readonly string[]): void {
+  const empty = args.find((arg) => /^--[\w-]+=$/.test(arg));
+  if (empty === undefined) return;
+  throw new PluralError('USAGE', `${empty.slice(2, -1)} needs a value`, {
+    hint: 'See "pluralllm <command> --help".',
+  });
 }
 
 async function main(args: readonly string[]): Promise<number> {
   try {
+    checkValues(args);
     await parserOf(args).parseAsync();
     return 0;
   } catch (thrown) {
     const error = asPluralError(thrown);
-    showError(error, args.includes('--json'));
+    showError(error, wantsJson(args));
     return exitCodeOf(error.code);
   }
 }
 
-// A reader that has seen enough (`pluralllm ... | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+// A reader that has seen enough (`pluralllm ... | head`) is no failure: the work goes on, its words go nowhere.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 
 process.exitCode = await main(hideBin(process.argv));

@@ -67,6 +67,7 @@ async function read(path: string, format: string, options: readonly string[], te
 const importCommand = defineCommand({
   usage: 'import <path> [options..]',
   describe: 'convert a survey to a survey folder, after checking every row',
+  lists: ['options'],
   options: (parser) =>
     parser
       .positional('path', { type: 'string', demandOption: true, describe: 'file or export folder' })
@@ -112,6 +113,7 @@ function fileName(id: string): string {
 const validate = defineCommand({
   usage: 'validate <path> [options..]',
   describe: 'check a survey file or folder and write nothing',
+  lists: ['options'],
   options: (parser) =>
     parser
       .positional('path', {
@@ -176,12 +178,33 @@ const describeCommand = defineCommand({
 
 const SUBCOMMANDS: readonly Command[] = [list, importCommand, validate, describeCommand];
 
+const ACTIONS = SUBCOMMANDS.map(({ verb }) => verb);
+
+/** What is typed where an action belongs, and is none. */
+const unknownAction = defineCommand({
+  usage: '$0 [action] [rest..]',
+  describe: false,
+  lists: ['rest'],
+  options: (parser) =>
+    parser
+      .positional('action', { type: 'string' })
+      .positional('rest', { type: 'string', array: true, default: [] as string[] })
+      .hide('action')
+      .hide('rest'),
+  run: async ({ action }) => {
+    const listed = `Actions: ${ACTIONS.join(', ')}.`;
+    if (action === undefined) throw new PluralError('USAGE', 'dataset needs an action', { hint: listed });
+    throw new PluralError('USAGE', `there is no dataset action "${action}"`, { hint: listed });
+  },
+});
+
 export const datasetCommand: Command = {
+  verb: 'dataset',
   register: (parser) =>
     parser.command('dataset', 'list, import, check and describe surveys', (inner) =>
-      SUBCOMMANDS.reduce((built, command) => command.register(built), inner as typeof parser).demandCommand(
-        1,
-        'Name an action: list, import, validate or describe.',
+      [...SUBCOMMANDS, unknownAction].reduce(
+        (built, command) => command.register(built),
+        inner as typeof parser,
       ),
     ),
 };

@@ -71,7 +71,12 @@ export const doctorCommand = defineCommand({
         default: 'auto' as DeviceName,
         describe: 'device to hold against them',
       })
-      .option('tolerance', { type: 'number', default: TOLERANCE, describe: 'largest relative L2 error' })
+      .option('tolerance', {
+        type: 'number',
+        requiresArg: true,
+        default: TOLERANCE,
+        describe: 'largest relative L2 error',
+      })
       .example('$0 doctor --vectors test/vectors/gpo-small.json', ''),
   run: (flags, terminal) =>
     flags.vectors === undefined

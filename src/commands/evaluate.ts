@@ -9,6 +9,7 @@ const figure = (value: number | undefined) => (value === undefined ? '' : value.
 export const evaluateCommand = defineCommand({
   usage: 'evaluate <run> [overrides..]',
   describe: 'score the model of a run again, with other settings or on other data',
+  lists: ['overrides'],
   options: (parser) =>
     parser
       .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })

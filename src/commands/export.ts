@@ -20,7 +20,8 @@ export const exportCommand = defineCommand({
       })
       .example('$0 export runs/quickstart --output model.onnx --features vectors.arrow', ''),
   run: async (flags, terminal) => {
-    const run = await openTrainedRun(flags.run, [], showProgress(terminal));
+    // Writing a file needs no device that only training had.
+    const run = await openTrainedRun(flags.run, ['runtime.device=auto'], showProgress(terminal));
     const output = flags.output ?? join(flags.run, 'exported.onnx');
     const bytes = exportModel(run.experiment, run.model);
     writeFileAtomic(output, bytes);

@@ -20,6 +20,7 @@ function showAnswer({ question, probabilities }: PredictedAnswer): string {
 export const predictCommand = defineCommand({
   usage: 'predict <run>',
   describe: 'predict how a group answers, from a few of its answers',
+  lists: ['question'],
   options: (parser) =>
     parser
       .positional('run', { type: 'string', demandOption: true, describe: 'run folder' })
@@ -45,15 +46,17 @@ export const predictCommand = defineCommand({
         hint: '--answers takes a file of a group of your own, --group a group of the survey.',
       });
     }
-    const run = await openTrainedRun(flags.run, [], showProgress(terminal));
+    // Predicting needs no device that only training had.
+    const run = await openTrainedRun(flags.run, ['runtime.device=auto'], showProgress(terminal));
     const context =
       flags.answers === undefined
-        ? contextFromSurvey(run, flags.group!)
-        : await contextFromFile(run, flags.answers, flags.group);
+        ? contextFromSurvey(run, flags.group!, flags.question)
+        : await contextFromFile(run, flags.answers, flags.group, flags.question);
     terminal.note(`${context.group.label}: told ${context.answers.length} answers`);
     const predicted = await predictGroup(run, context, flags.question);
     for (const { question, probabilities } of predicted) {
       terminal.event({
+        type: 'prediction',
         question: question.id,
         text: question.text,
         options: question.options,

@@ -45,6 +45,10 @@ export function showProgress(terminal: Terminal): Emit {
       loss = `  loss ${event.loss.toFixed(4)}`;
       draw(event.round, event.rounds);
     },
+    'local-model': (event) => {
+      loss = `  loss ${event.loss.toFixed(4)}`;
+      draw(event.model, event.models);
+    },
     evaluation: ({ round, summaries }) => {
       alignment = `  alignment: ${alignmentText(summaries)}`;
       latest = summaries.unseen === undefined ? '' : `  alignment ${summaries.unseen.mean.toFixed(3)}`;

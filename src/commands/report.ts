@@ -14,7 +14,7 @@ export const reportCommand = defineCommand({
     const record = readRecord(flags.run);
     const report = await writeReport(flags.run, record);
     terminal.event({ type: 'report', report, methods: record.methods });
-    terminal.print(flags.markdown ? comparisonMarkdown(record) : comparisonTable(record));
+    terminal.print(flags.markdown ? comparisonMarkdown(record) : comparisonTable(record, terminal.width));
     if (!flags.markdown) terminal.print(`\nReport: ${report}`);
   },
 });

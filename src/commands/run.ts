@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { findingOf, headline } from '../report/finding.ts';
+import type { RunRecord } from '../report/record.ts';
 import { comparisonTable } from '../report/table.ts';
 import { runExperiment } from '../simulate/run.ts';
-import { RUN_FILES } from '../simulate/run-folder.ts';
+import { frozenConfigPath, RUN_FILES } from '../simulate/run-folder.ts';
 import { defineCommand } from './command.ts';
 import { showProgress } from './progress.ts';
 
@@ -18,10 +19,10 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** A configuration file, or a run folder whose frozen configuration is meant. */
+/** A configuration file, or a run folder whose frozen configuration is meant. Errors: RUN_NOT_FOUND, those of `loadConfig`. */
 function choose(path: string, overrides: readonly string[], outputDir: string | undefined): Chosen {
   if (!isFolder(path)) return { config: loadConfig(path, overrides), folder: outputDir ?? null };
-  return { config: loadConfig(join(path, RUN_FILES.config), overrides), folder: outputDir ?? path };
+  return { config: loadConfig(frozenConfigPath(path), overrides), folder: outputDir ?? path };
 }
 
 /** The flags that are short for overrides. */
@@ -49,9 +50,19 @@ function interruptible(): AbortController {
   return controller;
 }
 
+/** The comparison as the last line for machines. */
+function resultEvent(folder: string, { methods }: RunRecord) {
+  return {
+    type: 'result',
+    record: join(folder, RUN_FILES.result),
+    methods: methods.map(({ id, summaries, convergence }) => ({ id, summaries, convergence })),
+  };
+}
+
 export const runCommand = defineCommand({
   usage: 'run <config> [overrides..]',
   describe: 'train federated, compare, evaluate and report, from one YAML file',
+  lists: ['overrides'],
   options: (parser) =>
     parser
       .positional('config', {
@@ -84,12 +95,16 @@ export const runCommand = defineCommand({
     const overrides = [...flags.overrides, ...flagOverrides(flags)];
     const { config, folder } = choose(flags.config, overrides, flags.outputDir);
     const interrupt = interruptible();
-    const { report, record } = await runExperiment(config, {
+    const outcome = await runExperiment(config, {
       folder,
       resume: flags.resume,
       emit: showProgress(terminal),
       signal: interrupt.signal,
     });
-    terminal.print(`\n${comparisonTable(record)}\n\n${headline(findingOf(record))}\n\nReport: ${report}`);
+    const { report, record } = outcome;
+    terminal.event(resultEvent(outcome.folder, record));
+    terminal.print(
+      `\n${comparisonTable(record, terminal.width)}\n\n${headline(findingOf(record))}\n\nReport: ${report}`,
+    );
   },
 });

@@ -7,7 +7,10 @@ export interface Terminal {
   readonly quiet: boolean;
   /** Whether standard error is a terminal that lines can be redrawn on. */
   readonly interactive: boolean;
+  /** Cells in a line of standard error. */
   readonly columns: number;
+  /** Cells in a line of standard output; infinite where it is no terminal. */
+  readonly width: number;
   /** The result of a command, for people. Silent under --json. */
   print(text: string): void;
   /** The same for machines. Silent without --json. */
@@ -31,6 +34,7 @@ export function openTerminal(flags: { readonly json: boolean; readonly quiet: bo
     quiet,
     interactive,
     columns: process.stderr.columns ?? 80,
+    width: process.stdout.columns ?? Number.POSITIVE_INFINITY,
     print: (text) => {
       clear();
       if (!json) process.stdout.write(`${text}\n`);

@@ -5,6 +5,7 @@ import { digestOf } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import { parseOptions } from '../core/options.ts';
 import { suggestion } from '../core/suggest.ts';
+import { listShipped } from '../data/shipped.ts';
 import { featuresProvider } from '../features/table.ts';
 import { predictorKind } from '../predictor/table.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
@@ -35,14 +36,30 @@ function withOptions(where: string, schema: z.ZodType, given: { name: string; [k
   return { name, ...(parsed as Record<string, unknown>) };
 }
 
+/** Refuses settings that the chosen schedule would silently ignore. */
+function checkSchedule({ training }: ConfigFields): void {
+  const { schedule, warmupSteps, cosineSteps } = training;
+  const ignored =
+    warmupSteps > 0 && schedule !== 'warmup-cosine'
+      ? 'warmupSteps'
+      : cosineSteps !== null && schedule === 'constant'
+        ? 'cosineSteps'
+        : undefined;
+  if (ignored === undefined) return;
+  throw new PluralError('CONFIG_CONFLICT', `training.${ignored} has no effect with schedule "${schedule}"`, {
+    hint: 'Choose training.schedule=warmup-cosine, or leave the key out.',
+  });
+}
+
 /** Refuses what single values do not show: pieces that do not fit together. */
 function checkTogether(config: ConfigFields): void {
   const { data, strategy, protection } = config;
-  if ((data.survey === undefined) === (data.path === undefined)) {
+  if ((data.survey === null) === (data.path === null)) {
     throw new PluralError('CONFIG_CONFLICT', 'data: give either "survey" or "path", and not both', {
-      hint: 'survey: a shipped name or an imported folder; path: a file to import on the fly.',
+      hint: 'survey: a shipped name or an imported folder; path: a file to import on the fly, with data.survey=null.',
     });
   }
+  checkSchedule(config);
   const needs = byName('strategy', STRATEGIES, strategy.name).needs;
   const reveals = byName('protection', PROTECTIONS, protection.name).reveals;
   if (needs === 'rows' && reveals === 'sum') {
@@ -95,10 +112,21 @@ export function roundPlugins(config: Config) {
   };
 }
 
-/** What a run's numbers depend on: the configuration without its name, its folder and the number of workers. */
+/**
+ * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, and where
+ * files lie. What is in the files counts, by their own digests (`fingerprintOf`).
+ */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, runtime, ...rest } = config;
-  return digestOf({ ...rest, device: resolveDevice(runtime.device) });
+  const { name: _name, output: _output, runtime, data, features, ...rest } = config;
+  const { path: _data, survey, ...chosenData } = data;
+  const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
+  const { path: _features, ...chosenFeatures } = features;
+  return digestOf({
+    ...rest,
+    data: { ...chosenData, survey: shipped },
+    features: chosenFeatures,
+    device: runtime.device === 'auto' ? 'cpu' : runtime.device,
+  });
 }
 
 /** The frozen configuration as YAML. */

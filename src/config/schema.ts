@@ -22,15 +22,15 @@ const range = z
 /** A plug-in by name; its other keys are its options and are parsed by the plug-in's own schema. */
 const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
 
-/** An experiment. Every key has a default but `data.survey` or `data.path`; unknown keys are refused. */
+/** An experiment. Every key has a default but `data.groups`, and `data.survey` or `data.path`; unknown keys are refused. */
 export const configSchema = z.strictObject({
   name: z.string().min(1).default('run'),
   seed: z.int().min(0).default(0),
   data: z.strictObject({
     /** A shipped survey's name, or the folder of an imported one. */
-    survey: z.string().optional(),
+    survey: z.string().min(1).nullable().default(null),
     /** A file or export folder to import on the fly, instead of `survey`. */
-    path: z.string().optional(),
+    path: z.string().min(1).nullable().default(null),
     /** Format of `path`. */
     format: z.string().default('auto'),
     /** Options of the importer. */
@@ -71,7 +71,10 @@ export const configSchema = z.strictObject({
       draws: z.int().min(1).default(5),
     })
     .prefault({}),
-  compare: z.array(z.enum(COMPARISONS)).default([...COMPARISONS]),
+  compare: z
+    .array(z.enum(COMPARISONS))
+    .refine((list) => new Set(list).size === list.length, { message: 'names a comparison twice' })
+    .default([...COMPARISONS]),
   runtime: z
     .strictObject({
       /** One of DEVICES; what is not there is refused with its own code. */

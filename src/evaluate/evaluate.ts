@@ -1,11 +1,11 @@
 import { asStage } from '../core/brand.ts';
+import { mapOrdered } from '../core/concurrent.ts';
 import { checkShares } from '../core/divergence.ts';
 import { invariant, PluralError } from '../core/errors.ts';
+import { type AnswerLookup, answerLookup } from '../data/answer-lookup.ts';
 import type { Survey } from '../data/survey.ts';
-import { type AnswerLookup, answerLookup } from '../predictor/answer-lookup.ts';
 import type { Predict, PredictionRequest } from '../predictor/prediction.ts';
 import { alignmentScore, jensenShannonDistance } from './alignment.ts';
-import { mapBounded } from './bounded.ts';
 import { chooseContext } from './contexts.ts';
 import { type Evaluation, SPLITS, type SplitName } from './evaluation.ts';
 import { groupScores, meanOf, type QuestionScore, scoresBy } from './group-scores.ts';
@@ -144,7 +144,7 @@ export async function evaluatePredictor(plan: EvaluationPlan): Promise<Evaluated
   const heldOut = new Set(plan.heldOutQuestions);
   const answers = answerLookup(survey);
   const requests = requestsOf(plan, heldOut);
-  const drawn = await mapBounded(requests, concurrency, (request) => scoreRequest(plan, request, answers));
+  const drawn = await mapOrdered(requests, concurrency, (request) => scoreRequest(plan, request, answers));
   const scores = withSplit(plan, drawn.flat(), heldOut);
   const scoresIn = (split: SplitName) =>
     scores.filter((score) => score.split === split).map(({ split: _, ...score }) => score);

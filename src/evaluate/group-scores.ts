@@ -31,12 +31,16 @@ export function scoresBy<Key>(
 }
 
 /** Each group's means over its questions, in order of first appearance. */
-export function groupScores(scores: readonly QuestionScore[], split: SplitName): GroupScore[] {
+export function groupMeans(scores: readonly QuestionScore[]): Omit<GroupScore, 'split'>[] {
   return [...scoresBy(scores, ({ group }) => group)].map(([group, own]) => ({
     group,
-    split,
     alignment: meanOf(own.map((score) => score.alignment)),
     distanceBase2: meanOf(own.map((score) => score.distanceBase2)),
     questions: new Set(own.map((score) => score.question)).size,
   }));
+}
+
+/** The same as the groups' scores in one split. */
+export function groupScores(scores: readonly QuestionScore[], split: SplitName): GroupScore[] {
+  return groupMeans(scores).map(({ group, ...means }) => ({ group, split, ...means }));
 }

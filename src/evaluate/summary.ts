@@ -1,6 +1,6 @@
 import { invariant, PluralError } from '../core/errors.ts';
 import type { Summary } from './evaluation.ts';
-import { groupScores, meanOf, type QuestionScore, scoresBy } from './group-scores.ts';
+import { groupMeans, meanOf, type QuestionScore, scoresBy } from './group-scores.ts';
 
 /** Population standard deviation over the mean; 0 for a single value. The values must have a positive mean. */
 export function coefficientOfVariation(values: readonly number[]): number {
@@ -35,7 +35,7 @@ function checkFinite(scores: readonly QuestionScore[]): void {
 export function summarise(scores: readonly QuestionScore[]): Summary {
   invariant(scores.length > 0, 'a summary of no scores');
   checkFinite(scores);
-  const groups = groupScores(scores, 'unseen');
+  const groups = groupMeans(scores);
   const alignments = groups.map((group) => group.alignment);
   const variation = coefficientOfVariation(alignments);
   return {

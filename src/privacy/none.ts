@@ -3,6 +3,7 @@ import { asStage } from '../core/brand.ts';
 import { bytesOf, float32From } from '../core/bytes.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
+import { UPLOAD_ONLY } from '../wire/step.ts';
 import { defineProtection, type Fold } from './protection.ts';
 
 /** Bytes before the delta: the weight as float64. */
@@ -105,6 +106,7 @@ export const none = defineProtection({
   name: 'none',
   describe: 'no protection: the aggregator sees each update in clear',
   reveals: 'rows',
+  steps: UPLOAD_ONLY,
   options: z.strictObject({}),
   create: () => ({
     protect: (update) =>

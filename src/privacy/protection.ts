@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
+import type { CollectionStep } from '../wire/step.ts';
 
 /** What a protection lets the aggregator see: every update in clear, or nothing but their sum. */
 export type Reveals = 'rows' | 'sum';
@@ -19,6 +20,8 @@ export interface Fold {
 export interface Protection {
   readonly name: string;
   readonly reveals: Reveals;
+  /** What the aggregator collects in a round, in order; at least one step. */
+  readonly steps: readonly CollectionStep[];
   /** Makes an update fit to leave its group. */
   protect(update: Update): ProtectedUpdate;
   /** Starts the sum of a round over `parameters` parameters. */
@@ -30,6 +33,7 @@ export interface ProtectionKind {
   readonly name: string;
   readonly describe: string;
   readonly reveals: Reveals;
+  readonly steps: readonly CollectionStep[];
   readonly options: z.ZodType;
   create(options: unknown): Protection;
 }
@@ -39,15 +43,17 @@ export function defineProtection<Options extends z.ZodType>(kind: {
   readonly name: string;
   readonly describe: string;
   readonly reveals: Reveals;
+  readonly steps: readonly CollectionStep[];
   readonly options: Options;
-  readonly create: (options: z.output<Options>) => Omit<Protection, 'name' | 'reveals'>;
+  readonly create: (options: z.output<Options>) => Omit<Protection, 'name' | 'reveals' | 'steps'>;
 }): ProtectionKind {
-  const { name, describe, reveals, options } = kind;
+  const { name, describe, reveals, steps, options } = kind;
   return {
     name,
     describe,
     reveals,
+    steps,
     options,
-    create: (given) => ({ name, reveals, ...kind.create(options.parse(given)) }),
+    create: (given) => ({ name, reveals, steps, ...kind.create(options.parse(given)) }),
   };
 }

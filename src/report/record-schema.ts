@@ -82,6 +82,8 @@ export const runRecordSchema: z.ZodType<RunRecord> = z.strictObject({
   configDigest: z.string(),
   modelDigest: z.string(),
   survey,
+  // Records from before there was this member are read as having none.
+  warnings: z.array(z.string()).default([]),
   split: z.strictObject({
     trainingGroups: z.array(z.string()),
     unseenGroups: z.array(z.string()),
@@ -103,4 +105,4 @@ export const runRecordSchema: z.ZodType<RunRecord> = z.strictObject({
   finishedAt: z.iso.datetime({ offset: true }),
 });
 
-export { curvePoint as curvePointSchema, summaries as summariesSchema };
+export { curvePoint as curvePointSchema, groupScore as groupScoreSchema, summaries as summariesSchema };

@@ -54,6 +54,8 @@ export interface RunRecord {
     readonly answers: number;
     readonly provenance: Provenance;
   };
+  /** What the import repaired or left out, one line each. */
+  readonly warnings: readonly string[];
   readonly split: {
     readonly trainingGroups: readonly string[];
     readonly unseenGroups: readonly string[];

@@ -1,5 +1,6 @@
 import { type Comparison, compareMethods } from './compare.ts';
 import { formatScore } from './format.ts';
+import { factsOf } from './methods.ts';
 import { oneLine } from './printable.ts';
 import type { RunRecord } from './record.ts';
 
@@ -59,14 +60,11 @@ export function markdownTable(
   return [line(columns.map(({ title }) => markdownCell(title))), line(rule), ...body].join('\n');
 }
 
+const SEES: Column = { title: 'sees', align: 'left' };
+
 function comparisonColumns({ measures }: Comparison): readonly Column[] {
   const figures = measures.map(({ title }): Column => ({ title, align: 'right' }));
-  return [
-    { title: 'method', align: 'left' },
-    ...figures,
-    { title: 'upload/group', align: 'right' },
-    { title: 'sees', align: 'left' },
-  ];
+  return [{ title: 'method', align: 'left' }, ...figures, { title: 'upload/group', align: 'right' }, SEES];
 }
 
 function comparisonNotes(record: RunRecord): readonly string[] {
@@ -81,21 +79,38 @@ function comparisonNotes(record: RunRecord): readonly string[] {
   return [...best, ...notes].map(oneLine);
 }
 
-/** The comparison of a run's methods for a terminal: alignment scores, "*" at the best of a column, notes below. */
-export function comparisonTable(record: RunRecord): string {
-  const comparison = compareMethods(record);
+function widthOf(table: string): number {
+  return Math.max(...table.split('\n').map(displayWidth));
+}
+
+function comparisonText(comparison: Comparison, size: 'full' | 'narrow'): string {
+  const columns = comparisonColumns(comparison);
   const rows = comparison.rows.map(({ method, cells, uploaded }) => [
-    method.label,
+    size === 'full' ? method.label : factsOf(method).short,
     // The star stands in front: figures are aligned to the right, and their points stay under each other.
     ...cells.map(({ text, best }) => (best ? `*${text}` : text)),
     uploaded,
     method.sees,
   ]);
+  return textTable(size === 'full' ? columns : columns.filter((column) => column !== SEES), rows);
+}
+
+/**
+ * The comparison of a run's methods for a terminal: alignment scores, "*" at the best of a column, notes below.
+ * Where it is wider than `width` cells: with short names and without what the methods see. Default: any width.
+ */
+export function comparisonTable(record: RunRecord, width = Number.POSITIVE_INFINITY): string {
+  const comparison = compareMethods(record);
+  const full = comparisonText(comparison, 'full');
+  const fits = widthOf(full) <= width;
   const notes = [
     '* marks the best of a column; worst, CoV and fairness are of the unseen groups',
+    ...(fits
+      ? []
+      : [`names are shortened and "${SEES.title}" is left out for want of width: see the report`]),
     ...comparisonNotes(record),
   ];
-  return [textTable(comparisonColumns(comparison), rows), '', ...notes].join('\n');
+  return [fits ? full : comparisonText(comparison, 'narrow'), '', ...notes].join('\n');
 }
 
 /** The same comparison in Markdown, the best of a column in bold. */

@@ -1,58 +1,61 @@
-import { invariant, PluralError } from '../core/errors.ts';
+import { PluralError } from '../core/errors.ts';
+import { type AggregatorState, awaited, digestFrom, type Reply, repliesNow } from './aggregator-state.ts';
 
 /**
  * The aggregator's side of a run as a pure state machine: (state, message) -> (state, effects). It has no clock,
  * no I/O and no randomness of its own; whoever drives it (simulator, server, tests) carries out the effects and
- * reports back with messages. States are plain JSON, so they can be stored and resumed.
+ * reports back with messages. A round is a list of collection steps, then one fold.
  */
-export interface AggregatorState {
-  readonly phase: 'waiting' | 'collecting' | 'folding' | 'finished' | 'failed';
-  /** The round under way or last finished; 0 before the first. */
-  readonly round: number;
-  readonly rounds: number;
-  /** Fewest submissions that make a round. */
-  readonly quorum: number;
-  /** Enrolled groups in code-unit order; they take part from the next round on. */
-  readonly enrolled: readonly string[];
-  /** Groups of the round under way, in code-unit order. */
-  readonly participants: readonly string[];
-  /** Digest of each participant's accepted submission. */
-  readonly received: Readonly<Record<string, string>>;
-  /** Why the run failed. */
-  readonly failure?: string;
-}
-
 export type AggregatorMessage =
   | { readonly type: 'join'; readonly group: string }
   | { readonly type: 'leave'; readonly group: string }
+  /** Begins the first round, or opens a failed one again with the groups that are enrolled now. */
   | { readonly type: 'start' }
-  | { readonly type: 'submission'; readonly group: string; readonly round: number; readonly digest: string }
-  | { readonly type: 'deadline'; readonly round: number }
+  | {
+      readonly type: 'submission';
+      readonly group: string;
+      readonly round: number;
+      readonly step: number;
+      readonly digest: string;
+    }
+  | { readonly type: 'deadline'; readonly round: number; readonly step: number }
   | { readonly type: 'folded'; readonly round: number };
 
-export type RefusalReason = 'wrong-round' | 'not-a-participant' | 'changed-submission' | 'not-collecting';
+export type RefusalReason =
+  | 'wrong-round'
+  | 'wrong-step'
+  | 'not-asked'
+  | 'changed-submission'
+  | 'not-collecting';
 
 export type AggregatorEffect =
-  /** Tell the participants to train on the current model. */
-  | { readonly type: 'announce'; readonly round: number; readonly participants: readonly string[] }
+  /** Ask these groups for their part in a step; step 0 begins a round from the current model. */
+  | {
+      readonly type: 'ask';
+      readonly round: number;
+      readonly step: number;
+      readonly from: readonly string[];
+    }
   /** The submission is part of the round; a repetition of the same bytes is acknowledged again. */
   | {
       readonly type: 'acknowledge';
       readonly group: string;
       readonly round: number;
+      readonly step: number;
       readonly repeated: boolean;
     }
   | {
       readonly type: 'refuse';
       readonly group: string;
       readonly round: number;
+      readonly step: number;
       readonly reason: RefusalReason;
     }
-  /** Add up these submissions, make the next model, report `folded`. */
+  /** Add up these submissions, listed by step, make the next model, report `folded`. */
   | {
       readonly type: 'fold';
       readonly round: number;
-      readonly submissions: readonly { readonly group: string; readonly digest: string }[];
+      readonly replies: readonly (readonly Reply[])[];
     }
   | { readonly type: 'finish'; readonly rounds: number }
   | { readonly type: 'fail'; readonly round: number; readonly reason: string };
@@ -62,69 +65,79 @@ export interface AggregatorStep {
   readonly effects: readonly AggregatorEffect[];
 }
 
-/** The state before anybody enrolled. `quorum` at least 1. */
-export function newRun(options: { readonly rounds: number; readonly quorum: number }): AggregatorState {
-  const { rounds, quorum } = options;
-  invariant(quorum >= 1, 'a quorum of at least 1');
-  return { phase: 'waiting', round: 0, rounds, quorum, enrolled: [], participants: [], received: {} };
-}
+type SubmissionMessage = Extract<AggregatorMessage, { type: 'submission' }>;
 
 const stay = (state: AggregatorState): AggregatorStep => ({ state, effects: [] });
 
-/** Digest of what a group submitted in this round. A group may be called `constructor`, hence no plain access. */
-function digestFrom({ received }: AggregatorState, group: string): string | undefined {
-  return Object.hasOwn(received, group) ? received[group] : undefined;
-}
-
-/** Groups that a collecting round still waits for, in code-unit order. */
-export function awaited(state: AggregatorState): string[] {
-  if (state.phase !== 'collecting') return [];
-  return state.participants.filter((group) => digestFrom(state, group) === undefined);
-}
-
-function fail(state: AggregatorState, reason: string): AggregatorStep {
-  return {
-    state: { ...state, phase: 'failed', failure: reason },
-    effects: [{ type: 'fail', round: state.round, reason }],
-  };
-}
-
-function beginRound(state: AggregatorState): AggregatorStep {
-  if (state.round === state.rounds) {
-    return { state: { ...state, phase: 'finished' }, effects: [{ type: 'finish', rounds: state.rounds }] };
+/** What the driver has to do in this state, also after a restart that lost all but the state. */
+export function outstandingEffects(state: AggregatorState): AggregatorEffect[] {
+  const { phase, round, step, asked, replies, rounds, failure } = state;
+  switch (phase) {
+    case 'waiting':
+      return [];
+    case 'collecting':
+      return [{ type: 'ask', round, step, from: asked }];
+    case 'folding':
+      return [{ type: 'fold', round, replies }];
+    case 'finished':
+      return [{ type: 'finish', rounds }];
+    case 'failed':
+      return [{ type: 'fail', round, reason: failure ?? '' }];
   }
-  const round = state.round + 1;
-  const participants = state.enrolled;
-  if (participants.length < state.quorum) {
-    return fail(
-      { ...state, round, participants: [], received: {} },
-      `${participants.length} groups are enrolled, the quorum is ${state.quorum}`,
-    );
+}
+
+/** Enters a state, with what is to be done in it. */
+const enter = (state: AggregatorState): AggregatorStep => ({ state, effects: outstandingEffects(state) });
+
+function fail(state: AggregatorState, failure: string): AggregatorStep {
+  return enter({ ...state, phase: 'failed', failure });
+}
+
+/** Groups that a step asks: who left is not asked again. */
+function groupsOf(state: AggregatorState, step: number): string[] {
+  const { steps, participants, replies, enrolled } = state;
+  const candidates =
+    steps[step]?.from === 'survivors' && step > 0
+      ? (replies[step - 1] ?? []).map(({ group }) => group)
+      : participants;
+  const present = new Set(enrolled);
+  return candidates.filter((group) => present.has(group));
+}
+
+function beginStep(state: AggregatorState, step: number): AggregatorStep {
+  const asked = groupsOf(state, step);
+  if (asked.length < state.quorum) {
+    const where = `step "${state.steps[step]?.name}" of round ${state.round}`;
+    return fail(state, `${asked.length} groups are left for ${where}, the quorum is ${state.quorum}`);
   }
-  return {
-    state: { ...state, phase: 'collecting', round, participants, received: {} },
-    effects: [{ type: 'announce', round, participants }],
-  };
+  return enter({ ...state, phase: 'collecting', step, asked, replies: [...state.replies, []] });
 }
 
-function beginFold(state: AggregatorState): AggregatorStep {
-  // Participants are in order, so the fold does not depend on who was first.
-  const submissions = state.participants.flatMap((group) => {
-    const digest = digestFrom(state, group);
-    return digest === undefined ? [] : [{ group, digest }];
-  });
-  return {
-    state: { ...state, phase: 'folding' },
-    effects: [{ type: 'fold', round: state.round, submissions }],
-  };
+function openRound(state: AggregatorState, round: number): AggregatorStep {
+  const cleared = { ...state, round, participants: [], step: 0, asked: [], replies: [], failure: null };
+  const { enrolled, quorum } = state;
+  if (enrolled.length < quorum) {
+    return fail(cleared, `${enrolled.length} groups are enrolled, the quorum is ${quorum}`);
+  }
+  return beginStep({ ...cleared, participants: enrolled }, 0);
 }
 
-function foldWhenComplete(step: AggregatorStep): AggregatorStep {
-  const { state, effects } = step;
-  if (state.phase !== 'collecting' || awaited(state).length > 0) return step;
-  if (Object.keys(state.received).length < state.quorum) return step;
-  const fold = beginFold(state);
-  return { state: fold.state, effects: [...effects, ...fold.effects] };
+function nextRound(state: AggregatorState): AggregatorStep {
+  if (state.round >= state.rounds) return enter({ ...state, phase: 'finished' });
+  return openRound(state, state.round + 1);
+}
+
+/** After a step comes the next, after the last the fold. */
+function endStep(state: AggregatorState): AggregatorStep {
+  if (state.step + 1 < state.steps.length) return beginStep(state, state.step + 1);
+  return enter({ ...state, phase: 'folding' });
+}
+
+function endStepWhenComplete({ state, effects }: AggregatorStep): AggregatorStep {
+  const complete = state.phase === 'collecting' && repliesNow(state).length === state.asked.length;
+  if (!complete) return { state, effects };
+  const ended = endStep(state);
+  return { state: ended.state, effects: [...effects, ...ended.effects] };
 }
 
 function join(state: AggregatorState, group: string): AggregatorStep {
@@ -132,51 +145,52 @@ function join(state: AggregatorState, group: string): AggregatorStep {
   return stay({ ...state, enrolled: [...state.enrolled, group].sort() });
 }
 
-/** A group that leaves is not waited for any more; what it already submitted stays in the round. */
+/** A group that leaves is not waited for any more; what it already sent stays in the round. */
 function leave(state: AggregatorState, group: string): AggregatorStep {
   const enrolled = state.enrolled.filter((member) => member !== group);
-  const stays = digestFrom(state, group) !== undefined || state.phase !== 'collecting';
-  const participants = stays ? state.participants : state.participants.filter((member) => member !== group);
-  const left = { ...state, enrolled, participants };
-  if (left.phase === 'collecting' && participants.length < left.quorum) {
+  if (!awaited(state).includes(group)) return stay({ ...state, enrolled });
+  const asked = state.asked.filter((member) => member !== group);
+  const left = { ...state, enrolled, asked };
+  if (asked.length < state.quorum) {
     return fail(
       left,
-      `${participants.length} groups are left in round ${left.round}, the quorum is ${left.quorum}`,
+      `${asked.length} groups are left in round ${state.round}, the quorum is ${state.quorum}`,
     );
   }
-  return foldWhenComplete(stay(left));
+  return endStepWhenComplete(stay(left));
 }
 
 function refusalOf(
   state: AggregatorState,
-  { group, round, digest }: Extract<AggregatorMessage, { type: 'submission' }>,
+  { group, round, step, digest }: SubmissionMessage,
 ): RefusalReason | null {
   if (round !== state.round) return 'wrong-round';
-  if (!state.participants.includes(group)) return 'not-a-participant';
-  const before = digestFrom(state, group);
+  const before = digestFrom(state, step, group);
   if (before !== undefined) return before === digest ? null : 'changed-submission';
+  if (step !== state.step) return 'wrong-step';
+  if (!state.asked.includes(group)) return 'not-asked';
   return state.phase === 'collecting' ? null : 'not-collecting';
 }
 
-function receive(
-  state: AggregatorState,
-  message: Extract<AggregatorMessage, { type: 'submission' }>,
-): AggregatorStep {
-  const { group, round, digest } = message;
-  const reason = refusalOf(state, message);
-  if (reason !== null) return { state, effects: [{ type: 'refuse', group, round, reason }] };
-  const repeated = digestFrom(state, group) !== undefined;
-  const acknowledged: AggregatorStep = {
-    state: { ...state, received: { ...state.received, [group]: digest } },
-    effects: [{ type: 'acknowledge', group, round, repeated }],
-  };
-  return repeated ? acknowledged : foldWhenComplete(acknowledged);
+/** With the reply at its place: the state does not show who came first. */
+function withReply(state: AggregatorState, { group, digest }: SubmissionMessage): AggregatorState {
+  const now = [...repliesNow(state), { group, digest }].sort((a, b) => (a.group < b.group ? -1 : 1));
+  return { ...state, replies: [...state.replies.slice(0, state.step), now] };
 }
 
-function deadline(state: AggregatorState, round: number): AggregatorStep {
-  if (state.phase !== 'collecting' || round !== state.round) return stay(state);
-  const count = Object.keys(state.received).length;
-  if (count >= state.quorum) return beginFold(state);
+function receive(state: AggregatorState, message: SubmissionMessage): AggregatorStep {
+  const { group, round, step } = message;
+  const reason = refusalOf(state, message);
+  if (reason !== null) return { state, effects: [{ type: 'refuse', group, round, step, reason }] };
+  const repeated = digestFrom(state, step, group) !== undefined;
+  const effects = [{ type: 'acknowledge', group, round, step, repeated } as const];
+  return repeated ? { state, effects } : endStepWhenComplete({ state: withReply(state, message), effects });
+}
+
+function deadline(state: AggregatorState, round: number, step: number): AggregatorStep {
+  if (state.phase !== 'collecting' || round !== state.round || step !== state.step) return stay(state);
+  const count = repliesNow(state).length;
+  if (count >= state.quorum) return endStep(state);
   const missing = awaited(state).join(', ');
   return fail(
     state,
@@ -186,22 +200,21 @@ function deadline(state: AggregatorState, round: number): AggregatorStep {
 
 /** One step of the run. Messages that do not fit the state change nothing, or are refused with a reason. */
 export function stepAggregator(state: AggregatorState, message: AggregatorMessage): AggregatorStep {
-  if (state.phase === 'finished' || state.phase === 'failed') {
-    return message.type === 'submission' ? receive(state, message) : stay(state);
-  }
+  if (message.type === 'submission') return receive(state, message);
+  const { phase, round } = state;
+  if (phase === 'finished') return stay(state);
   switch (message.type) {
     case 'join':
       return join(state, message.group);
     case 'leave':
       return leave(state, message.group);
     case 'start':
-      return state.phase === 'waiting' ? beginRound(state) : stay(state);
-    case 'submission':
-      return receive(state, message);
+      if (phase === 'failed') return openRound(state, round);
+      return phase === 'waiting' ? nextRound(state) : stay(state);
     case 'deadline':
-      return deadline(state, message.round);
+      return deadline(state, message.round, message.step);
     case 'folded':
-      return state.phase === 'folding' && message.round === state.round ? beginRound(state) : stay(state);
+      return phase === 'folding' && message.round === round ? nextRound(state) : stay(state);
   }
 }
 

@@ -1,27 +1,36 @@
 /**
- * A group's side of a run as a pure state machine, the counterpart of aggregator.ts. A group trains once per
- * round: an announcement that comes twice does not make it train, or send, something else.
+ * A group's side of a run as a pure state machine, the counterpart of aggregator.ts. A group works once on each
+ * step that it is asked for: asked twice, it sends the same bytes twice.
  */
 export interface GroupState {
   readonly group: string;
-  readonly phase: 'idle' | 'training' | 'submitting' | 'submitted' | 'done';
+  readonly phase: 'idle' | 'working' | 'sending' | 'sent' | 'finished';
   /** The round it works on or worked on last; 0 before the first. */
   readonly round: number;
+  /** The step of that round. */
+  readonly step: number;
+}
+
+interface Place {
+  readonly round: number;
+  readonly step: number;
 }
 
 export type GroupMessage =
-  | { readonly type: 'announced'; readonly round: number; readonly participants: readonly string[] }
-  | { readonly type: 'trained'; readonly round: number }
-  | { readonly type: 'acknowledged'; readonly round: number }
-  | { readonly type: 'refused'; readonly round: number; readonly reason: string }
+  | ({ readonly type: 'asked' } & Place)
+  | ({ readonly type: 'done' } & Place)
+  | ({ readonly type: 'acknowledged' } & Place)
+  | ({ readonly type: 'refused'; readonly reason: string } & Place)
+  /** The aggregator gave the round up; it may be opened again from its first step. */
+  | { readonly type: 'failed'; readonly round: number }
   | { readonly type: 'finished' };
 
 export type GroupEffect =
-  /** Train on the current model, protect the update, report `trained`. */
-  | { readonly type: 'train'; readonly round: number }
-  /** Send the protected update of the round; the same bytes again if asked again. */
-  | { readonly type: 'submit'; readonly round: number }
-  | { readonly type: 'give-up'; readonly round: number; readonly reason: string };
+  /** Do this group's part of the step (in the first: train, protect the update), report `done`. */
+  | ({ readonly type: 'work' } & Place)
+  /** Send the result of the step; the same bytes again if asked again. */
+  | ({ readonly type: 'send' } & Place)
+  | ({ readonly type: 'give-up'; readonly reason: string } & Place);
 
 export interface GroupStep {
   readonly state: GroupState;
@@ -30,41 +39,45 @@ export interface GroupStep {
 
 /** A group before its first round. */
 export function newGroup(group: string): GroupState {
-  return { group, phase: 'idle', round: 0 };
+  return { group, phase: 'idle', round: 0, step: 0 };
+}
+
+/** What the driver has to do in this state, also after a restart that lost all but the state. */
+export function outstandingGroupEffects({ phase, round, step }: GroupState): GroupEffect[] {
+  if (phase === 'working') return [{ type: 'work', round, step }];
+  return phase === 'sending' || phase === 'sent' ? [{ type: 'send', round, step }] : [];
 }
 
 const stay = (state: GroupState): GroupStep => ({ state, effects: [] });
+const enter = (state: GroupState): GroupStep => ({ state, effects: outstandingGroupEffects(state) });
 
-function announced(state: GroupState, round: number, participants: readonly string[]): GroupStep {
-  if (!participants.includes(state.group) || round < state.round) return stay(state);
-  if (round > state.round) {
-    return { state: { ...state, phase: 'training', round }, effects: [{ type: 'train', round }] };
-  }
-  // The same round again: the aggregator did not get what was sent, or forgot that it announced.
-  const again = state.phase === 'submitting' || state.phase === 'submitted';
-  return again ? { state, effects: [{ type: 'submit', round }] } : stay(state);
+function asked(state: GroupState, { round, step }: Place): GroupStep {
+  if (round < state.round || (round === state.round && step < state.step)) return stay(state);
+  const newer = round > state.round || step > state.step;
+  // A step that was given up may be asked for again.
+  if (newer || state.phase === 'idle') return enter({ ...state, phase: 'working', round, step });
+  // The same step again: the aggregator did not get what was sent, or forgot that it asked.
+  return state.phase === 'working' ? stay(state) : enter(state);
 }
 
-/** One step of a group. Messages of other rounds, or in the wrong phase, change nothing. */
+/** One step of a group. Messages of other rounds or steps, or in the wrong phase, change nothing. */
 export function stepGroup(state: GroupState, message: GroupMessage): GroupStep {
-  if (state.phase === 'done') return stay(state);
-  if (message.type === 'finished') return stay({ ...state, phase: 'done' });
-  if (message.type === 'announced') return announced(state, message.round, message.participants);
-  if (message.round !== state.round) return stay(state);
+  const { phase, round, step } = state;
+  if (phase === 'finished') return stay(state);
+  if (message.type === 'finished') return stay({ ...state, phase: 'finished' });
+  if (message.type === 'asked') return asked(state, message);
+  if (message.round !== round) return stay(state);
+  if (message.type === 'failed') return stay({ ...state, phase: 'idle', step: 0 });
+  if (message.step !== step) return stay(state);
   switch (message.type) {
-    case 'trained':
-      if (state.phase !== 'training') return stay(state);
-      return {
-        state: { ...state, phase: 'submitting' },
-        effects: [{ type: 'submit', round: message.round }],
-      };
+    case 'done':
+      return phase === 'working' ? enter({ ...state, phase: 'sending' }) : stay(state);
     case 'acknowledged':
-      return stay(state.phase === 'submitting' ? { ...state, phase: 'submitted' } : state);
-    case 'refused':
-      if (state.phase !== 'submitting') return stay(state);
-      return {
-        state: { ...state, phase: 'idle' },
-        effects: [{ type: 'give-up', round: message.round, reason: message.reason }],
-      };
+      return stay(phase === 'sending' ? { ...state, phase: 'sent' } : state);
+    case 'refused': {
+      if (phase !== 'sending') return stay(state);
+      const { reason } = message;
+      return { state: { ...state, phase: 'idle' }, effects: [{ type: 'give-up', round, step, reason }] };
+    }
   }
 }

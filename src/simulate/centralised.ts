@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { roundPlugins } from '../config/config.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
 import type { Evaluated } from '../evaluate/evaluate.ts';
@@ -34,10 +35,24 @@ interface Central {
   readonly totalSteps: number;
 }
 
+/** Shares of the training groups in the mean, as the strategy weighs their updates; they sum to 1. */
+function groupWeights({ experiment }: RunContext): Map<number, number> {
+  const { config, survey, trainingGroups, heldOutQuestions } = experiment;
+  const { strategy } = roundPlugins(config);
+  const heldOut = new Set(heldOutQuestions);
+  const weights = trainingGroups.map((group) => {
+    const questions = survey.answers[group]!.filter(({ question }) => !heldOut.has(question)).length;
+    return strategy.weightOf({ questions });
+  });
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return new Map(trainingGroups.map((group, index) => [group, weights[index]! / total]));
+}
+
 /** One step on the mean gradient over one task from every training group; the mean loss. */
 async function takeStep({ run, parameters, optimizer, totalSteps }: Central, step: number): Promise<number> {
   const { trainingGroups, survey, config } = run.experiment;
   const shared = shareFloats(parameters);
+  const weights = groupWeights(run);
   const mean = new Float64Array(parameters.length);
   let loss = 0;
   await forEachOrdered(
@@ -52,9 +67,10 @@ async function takeStep({ run, parameters, optimizer, totalSteps }: Central, ste
         stream: ['group', survey.groups[group]!.id],
         step,
       }),
-    (result: GradientResult) => {
+    (result: GradientResult, group) => {
+      const weight = weights.get(group)!;
       loss += result.loss / trainingGroups.length;
-      for (let i = 0; i < mean.length; i++) mean[i]! += result.gradient[i]! / trainingGroups.length;
+      for (let i = 0; i < mean.length; i++) mean[i]! += weight * result.gradient[i]!;
     },
   );
   const { training } = config;

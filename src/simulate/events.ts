@@ -19,6 +19,14 @@ export type RunEvent =
       readonly rounds: number;
       readonly loss: number;
     }
+  /** One local model of the local-only comparison is trained. */
+  | {
+      readonly type: 'local-model';
+      readonly group: string;
+      readonly model: number;
+      readonly models: number;
+      readonly loss: number;
+    }
   | {
       readonly type: 'evaluation';
       readonly method: string;

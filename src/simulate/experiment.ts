@@ -35,7 +35,7 @@ export interface Experiment {
 
 async function surveyOf(config: Config, emit: Emit): Promise<Survey> {
   const { survey, path, format, options } = config.data;
-  if (path === undefined) return loadSurvey(survey!);
+  if (path === null) return loadSurvey(survey!);
   const imported = await importSurvey({ format, path, options });
   for (const { message } of imported.warnings) emit({ type: 'warning', message });
   return imported.survey;

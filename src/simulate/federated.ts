@@ -1,6 +1,5 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { roundPlugins } from '../config/config.ts';
-import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
 import { invariant, PluralError } from '../core/errors.ts';
@@ -11,27 +10,23 @@ import type { Fold, Protection } from '../privacy/protection.ts';
 import {
   type AggregatorEffect,
   type AggregatorMessage,
-  type AggregatorState,
-  newRun,
+  outstandingEffects,
   roundFailure,
   stepAggregator,
 } from '../round/aggregator.ts';
-import { newGroup, stepGroup } from '../round/group.ts';
-import type { Strategy } from '../strategy/strategy.ts';
+import { type AggregatorState, newRun, type Reply } from '../round/aggregator-state.ts';
+import { type GroupEffect, type GroupMessage, type GroupState, newGroup, stepGroup } from '../round/group.ts';
+import type { Strategy, StrategyState } from '../strategy/strategy.ts';
+import { makeUpdate } from '../training/make-update.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { makeModel } from '../wire/model.ts';
 import type { Model, Submission } from '../wire/stages.ts';
-import { decodeSubmission, encodeSubmission } from '../wire/submission.ts';
+import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
-import {
-  type CheckpointStore,
-  checkpointStore,
-  freshProgress,
-  type Progress,
-  storedFloats,
-} from './progress.ts';
+import { asStorable, FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
+import { type CheckpointStore, checkpointStore, freshProgress, type Progress } from './progress.ts';
 
-const METHOD = 'federated';
+type Ask = Extract<AggregatorEffect, { type: 'ask' }>;
 
 /** What was sent, summed over groups and rounds. */
 export interface Traffic {
@@ -46,20 +41,6 @@ export interface FederatedResult {
   readonly traffic: Traffic;
   /** The evaluation of the last round. */
   readonly evaluated: Evaluated;
-}
-
-const stateSchema = z.object({
-  aggregator: z.custom<AggregatorState>((value) => typeof value === 'object' && value !== null),
-  parameters: storedFloats,
-  traffic: z.object({ uploaded: z.number(), downloaded: z.number() }),
-  /** What the model was trained on. */
-  features: z.object({ width: z.int(), digest: z.string() }),
-});
-type StoredState = z.output<typeof stateSchema>;
-
-/** The checkpoints of federated training; `fingerprint` null reads those of any settings. */
-export function federatedStore(folder: string, fingerprint: string | null): CheckpointStore<StoredState> {
-  return checkpointStore(folder, METHOD, fingerprint, stateSchema);
 }
 
 /** The parameters that every method of an experiment starts from. */
@@ -79,11 +60,13 @@ class FederatedRun {
   readonly #run: RunContext;
   readonly #protection: Protection;
   readonly #strategy: Strategy;
-  readonly #store: CheckpointStore<StoredState>;
+  readonly #store: CheckpointStore<FederatedState>;
   readonly #groupIndex: ReadonlyMap<string, number>;
   readonly #heldOut: ReadonlySet<number>;
+  readonly #groups: Map<string, GroupState>;
   readonly #effects: AggregatorEffect[] = [];
   #aggregator: AggregatorState;
+  #strategyState: StrategyState;
   #model: Model;
   #progress: Progress = freshProgress();
   #traffic: Traffic = { uploaded: 0, downloaded: 0 };
@@ -98,10 +81,14 @@ class FederatedRun {
     const plugins = roundPlugins(config);
     this.#protection = plugins.protection;
     this.#strategy = plugins.strategy;
+    this.#strategyState = this.#strategy.initialState();
     this.#store = federatedStore(folder, fingerprint);
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
     this.#heldOut = new Set(experiment.heldOutQuestions);
-    this.#aggregator = newRun({ rounds: config.training.rounds, quorum: trainingGroups.length });
+    this.#groups = new Map([...this.#groupIndex.keys()].map((group) => [group, newGroup(group)]));
+    const { steps } = this.#protection;
+    invariant(steps.length === 1, 'the simulator carries out rounds of one step');
+    this.#aggregator = newRun({ rounds: config.training.rounds, quorum: trainingGroups.length, steps });
     this.#model = initialModel(run);
   }
 
@@ -126,12 +113,13 @@ class FederatedRun {
     if (stored !== null) {
       this.#progress = stored.progress;
       this.#aggregator = stored.state.aggregator;
+      this.#strategyState = stored.state.strategy;
       this.#traffic = stored.state.traffic;
       this.#model = makeModel(stored.progress.round, stored.state.parameters);
     }
     this.#tellBegin();
-    if (stored !== null) return this.#deliver({ type: 'folded', round: this.#progress.round });
-    await evaluatePoint(this.#run, METHOD, this.#model.parameters, this.#progress, 0);
+    if (stored !== null) return void this.#effects.push(...outstandingEffects(this.#aggregator));
+    await evaluatePoint(this.#run, FEDERATED, this.#model.parameters, this.#progress, 0);
     for (const group of this.#groupIndex.keys()) this.#deliver({ type: 'join', group });
     this.#deliver({ type: 'start' });
   }
@@ -139,42 +127,53 @@ class FederatedRun {
   #tellBegin(): void {
     const { round } = this.#progress;
     const { rounds } = this.#run.experiment.config.training;
-    this.#run.emit({ type: 'begin', method: METHOD, label: 'federated', round, rounds });
+    this.#run.emit({ type: 'begin', method: FEDERATED, label: 'federated', round, rounds });
+  }
+
+  #step(message: AggregatorMessage): readonly AggregatorEffect[] {
+    const { state, effects } = stepAggregator(this.#aggregator, message);
+    this.#aggregator = state;
+    return effects;
   }
 
   #deliver(message: AggregatorMessage): void {
-    const { state, effects } = stepAggregator(this.#aggregator, message);
-    this.#aggregator = state;
-    this.#effects.push(...effects);
+    this.#effects.push(...this.#step(message));
+  }
+
+  #tellGroup(group: string, message: GroupMessage): readonly GroupEffect[] {
+    const { state, effects } = stepGroup(this.#groups.get(group)!, message);
+    this.#groups.set(group, state);
+    return effects;
   }
 
   async #carryOut(effect: AggregatorEffect): Promise<void> {
     switch (effect.type) {
-      case 'announce':
-        return this.#trainRound(effect.round, effect.participants);
+      case 'ask':
+        return this.#collect(effect);
       case 'fold':
-        return this.#finishRound(effect.round);
+        return this.#finishRound(effect.round, effect.replies[0]!);
       case 'fail':
         throw roundFailure(effect.reason);
-      case 'refuse':
-        throw new PluralError('ROUND_REFUSED', `group "${effect.group}" was refused: ${effect.reason}`);
-      case 'acknowledge':
       case 'finish':
+        for (const group of this.#groups.keys()) this.#tellGroup(group, { type: 'finished' });
         return;
+      case 'acknowledge':
+      case 'refuse':
+        invariant(false, 'submissions are answered as they come');
     }
   }
 
-  /** All participants train in parallel; each submission is added as it comes, so memory does not grow with them. */
-  async #trainRound(round: number, participants: readonly string[]): Promise<void> {
+  /** All groups asked train in parallel; each submission is added as it comes, so memory does not grow with them. */
+  async #collect(ask: Ask): Promise<void> {
     const started = performance.now();
     const before = this.#progress.seconds.aggregate;
     const shared = shareFloats(this.#model.parameters);
-    this.#fold = this.#protection.fold(round, shared.length);
+    this.#fold = this.#protection.fold(ask.round, shared.length);
     this.#roundLosses = [];
     await forEachOrdered(
-      participants,
+      ask.from,
       2 * this.#run.pool.workers,
-      (group) => this.#trainGroup(group, round, participants, shared),
+      (group) => this.#trainGroup(group, ask, shared),
       ({ submission, loss }) => {
         this.#roundLosses.push(loss);
         this.#receive(submission);
@@ -184,17 +183,16 @@ class FederatedRun {
     this.#progress.seconds.train += (performance.now() - started) / 1000 - aggregated;
   }
 
-  /** One group's part of a round: announced, trained, protected, sent. */
+  /** One group's part of a round: asked, trained, protected, sent. */
   async #trainGroup(
     group: string,
-    round: number,
-    participants: readonly string[],
+    { round, step }: Ask,
     received: Float32Array,
   ): Promise<{ submission: Submission; loss: number }> {
     const { experiment, pool } = this.#run;
     const { localSteps, rounds } = experiment.config.training;
-    const announced = stepGroup(newGroup(group), { type: 'announced', round, participants });
-    invariant(announced.effects[0]?.type === 'train', 'an announced group trains');
+    const [work] = this.#tellGroup(group, { type: 'asked', round, step });
+    invariant(work?.type === 'work', 'a group that is asked works');
     const result = await pool.run<'train'>({
       kind: 'train',
       parameters: received,
@@ -205,26 +203,48 @@ class FederatedRun {
       totalSteps: rounds * localSteps,
       optimizer: null,
     });
-    const trained = stepGroup(announced.state, { type: 'trained', round });
-    invariant(trained.effects[0]?.type === 'submit', 'a trained group submits');
-    const submission = this.#timed(() => this.#protect(group, round, received, result.parameters));
+    const submission = this.#timed(() => this.#protect(group, { round, step }, received, result.parameters));
+    const [send] = this.#tellGroup(group, { type: 'done', round, step });
+    invariant(send?.type === 'send', 'a group that is done sends');
     return { submission, loss: result.loss };
   }
 
-  #protect(group: string, round: number, received: Float32Array, trained: Float32Array): Submission {
+  #protect(
+    group: string,
+    { round, step }: Pick<Ask, 'round' | 'step'>,
+    received: Float32Array,
+    trained: Float32Array,
+  ): Submission {
     const { survey } = this.#run.experiment;
     const answers = survey.answers[this.#groupIndex.get(group)!]!;
     const questions = answers.filter(({ question }) => !this.#heldOut.has(question)).length;
-    const delta = trained.map((value, index) => value - received[index]!);
     const weight = this.#strategy.weightOf({ questions });
-    return encodeSubmission(this.#protection.protect(asStage({ group, round, weight, delta })));
+    const update = makeUpdate({ group, round, weight, received, trained });
+    return encodeSubmission(this.#protection.protect(update), { ...this.#origin(), step });
   }
 
-  #receive({ group, round, digest, bytes }: Submission): void {
+  /** Run and model that the updates of the round under way belong to. */
+  #origin(): { run: string; model: string } {
+    return { run: this.#run.fingerprint, model: this.#model.digest };
+  }
+
+  /** What comes in is added only when the machine has accepted it, and accepted it for the first time. */
+  #receive({ digest, bytes }: Submission): void {
     this.#traffic.uploaded += bytes.byteLength;
     this.#traffic.downloaded += this.#model.parameters.byteLength;
-    this.#timed(() => this.#fold!.add(decodeSubmission(bytes)));
-    this.#deliver({ type: 'submission', group, round, digest });
+    const received = this.#timed(() => decodeSubmission(bytes));
+    checkOrigin(received, this.#origin());
+    const { update, origin } = received;
+    const { group, round } = update;
+    const [answer, ...rest] = this.#step({ type: 'submission', group, round, step: origin.step, digest });
+    if (answer?.type === 'refuse') {
+      this.#tellGroup(group, { ...answer, type: 'refused' });
+      throw new PluralError('ROUND_REFUSED', `group "${group}" was refused: ${answer.reason}`);
+    }
+    invariant(answer?.type === 'acknowledge', 'a submission is acknowledged or refused');
+    if (!answer.repeated) this.#timed(() => this.#fold!.add(update));
+    this.#tellGroup(group, { ...answer, type: 'acknowledged' });
+    this.#effects.push(...rest);
   }
 
   #timed<Result>(work: () => Result): Result {
@@ -234,33 +254,50 @@ class FederatedRun {
     return result;
   }
 
-  async #finishRound(round: number): Promise<void> {
+  /** A run is stored between folding and `folded`: a round that is in the model already is not folded again. */
+  async #finishRound(round: number, replies: readonly Reply[]): Promise<void> {
+    if (this.#progress.round < round) await this.#foldRound(round, replies);
+    this.#deliver({ type: 'folded', round });
+  }
+
+  async #foldRound(round: number, replies: readonly Reply[]): Promise<void> {
     const { experiment, emit } = this.#run;
     const { rounds, localSteps } = experiment.config.training;
-    this.#model = this.#timed(() => this.#strategy.next(this.#model, this.#fold!.finish()));
+    this.#timed(() => this.#nextModel(replies));
     const loss = meanOf(this.#roundLosses);
     this.#progress.round = round;
     this.#progress.losses.push(loss);
-    emit({ type: 'round', method: METHOD, round, rounds, loss });
+    emit({ type: 'round', method: FEDERATED, round, rounds, loss });
     if (evaluationDue(experiment, round)) {
       const { parameters } = this.#model;
       const evaluated = await evaluatePoint(
         this.#run,
-        METHOD,
+        FEDERATED,
         parameters,
         this.#progress,
         round * localSteps,
       );
       this.#evaluated = round === rounds ? evaluated : undefined;
     }
-    const { width, digest } = experiment.features;
     this.#store.save(this.#progress, {
-      features: { width, digest },
-      aggregator: JSON.parse(JSON.stringify(this.#aggregator)),
+      ...trainedOn(experiment),
+      aggregator: asStorable(this.#aggregator),
+      strategy: this.#strategyState,
       parameters: bytesOf(this.#model.parameters),
       traffic: { ...this.#traffic },
     });
-    this.#deliver({ type: 'folded', round });
+  }
+
+  #nextModel(replies: readonly Reply[]): void {
+    const aggregate = this.#fold!.finish();
+    const listed = replies.map(({ group }) => group);
+    invariant(
+      listed.join('\0') === aggregate.groups.join('\0'),
+      'the sum is of the groups that the round lists',
+    );
+    const next = this.#strategy.next(this.#model, aggregate, this.#strategyState);
+    this.#model = next.model;
+    this.#strategyState = next.state;
   }
 }
 

@@ -1,11 +1,12 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { forEachOrdered } from '../core/concurrent.ts';
-import { invariant } from '../core/errors.ts';
+import { PluralError } from '../core/errors.ts';
 import { evaluationOf } from '../evaluate/evaluate.ts';
 import { type Evaluation, SPLITS, type SplitName, type Summary } from '../evaluate/evaluation.ts';
 import { meanOf, type QuestionScore } from '../evaluate/group-scores.ts';
 import { summarise } from '../evaluate/summary.ts';
-import { summariesSchema } from '../report/record-schema.ts';
+import { readCheckpoint, writeCheckpoint } from '../training/checkpoint.ts';
 import type { OptimizerSnapshot, TrainResult } from '../training/jobs.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { evaluateOn, evaluationDue, predictWith, type RunContext } from './context.ts';
@@ -19,51 +20,60 @@ type Best = Partial<Record<SplitName, Summary>>;
 export interface LocalOnlyResult {
   readonly progress: Progress;
   readonly evaluation: Evaluation;
-  /** The best single local model on each split. */
+  /** The best single local model on the splits of unseen groups. */
   readonly best: Best;
 }
 
 type SplitScores = Readonly<Record<SplitName, readonly QuestionScore[]>>;
 
-/** Sums of scores over local models, per (split, group, question). */
-interface ScoreSum {
-  readonly group: string;
-  readonly question: number;
-  alignment: number;
-  distanceBase2: number;
-  models: number;
-}
-
-/** One local model at the rounds that are evaluated. */
+/** One local model after some rounds. */
 interface LocalPoint {
   readonly round: number;
   readonly loss: number | null;
   readonly scores: SplitScores;
 }
 
-interface State {
-  /** Per evaluated round and split, the sums over the models so far. */
-  readonly points: { round: number; losses: number[]; sums: Record<SplitName, ScoreSum[]> }[];
-  best: Best;
-}
-
-const sumSchema = z.object({
+const questionScore = z.object({
   group: z.string(),
   question: z.int(),
   alignment: z.number(),
   distanceBase2: z.number(),
-  models: z.int(),
 });
-const stateSchema: z.ZodType<State> = z.object({
+const modelFile = z.object({
+  fingerprint: z.string(),
+  group: z.string(),
+  seconds: z.number(),
   points: z.array(
     z.object({
       round: z.int(),
-      losses: z.array(z.number()),
-      sums: z.record(z.enum(SPLITS), z.array(sumSchema)),
+      loss: z.number().nullable(),
+      scores: z.record(z.enum(SPLITS), z.array(questionScore)),
     }),
   ),
-  best: summariesSchema,
 });
+
+/** Each finished model has a file of its own, numbered in the order of the training groups from 1. */
+function modelPath(folder: string, model: number): string {
+  return join(folder, 'checkpoints', METHOD, `${String(model).padStart(5, '0')}.ckpt`);
+}
+
+function readModel(folder: string, model: number, fingerprint: string): z.output<typeof modelFile> | null {
+  const path = modelPath(folder, model);
+  const content = readCheckpoint(path);
+  if (content === null) return null;
+  const parsed = modelFile.safeParse(content);
+  if (parsed.success && parsed.data.fingerprint === fingerprint) return parsed.data;
+  throw new PluralError('CHECKPOINT_MISMATCH', `${path} belongs to other settings or other data`, {
+    hint: 'Resume with the configuration and the data that the run was started with.',
+  });
+}
+
+/** How many local models of a run are finished. */
+export function finishedModels(folder: string, fingerprint: string): number {
+  let count = 0;
+  while (readModel(folder, count + 1, fingerprint) !== null) count++;
+  return count;
+}
 
 /** Rounds at which curves have a point, 0 included. */
 function evaluatedRounds({ experiment }: RunContext): number[] {
@@ -111,37 +121,48 @@ async function scoresAlone(run: RunContext, group: number, parameters: Float32Ar
   return (await evaluateOn(run, predictWith(run, shareFloats(parameters)), groups)).questionScores;
 }
 
-function addScores(sums: ScoreSum[], scores: readonly QuestionScore[]): void {
-  const known = new Map(sums.map((sum) => [`${sum.question} ${sum.group}`, sum]));
-  for (const { group, question, alignment, distanceBase2 } of scores) {
-    const sum = known.get(`${question} ${group}`);
-    if (sum === undefined) {
-      sums.push({ group, question, alignment, distanceBase2, models: 1 });
-      continue;
+/** Sums of scores over local models, of one (group, question). */
+interface ScoreSum {
+  readonly score: QuestionScore;
+  alignment: number;
+  distanceBase2: number;
+  models: number;
+}
+
+/** Means over local models of the scores at one point, per split, group and question. */
+class MeanScores {
+  readonly #sums: Record<SplitName, Map<string, ScoreSum>> = {
+    training: new Map(),
+    unseen: new Map(),
+    'unseen-questions': new Map(),
+  };
+
+  add(scores: SplitScores): void {
+    for (const split of SPLITS) {
+      for (const score of scores[split]) {
+        const key = `${score.question} ${score.group}`;
+        const sum = this.#sums[split].get(key) ?? { score, alignment: 0, distanceBase2: 0, models: 0 };
+        sum.alignment += score.alignment;
+        sum.distanceBase2 += score.distanceBase2;
+        sum.models++;
+        this.#sums[split].set(key, sum);
+      }
     }
-    sum.alignment += alignment;
-    sum.distanceBase2 += distanceBase2;
-    sum.models++;
   }
-}
 
-function meanScores(sums: readonly ScoreSum[]): QuestionScore[] {
-  return sums.map(({ group, question, alignment, distanceBase2, models }) => ({
-    group,
-    question,
-    alignment: alignment / models,
-    distanceBase2: distanceBase2 / models,
-  }));
-}
-
-function addModel(state: State, points: readonly LocalPoint[]): void {
-  for (const [index, { round, loss, scores }] of points.entries()) {
-    state.points[index] ??= { round, losses: [], sums: { training: [], unseen: [], 'unseen-questions': [] } };
-    const point = state.points[index];
-    if (loss !== null) point.losses.push(loss);
-    for (const split of SPLITS) addScores(point.sums[split], scores[split]);
+  evaluation(): Evaluation {
+    const means = (split: SplitName) =>
+      [...this.#sums[split].values()].map(({ score, alignment, distanceBase2, models }) => ({
+        ...score,
+        alignment: alignment / models,
+        distanceBase2: distanceBase2 / models,
+      }));
+    return evaluationOf({
+      training: means('training'),
+      unseen: means('unseen'),
+      'unseen-questions': means('unseen-questions'),
+    });
   }
-  state.best = betterOf(state.best, points.at(-1)!.scores);
 }
 
 /** The best so far, or this model where it is better. On its own group a model has no rival. */
@@ -155,60 +176,65 @@ function betterOf(best: Best, scores: SplitScores): Best {
   return better;
 }
 
-function curveOf(run: RunContext, state: State): Progress['curve'] {
-  const { localSteps } = run.experiment.config.training;
-  return state.points.map(({ round, losses, sums }) => ({
-    round,
-    step: round * localSteps,
-    loss: losses.length > 0 ? meanOf(losses) : null,
-    summaries: pointEvaluation(sums).summaries,
-  }));
-}
-
-function pointEvaluation(sums: State['points'][number]['sums']): Evaluation {
-  return evaluationOf({
-    training: meanScores(sums.training),
-    unseen: meanScores(sums.unseen),
-    'unseen-questions': meanScores(sums['unseen-questions']),
-  });
+/** Trains the models that are not yet there, each kept in a file of its own. */
+async function trainModels(run: RunContext): Promise<void> {
+  const { experiment, folder, fingerprint, emit, pool } = run;
+  const { trainingGroups, survey } = experiment;
+  const models = trainingGroups.length;
+  let done = finishedModels(folder, fingerprint);
+  emit({ type: 'begin', method: METHOD, label: 'local only, by group', round: done, rounds: models });
+  let started = performance.now();
+  await forEachOrdered(
+    trainingGroups.slice(done),
+    2 * pool.workers,
+    (group) => trainAlone(run, group),
+    (points, index) => {
+      const now = performance.now();
+      const group = survey.groups[index]!.id;
+      done++;
+      emit({ type: 'local-model', group, model: done, models, loss: points.at(-1)!.loss ?? 0 });
+      const stored = JSON.parse(JSON.stringify(points));
+      const seconds = (now - started) / 1000;
+      started = now;
+      writeCheckpoint(modelPath(folder, done), { fingerprint, group, seconds, points: stored });
+    },
+  );
 }
 
 /**
  * Every training group trains a predictor of its own, without the others. The scores of unseen groups are means
- * over these predictors; a training group is scored by its own. One model is in memory per worker.
+ * over these predictors; a training group is scored by its own. No more than two models per worker are in memory.
  */
 export async function trainLocalOnly(run: RunContext): Promise<LocalOnlyResult> {
-  const { experiment, folder, fingerprint, emit, pool } = run;
-  const { trainingGroups } = experiment;
-  const store = checkpointStore(folder, METHOD, fingerprint, stateSchema);
-  const stored = store.load();
-  const progress = stored?.progress ?? freshProgress();
-  const state: State = stored?.state ?? { points: [], best: {} };
-  const rounds = trainingGroups.length;
+  const { experiment, folder, fingerprint, emit } = run;
+  const { localSteps, rounds } = experiment.config.training;
+  const store = checkpointStore(folder, METHOD, fingerprint, z.null());
+  const finished = store.load();
+  await trainModels(run);
 
-  emit({
-    type: 'begin',
-    method: METHOD,
-    label: 'local only, by group',
-    round: progress.round,
-    rounds,
-  });
-  let started = performance.now();
-  await forEachOrdered(
-    trainingGroups.slice(progress.round),
-    2 * pool.workers,
-    (group) => trainAlone(run, group),
-    (points) => {
-      addModel(state, points);
-      progress.round++;
-      progress.seconds.train += (performance.now() - started) / 1000;
-      started = performance.now();
-      emit({ type: 'round', method: METHOD, round: progress.round, rounds, loss: points.at(-1)!.loss! });
-      store.save(progress, JSON.parse(JSON.stringify(state)));
-    },
-  );
-  const last = state.points.at(-1);
-  invariant(last !== undefined, 'a run has at least one training group');
-  progress.curve.splice(0, progress.curve.length, ...curveOf(run, state));
-  return { progress, evaluation: pointEvaluation(last.sums), best: state.best };
+  const progress = freshProgress();
+  const means = evaluatedRounds(run).map((round) => ({
+    round,
+    losses: [] as number[],
+    scores: new MeanScores(),
+  }));
+  let best: Best = {};
+  for (let model = 1; model <= experiment.trainingGroups.length; model++) {
+    const { points, seconds } = readModel(folder, model, fingerprint)!;
+    progress.seconds.train += seconds;
+    for (const [index, { loss, scores }] of points.entries()) {
+      means[index]!.scores.add(scores);
+      if (loss !== null) means[index]!.losses.push(loss);
+    }
+    best = betterOf(best, points.at(-1)!.scores);
+  }
+  for (const { round, losses, scores } of means) {
+    const { summaries } = scores.evaluation();
+    const step = round * localSteps;
+    progress.curve.push({ round, step, loss: losses.length > 0 ? meanOf(losses) : null, summaries });
+    if (finished === null) emit({ type: 'evaluation', method: METHOD, round, step, summaries });
+  }
+  progress.round = rounds;
+  store.save(progress, null);
+  return { progress, evaluation: means.at(-1)!.scores.evaluation(), best };
 }

@@ -25,18 +25,25 @@ export interface PredictedAnswer {
   readonly probabilities: readonly number[];
 }
 
-/** A group of the run's own survey; its context is the first one that evaluation draws. */
-export function contextFromSurvey({ experiment }: TrainedRun, groupId: string): GroupContext {
+/**
+ * A group of the run's own survey; its context is the first one that evaluation draws. Questions in `asked` are
+ * never told: a prediction must not see its own answer.
+ */
+export function contextFromSurvey(
+  { experiment }: TrainedRun,
+  groupId: string,
+  asked: readonly string[],
+): GroupContext {
   const { survey, config, heldOutQuestions } = experiment;
   const index = groupIndex(survey.groups, groupId);
-  const answers = survey.answers[index]!;
-  const answered = answers.map(({ question }) => question).filter((q) => !heldOutQuestions.includes(q));
+  const hidden = new Set([...heldOutQuestions, ...asked.map((id) => questionNamed(survey, id))]);
+  const answers = survey.answers[index]!.filter(({ question }) => !hidden.has(question));
   const context = chooseContext({
     seed: config.seed,
     groupId,
     draw: 0,
-    answered,
-    count: config.evaluation.contextQuestions,
+    answered: answers.map(({ question }) => question),
+    count: Math.min(config.evaluation.contextQuestions, answers.length - 1),
   });
   return {
     group: survey.groups[index]!,
@@ -44,37 +51,48 @@ export function contextFromSurvey({ experiment }: TrainedRun, groupId: string): 
   };
 }
 
-/** Questions of the run's survey, found by id; DATA_FORMAT where the file asks something else. */
-function questionIndex(survey: Survey, question: Question, path: string): number {
-  const index = survey.questions.findIndex(({ id }) => id === question.id);
+/** Index of a question of the run's survey; USAGE with the nearest id where there is none. */
+function questionNamed({ questions }: Survey, id: string): number {
+  const index = questions.findIndex((question) => question.id === id);
+  if (index >= 0) return index;
+  const known = questions.map((question) => question.id);
+  throw new PluralError('USAGE', `there is no question "${id}"`, { hint: suggestion(id, known) });
+}
+
+/** An answer of a file in terms of the run's survey: same question by id, options matched by their text. */
+function translated(survey: Survey, asked: Question, answer: Answer, path: string): Answer {
+  const index = survey.questions.findIndex(({ id }) => id === asked.id);
   const known = survey.questions[index];
   if (known === undefined) {
-    throw new PluralError('DATA_FORMAT', `${path}: the model's survey has no question "${question.id}"`, {
-      hint: suggestion(
-        question.id,
-        survey.questions.map(({ id }) => id),
-      ),
+    const ids = survey.questions.map(({ id }) => id);
+    throw new PluralError('DATA_FORMAT', `${path}: the model's survey has no question "${asked.id}"`, {
+      hint: suggestion(asked.id, ids),
     });
   }
-  if (known.options.length !== question.options.length) {
-    throw new PluralError(
-      'DATA_OPTION_COUNT',
-      `${path}: question "${question.id}" has ${question.options.length} options, the survey has ${known.options.length}`,
-      { hint: `Its options are: ${known.options.join(' | ')}` },
-    );
+  const foreign = asked.options.find((option) => !known.options.includes(option));
+  if (foreign !== undefined) {
+    throw new PluralError('DATA_OPTION_COUNT', `${path}: question "${asked.id}" has no option "${foreign}"`, {
+      hint: `Its options are: ${known.options.join(' | ')}`,
+    });
   }
-  return index;
+  // A long-format file may leave an option out that nobody chose, and has its own order.
+  const shareOf = (option: string) => answer.distribution[asked.options.indexOf(option)] ?? 0;
+  return { ...answer, question: index, distribution: Float64Array.from(known.options, shareOf) };
 }
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
-/** One group's answers from its own file, or from any file that `dataset import` reads. */
+/**
+ * One group's answers from its own file, or from any file that `dataset import` reads. Questions in `asked` are
+ * never told. Errors: DATA_FORMAT, DATA_OPTION_COUNT, USAGE, and those of the import.
+ */
 export async function contextFromFile(
   { experiment }: TrainedRun,
   path: string,
   groupId: string | undefined,
+  asked: readonly string[],
 ): Promise<GroupContext> {
   const own =
     isFile(path) && isGroupFile(path)
@@ -86,10 +104,10 @@ export async function contextFromFile(
     });
   }
   const index = groupId === undefined ? 0 : groupIndex(own.groups, groupId);
-  const answers = own.answers[index]!.map((answer) => ({
-    ...answer,
-    question: questionIndex(experiment.survey, own.questions[answer.question]!, path),
-  }));
+  const hidden = new Set(asked.map((id) => questionNamed(experiment.survey, id)));
+  const answers = own.answers[index]!.map((answer) =>
+    translated(experiment.survey, own.questions[answer.question]!, answer, path),
+  ).filter(({ question }) => !hidden.has(question));
   answers.sort((a, b) => a.question - b.question);
   return { group: own.groups[index]!, answers };
 }
@@ -98,12 +116,7 @@ export async function contextFromFile(
 function targetsOf(survey: Survey, context: GroupContext, ids: readonly string[]): number[] {
   const told = new Set(context.answers.map(({ question }) => question));
   if (ids.length === 0) return [...survey.questions.keys()].filter((question) => !told.has(question));
-  return ids.map((id) => {
-    const index = survey.questions.findIndex((question) => question.id === id);
-    if (index >= 0) return index;
-    const known = survey.questions.map((question) => question.id);
-    throw new PluralError('USAGE', `there is no question "${id}"`, { hint: suggestion(id, known) });
-  });
+  return ids.map((id) => questionNamed(survey, id));
 }
 
 /** Predicts how a group answers questions, from its answers to others. `ids` empty: all that are not told. */

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { z } from 'zod';
 import { configDigest } from '../config/config.ts';
 import { bytesOf, float32From } from '../core/bytes.ts';
@@ -8,7 +7,7 @@ import type { CurvePoint } from '../report/record.ts';
 import { curvePointSchema } from '../report/record-schema.ts';
 import { readCheckpoint, type Storable, writeCheckpoint } from '../training/checkpoint.ts';
 import type { Experiment } from './experiment.ts';
-import { checkpointPath, lengthOf, RUN_FILES } from './run-folder.ts';
+import { checkpointPath } from './run-folder.ts';
 
 /** Wall-clock seconds of one method by phase. */
 export interface PhaseSeconds {
@@ -50,8 +49,6 @@ const progressSchema = z.object({
 
 const envelope = z.object({
   fingerprint: z.string(),
-  /** Length of metrics.jsonl when the checkpoint was written. */
-  metricsLength: z.int(),
   progress: progressSchema,
   state: z.unknown(),
 });
@@ -59,7 +56,7 @@ const envelope = z.object({
 /** A method's checkpoints in one run folder. */
 export interface CheckpointStore<State> {
   /** Null where the method has not begun. Errors: CHECKPOINT_MISMATCH, CHECKPOINT_CORRUPT. */
-  load(): { readonly progress: Progress; readonly state: State; readonly metricsLength: number } | null;
+  load(): { readonly progress: Progress; readonly state: State } | null;
   save(progress: Progress, state: Storable): void;
 }
 
@@ -90,15 +87,13 @@ export function checkpointStore<State>(
           hint: 'Resume with the configuration and the data that the run was started with.',
         });
       }
-      const { progress, metricsLength } = outer.data;
-      return { progress, state: inner.data, metricsLength };
+      return { progress: outer.data.progress, state: inner.data };
     },
     save: (progress, state) => {
       invariant(fingerprint !== null, 'a checkpoint needs its fingerprint');
-      const metricsLength = lengthOf(join(folder, RUN_FILES.metrics));
       const { round, losses, curve, seconds } = progress;
       const stored = JSON.parse(JSON.stringify({ round, losses, curve, seconds })) as Storable;
-      writeCheckpoint(path, { fingerprint, metricsLength, progress: stored, state });
+      writeCheckpoint(path, { fingerprint, progress: stored, state });
     },
   };
 }

@@ -1,9 +1,10 @@
-import { appendFileSync, readdirSync, statSync, truncateSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { appendFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type Config, configDigest, configYaml } from '../config/config.ts';
 import { configFrom } from '../config/load.ts';
 import { PluralError } from '../core/errors.ts';
 import { fileExists, makeFolder, readFileText, writeError, writeFileAtomic } from '../core/files.ts';
+import { listShipped } from '../data/shipped.ts';
 
 /** Files of a run folder. */
 export const RUN_FILES = {
@@ -36,20 +37,35 @@ function numberedRuns(first: string): { path: string; number: number }[] {
   return found.sort((a, b) => a.number - b.number);
 }
 
-/** The configuration frozen in a run folder; RUN_NOT_FOUND where there is none. */
-export function frozenConfig(folder: string): Config {
+/** Path of the configuration frozen in a run folder; RUN_NOT_FOUND where there is none. */
+export function frozenConfigPath(folder: string): string {
   const path = join(folder, RUN_FILES.config);
-  if (!fileExists(path)) {
-    throw new PluralError('RUN_NOT_FOUND', `${folder} is not a run folder: it has no ${RUN_FILES.config}`, {
-      hint: 'Give the folder that "pluralllm run" printed, such as runs/quickstart.',
-    });
-  }
-  return configFrom(readFileText(path), path);
+  if (fileExists(path)) return path;
+  throw new PluralError('RUN_NOT_FOUND', `${folder} is not a run folder: it has no ${RUN_FILES.config}`, {
+    hint: 'Give the folder that "pluralllm run" printed, such as runs/quickstart.',
+  });
+}
+
+/** The configuration with the places of its files made absolute, so that the run folder works from anywhere. */
+function frozen(config: Config): Config {
+  const { data, features } = config;
+  const place = (path: unknown) => (typeof path === 'string' ? resolve(path) : path);
+  return {
+    ...config,
+    data: {
+      ...data,
+      survey:
+        data.survey === null || listShipped().includes(data.survey) ? data.survey : resolve(data.survey),
+      path: data.path === null ? null : resolve(data.path),
+    },
+    features: 'path' in features ? { ...features, path: place(features['path']) } : features,
+  };
 }
 
 /** Refuses to go on with a run that was started with other settings. */
 function checkSameConfig(folder: string, config: Config): void {
-  const before = configDigest(frozenConfig(folder));
+  const path = frozenConfigPath(folder);
+  const before = configDigest(configFrom(readFileText(path), path));
   const now = configDigest(config);
   if (before === now) return;
   throw new PluralError('CHECKPOINT_MISMATCH', `${folder} belongs to another configuration`, {
@@ -65,10 +81,10 @@ export interface RunPlace {
 }
 
 /**
- * The folder of a run, made and with the configuration frozen in it. A new run never touches an old one.
+ * The folder that a run will use; writes nothing. A new run never touches an old one.
  * Errors: RUN_EXISTS, RUN_NOT_FOUND, CHECKPOINT_MISMATCH.
  */
-export function openRunFolder(config: Config, place: RunPlace): string {
+export function chooseRunFolder(config: Config, place: RunPlace): string {
   const asked = place.folder ?? config.output;
   const first = asked ?? join('runs', config.name);
   if (place.resume) {
@@ -82,13 +98,39 @@ export function openRunFolder(config: Config, place: RunPlace): string {
     });
   }
   const last = asked === null ? (numberedRuns(first).at(-1)?.number ?? 0) : 0;
-  const folder = last === 0 ? first : `${first}-${last + 1}`;
-  makeFolder(join(folder, 'checkpoints'));
-  writeFileAtomic(
-    join(folder, RUN_FILES.config),
-    `# Frozen by pluralllm. Digest: ${configDigest(config)}\n${configYaml(config)}`,
-  );
-  return folder;
+  return last === 0 ? first : `${first}-${last + 1}`;
+}
+
+/** Makes the folder of a new run, with its configuration frozen in it. Errors: RUN_EXISTS, WRITE_FAILED. */
+export function makeRunFolder(folder: string, config: Config): void {
+  claim(folder);
+  const head = `# Frozen by pluralllm. Digest: ${configDigest(config)}`;
+  writeFileAtomic(join(folder, RUN_FILES.config), `${head}\n${configYaml(frozen(config))}`);
+}
+
+/** Makes the folder's checkpoints folder, which two runs that start at once cannot both do. */
+function claim(folder: string): void {
+  const checkpoints = join(folder, 'checkpoints');
+  makeFolder(folder);
+  try {
+    mkdirSync(checkpoints);
+  } catch (thrown) {
+    if (!fileExists(checkpoints)) throw writeError(checkpoints, thrown);
+    throw new PluralError('RUN_EXISTS', `${folder} is already used by another run`, {
+      hint: 'Choose another folder with --output-dir.',
+      cause: thrown,
+    });
+  }
+}
+
+/** Removes what a killed process left of a write that it did not finish. */
+export function removeLeftovers(folder: string): void {
+  for (const place of [folder, join(folder, 'checkpoints'), join(folder, 'checkpoints', 'local-only')]) {
+    if (!fileExists(place)) continue;
+    for (const name of readdirSync(place)) {
+      if (/\.\d+\.tmp$/.test(name)) rmSync(join(place, name), { force: true });
+    }
+  }
 }
 
 /** Appends one JSON line. */
@@ -98,14 +140,4 @@ export function appendLine(path: string, value: unknown): void {
   } catch (thrown) {
     throw writeError(path, thrown);
   }
-}
-
-/** Length of a file in bytes; 0 where there is none. */
-export function lengthOf(path: string): number {
-  return fileExists(path) ? statSync(path).size : 0;
-}
-
-/** Cuts what was appended after a checkpoint, so that a resumed run writes it once. */
-export function cutTo(path: string, length: number): void {
-  if (lengthOf(path) > length) truncateSync(path, length);
 }

@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import { loadConfig } from '../config/load.ts';
+import { canonicalJson } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Evaluated } from '../evaluate/evaluate.ts';
 import { startPool } from '../training/pool.ts';
@@ -8,9 +8,9 @@ import type { Model } from '../wire/stages.ts';
 import { evaluateModel } from './context.ts';
 import type { Emit } from './events.ts';
 import { type Experiment, prepareExperiment, workerSetup } from './experiment.ts';
-import { federatedStore } from './federated.ts';
+import { type FederatedState, federatedStore } from './federated-state.ts';
 import { fingerprintOf } from './progress.ts';
-import { frozenConfig, RUN_FILES } from './run-folder.ts';
+import { frozenConfigPath } from './run-folder.ts';
 
 /** A run folder opened for use: its experiment and the newest model of its federated training. */
 export interface TrainedRun {
@@ -30,8 +30,7 @@ export async function openTrainedRun(
   overrides: readonly string[],
   emit: Emit,
 ): Promise<TrainedRun> {
-  frozenConfig(folder);
-  const config = loadConfig(join(folder, RUN_FILES.config), overrides);
+  const config = loadConfig(frozenConfigPath(folder), overrides);
   const experiment = await prepareExperiment(config, emit);
   const stored = federatedStore(folder, null).load();
   if (stored === null) {
@@ -39,37 +38,48 @@ export async function openTrainedRun(
       hint: `Train it first: pluralllm run ${folder} --resume`,
     });
   }
-  const { parameters, features } = stored.state;
-  checkFits(experiment, parameters.length, features, emit);
-  const model = makeModel(stored.progress.round, parameters);
+  checkFits(experiment, stored.state, emit);
+  checkSplit(experiment, stored.state.split);
+  const model = makeModel(stored.progress.round, stored.state.parameters);
   const rounds = { done: stored.progress.round, all: config.training.rounds };
   return { folder, experiment, model, rounds };
 }
 
-function checkFits(
-  { features, predictor }: Experiment,
-  parameters: number,
-  trainedOn: { readonly width: number; readonly digest: string },
-  emit: Emit,
-): void {
-  if (features.width !== trainedOn.width) {
+/** The features and the predictor must be those that the parameters were trained for. */
+function checkFits({ features, predictor }: Experiment, trained: FederatedState, emit: Emit): void {
+  if (features.width !== trained.features.width) {
     throw new PluralError(
       'FEATURES_WIDTH',
-      `the model takes features of width ${trainedOn.width}, these are ${features.width} wide`,
+      `the model takes features of width ${trained.features.width}, these are ${features.width} wide`,
       { hint: 'Use the features that the model was trained on (features: in its config.yaml).' },
     );
   }
-  if (predictor.layout.size !== parameters) {
-    throw new PluralError(
-      'MODEL_MISMATCH',
-      `the model has ${parameters} parameters, the predictor needs ${predictor.layout.size}`,
-      { hint: 'Leave the predictor section as it was when the model was trained.' },
-    );
+  const wanted = canonicalJson(trained.predictor);
+  if (wanted !== canonicalJson({ name: predictor.name, options: predictor.options })) {
+    throw new PluralError('MODEL_MISMATCH', `the model was trained as another predictor: ${wanted}`, {
+      hint: 'Leave the predictor section as it was when the model was trained.',
+    });
   }
-  if (features.digest !== trainedOn.digest) {
+  if (features.digest !== trained.features.digest) {
     const message = 'these are not the features that the model was trained on; expect lower scores';
     emit({ type: 'warning', message });
   }
+}
+
+/** Nobody may be called unseen whose answers the model was trained on. */
+function checkSplit(experiment: Experiment, trained: FederatedState['split']): void {
+  const { survey, unseenGroups, heldOutQuestions } = experiment;
+  const group = unseenGroups
+    .map((index) => survey.groups[index]!.id)
+    .find((id) => trained.trainingGroups.includes(id));
+  const question = heldOutQuestions
+    .map((index) => survey.questions[index]!.id)
+    .find((id) => !trained.heldOutQuestions.includes(id));
+  if (group === undefined && question === undefined) return;
+  const what = group === undefined ? `question "${question}"` : `group "${group}"`;
+  throw new PluralError('MODEL_MISMATCH', `${what} would count as unseen, but the model was trained on it`, {
+    hint: 'Another seed draws another split: fix it with data.splitSeed, or list the groups by name.',
+  });
 }
 
 /** Scores the model of a run on the groups of its experiment. */

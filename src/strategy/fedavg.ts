@@ -33,6 +33,7 @@ export const fedavg = defineStrategy({
   options,
   create: ({ weighting }) => ({
     weightOf: ({ questions }) => (weighting === 'questions' ? questions : 1),
-    next: average,
+    initialState: () => null,
+    next: (model, aggregate, state) => ({ model: average(model, aggregate), state }),
   }),
 });

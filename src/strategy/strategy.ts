@@ -1,8 +1,37 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Aggregate, Model } from '../wire/stages.ts';
 
 /** What a strategy must get from the aggregation: each update, or only the sum. */
 export type Needs = 'rows' | 'sum';
+
+/** What a strategy remembers between rounds: plain JSON and byte strings, so that checkpoints can hold it. */
+export type StrategyState =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly StrategyState[]
+  | { readonly [key: string]: StrategyState };
+
+/** Reads a stored strategy state. */
+export const strategyStateSchema: z.ZodType<StrategyState> = z.lazy(() =>
+  z.union([
+    z.null(),
+    z.boolean(),
+    z.number(),
+    z.string(),
+    z.instanceof(Uint8Array),
+    z.array(strategyStateSchema),
+    z.record(z.string(), strategyStateSchema),
+  ]),
+);
+
+/** The outcome of a round. */
+export interface NextModel {
+  readonly model: Model;
+  readonly state: StrategyState;
+}
 
 /** How updates become the next model. */
 export interface Strategy {
@@ -10,8 +39,10 @@ export interface Strategy {
   readonly needs: Needs;
   /** How much a group's update counts. `questions`: how many questions the group may train on. */
   weightOf(group: { readonly questions: number }): number;
-  /** The model after a round, from the model before it and the sum of the round's updates. */
-  next(model: Model, aggregate: Aggregate): Model;
+  /** What it remembers before the first round. */
+  initialState(): StrategyState;
+  /** Model and state after a round, from those before it and the sum of the round's updates. */
+  next(model: Model, aggregate: Aggregate, state: StrategyState): NextModel;
 }
 
 /** A kind of strategy in the plug-in table. */

@@ -96,6 +96,13 @@ class WorkerPool implements TrainingPool {
       this.#settle(seat, undefined);
       isReady();
     });
+    worker.on('exit', () => {
+      if (seat.current !== undefined) {
+        this.#abandon(new PluralError('ENGINE_FAILED', 'a worker left without an answer'));
+        this.#settle(seat, undefined);
+      }
+      isReady();
+    });
     return seat;
   }
 

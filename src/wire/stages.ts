@@ -31,6 +31,8 @@ export type Submission = Stage<
   {
     readonly group: string;
     readonly round: number;
+    /** Index of the round's collection step that it answers. */
+    readonly step: number;
     readonly bytes: Uint8Array;
     /** SHA-256 of `bytes`: the name of the submission. */
     readonly digest: string;

@@ -6,24 +6,45 @@ import { PluralError } from '../core/errors.ts';
 import type { ProtectedUpdate, Submission } from './stages.ts';
 
 /** Version of the encoding; raised when it changes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const message = z.strictObject({
   format: z.literal(FORMAT),
+  run: z.string().min(1).max(128),
   group: z.string().min(1).max(256),
   round: z.int().min(1),
+  step: z.int().min(0),
+  model: z.string().regex(/^[0-9a-f]{64}$/, 'not the digest of a model'),
   protection: z.string().min(1).max(64),
   payload: z.instanceof(Uint8Array),
 });
 
-function encodeMessage({ group, round, protection, payload }: ProtectedUpdate): Uint8Array {
-  return encode({ format: FORMAT, group, round, protection, payload });
+/** What a submission belongs to, beside its group and its round. */
+export interface Origin {
+  /** Digest that names the run. */
+  readonly run: string;
+  /** Index of the collection step. */
+  readonly step: number;
+  /** Digest of the parameters that the update was trained from. */
+  readonly model: string;
+}
+
+/** A submission as the aggregator reads it. */
+export interface ReceivedUpdate {
+  readonly origin: Origin;
+  readonly update: ProtectedUpdate;
+}
+
+function encodeMessage(update: ProtectedUpdate, { run, step, model }: Origin): Uint8Array {
+  const { group, round, protection, payload } = update;
+  return encode({ format: FORMAT, run, group, round, step, model, protection, payload });
 }
 
 /** Encodes a protected update; equal updates give equal bytes (CBOR with RFC 8949 deterministic encoding). */
-export function encodeSubmission(update: ProtectedUpdate): Submission {
-  const bytes = encodeMessage(update);
-  return asStage({ group: update.group, round: update.round, bytes, digest: sha256(bytes) });
+export function encodeSubmission(update: ProtectedUpdate, origin: Origin): Submission {
+  const bytes = encodeMessage(update, origin);
+  const { group, round } = update;
+  return asStage({ group, round, step: origin.step, bytes, digest: sha256(bytes) });
 }
 
 /** Longest submission that is looked at, in bytes: 2^28 float32 parameters. */
@@ -33,7 +54,7 @@ const MOST_BYTES = 2 ** 30;
  * Decodes what a group sent. Anything that `encodeSubmission` would not have written is ROUND_REFUSED, also
  * another encoding of the same content: a submission has one digest.
  */
-export function decodeSubmission(bytes: Uint8Array): ProtectedUpdate {
+export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
   if (bytes.byteLength > MOST_BYTES)
     throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_BYTES} may be sent`);
   let content: unknown;
@@ -44,11 +65,27 @@ export function decodeSubmission(bytes: Uint8Array): ProtectedUpdate {
   }
   const parsed = message.safeParse(content);
   if (!parsed.success) throw refused(parsed.error.issues[0]?.message ?? 'invalid');
-  const { group, round, protection, payload } = parsed.data;
+  const { run, group, round, step, model, protection, payload } = parsed.data;
   const update: ProtectedUpdate = asStage({ group, round, protection, payload });
-  if (Buffer.compare(encodeMessage(update), bytes) !== 0)
+  const origin = { run, step, model };
+  if (Buffer.compare(encodeMessage(update, origin), bytes) !== 0)
     throw refused('its encoding is not the deterministic one');
-  return update;
+  return { origin, update };
+}
+
+/** ROUND_REFUSED for an update of another run, or one that was trained from another model. */
+export function checkOrigin(
+  { origin, update: { group, round } }: ReceivedUpdate,
+  expected: Pick<Origin, 'run' | 'model'>,
+): void {
+  for (const part of ['run', 'model'] as const) {
+    if (origin[part] === expected[part]) continue;
+    throw new PluralError(
+      'ROUND_REFUSED',
+      `update of group "${group}" in round ${round}: its ${part} is ${origin[part]}, not ${expected[part]}`,
+      { hint: 'The group should fetch the current model of this run and train again.' },
+    );
+  }
 }
 
 function refused(reason: string, cause?: unknown): PluralError {

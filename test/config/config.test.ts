@@ -267,7 +267,7 @@ describe('a checked configuration', () => {
   });
 
   test('as YAML is read back as the same configuration with the same digest', () => {
-    const config = configOf('data.groups.training=[a, b]', 'predictor.layers=2', 'training.cosineSteps=7');
+    const config = configOf('data.groups.training=[a, b]', 'predictor.layers=2', 'training.weightDecay=0.1');
     const again = configFrom(configYaml(config), 'frozen.yaml');
     expect(again).toEqual(config);
     expect(configDigest(again)).toBe(configDigest(config));
@@ -284,7 +284,10 @@ function leavesOf(value: unknown, path: readonly string[] = []): string[] {
 }
 
 describe('the digest', () => {
-  const base = configOf();
+  /** The schedule that reads every key of its section. */
+  const scheduled = (...overrides: readonly string[]) =>
+    configOf('training.schedule=warmup-cosine', ...overrides);
+  const base = scheduled();
 
   /** Another allowed value of every key; a key that is missing here fails the test below. */
   const OTHER: Readonly<Record<string, string>> = {
@@ -328,23 +331,39 @@ describe('the digest', () => {
     output: 'elsewhere',
   };
 
-  /** There is only one plug-in of some kinds, and the CPU is the one device that is everywhere. */
-  const SINGLE = ['features.name', 'predictor.name', 'strategy.name', 'protection.name', 'runtime.device'];
+  /** There is only one plug-in of some kinds, the CPU is the one device that is everywhere, a path excludes a survey. */
+  const SINGLE = [
+    'data.path',
+    'features.name',
+    'predictor.name',
+    'strategy.name',
+    'protection.name',
+    'runtime.device',
+  ];
   const IGNORED = ['name', 'output', 'runtime.workers'];
 
   test('ignores name, output and workers, and no other key', () => {
     const keys = leavesOf(base).filter((key) => !SINGLE.includes(key));
     expect(keys.filter((key) => !(key in OTHER))).toEqual([]);
     const ignored = keys.filter(
-      (key) => configDigest(configOf(`${key}=${OTHER[key]}`)) === configDigest(base),
+      (key) => configDigest(scheduled(`${key}=${OTHER[key]}`)) === configDigest(base),
     );
     expect(ignored.sort()).toEqual([...IGNORED].sort());
   });
 
+  test('does not count where files lie: their content counts, by its own digest', () => {
+    const from = (...paths: readonly string[]) => configDigest(scheduled(...paths));
+    expect(from('data.survey=null', 'data.path=a.csv')).toBe(from('data.survey=null', 'data.path=b.csv'));
+    expect(from('data.survey=surveys/a')).toBe(from('data.survey=surveys/b'));
+    expect(from('data.survey=surveys/a')).not.toBe(configDigest(base));
+    const vectors = (path: string) => from(`features={ name: arrow, path: ${path} }`);
+    expect(vectors('a.arrow')).toBe(vectors('b.arrow'));
+  });
+
   test('counts the device that is used, not how it is called', () => {
-    expect(configDigest(configOf('runtime.device=cpu'))).toBe(configDigest(base));
+    expect(configDigest(scheduled('runtime.device=cpu'))).toBe(configDigest(base));
     const { runtime } = base;
-    const elsewhere = configOf('runtime.device=auto');
+    const elsewhere = scheduled('runtime.device=auto');
     expect(elsewhere.runtime).toEqual(runtime);
   });
 

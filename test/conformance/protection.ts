@@ -4,6 +4,7 @@ import { asStage } from '../../src/core/brand.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
 import type { Fold, Protection, ProtectionKind } from '../../src/privacy/protection.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../../src/wire/stages.ts';
+import { collectionStepSchema } from '../../src/wire/step.ts';
 
 /** What the suite needs to know about a protection. */
 export interface ProtectionCase {
@@ -96,7 +97,11 @@ export function protectionConformance({ kind, options }: ProtectionCase): void {
 
   describe(`conformance of protection "${kind.name}" ${JSON.stringify(options)}`, () => {
     test('says what it is, and refuses options that it does not know', () => {
-      expect(protection).toMatchObject({ name: kind.name, reveals: kind.reveals });
+      const { name, reveals, steps } = kind;
+      expect(protection).toMatchObject({ name, reveals, steps });
+      expect(steps.map((step) => collectionStepSchema.parse(step))).toEqual(steps);
+      expect(new Set(steps.map((step) => step.name)).size).toBe(steps.length);
+      expect(steps[0]?.from).toBe('participants');
       expect(kind.describe.length).toBeGreaterThan(10);
       expect(kind.options.safeParse({ ...options, no_such_option: 1 }).success).toBe(false);
     });

@@ -1,11 +1,12 @@
+import { decode, encode } from 'cborg';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asStage } from '../../src/core/brand.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
-import type { StrategyKind } from '../../src/strategy/strategy.ts';
+import { type StrategyKind, strategyStateSchema } from '../../src/strategy/strategy.ts';
 import { makeModel } from '../../src/wire/model.ts';
-import type { Aggregate } from '../../src/wire/stages.ts';
+import type { Aggregate, Model } from '../../src/wire/stages.ts';
 
 /** What the suite needs to know about a strategy. */
 export interface StrategyCase {
@@ -38,6 +39,9 @@ const weight = fc.integer({ min: 1, max: 500 });
 export function strategyConformance({ kind, options, averages }: StrategyCase): void {
   const strategy = kind.create(options);
   const model = makeModel(3, Float32Array.of(1, -2, 0.5));
+  /** The model after the first round of a run. */
+  const nextOf = (before: Model, aggregate: Aggregate): Model =>
+    strategy.next(before, aggregate, strategy.initialState()).model;
 
   describe(`conformance of strategy "${kind.name}" ${JSON.stringify(options)}`, () => {
     test('says what it is, and refuses options that it does not know', () => {
@@ -55,7 +59,7 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
     test('the next model is of the round, of the same size, with its own digest, and the old one stays', () => {
       const aggregate = aggregateOf([{ weight: 2, delta: [0.25, 0.5, -1] }]);
       const before = [model.parameters.slice(), aggregate.weightedSum.slice()];
-      const next = strategy.next(model, aggregate);
+      const next = nextOf(model, aggregate);
       expect(next.round).toBe(4);
       expect(next.parameters).toHaveLength(3);
       expect(next.digest).toBe(sha256(bytesOf(next.parameters)));
@@ -65,8 +69,23 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
 
     test('the same aggregate gives the same bytes', () => {
       const next = () =>
-        kind.create(options).next(model, aggregateOf([{ weight: 3, delta: [0.1, 0.2, 0.3] }]));
-      expect(next().digest).toBe(next().digest);
+        kind
+          .create(options)
+          .next(model, aggregateOf([{ weight: 3, delta: [0.1, 0.2, 0.3] }]), strategy.initialState());
+      expect(next().model.digest).toBe(next().model.digest);
+      expect(next().state).toEqual(next().state);
+    });
+
+    test('a state that a checkpoint stored goes on to the same bytes, and is left as it was', () => {
+      const aggregate = aggregateOf([{ weight: 3, delta: [0.1, 0.2, 0.3] }]);
+      const first = strategy.next(model, aggregate, strategy.initialState());
+      const bytes = encode(first.state);
+      const stored = strategyStateSchema.parse(decode(bytes));
+      const later = aggregateOf([{ weight: 1, delta: [0.3, -0.2, 0] }], 5);
+      expect(strategy.next(first.model, later, stored)).toEqual(
+        strategy.next(first.model, later, first.state),
+      );
+      expect(Buffer.from(encode(stored)).equals(bytes)).toBe(true);
     });
 
     test.each([
@@ -81,7 +100,7 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
         groups: ['g0'],
       });
       const at = sum.findIndex((value) => value !== 0);
-      expect(() => strategy.next(model, aggregate)).toThrow(
+      expect(() => nextOf(model, aggregate)).toThrow(
         expect.objectContaining({ code: 'NOT_FINITE', message: expect.stringContaining(`parameter ${at} `) }),
       );
     });
@@ -89,9 +108,9 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
     test('a total weight of 0 is NOT_FINITE, and a sum of another size is a fault', () => {
       const broken = (fields: Partial<Aggregate>): Aggregate =>
         asStage({ round: 4, weightedSum: new Float64Array(3), totalWeight: 0, groups: [], ...fields });
-      expect(() => strategy.next(model, broken({}))).toThrow(expect.objectContaining({ code: 'NOT_FINITE' }));
+      expect(() => nextOf(model, broken({}))).toThrow(expect.objectContaining({ code: 'NOT_FINITE' }));
       const short = broken({ weightedSum: new Float64Array(2), totalWeight: 1 });
-      expect(() => strategy.next(model, short)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+      expect(() => nextOf(model, short)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
     });
 
     test.runIf(averages)(
@@ -104,7 +123,8 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
             fc.array(weight, { minLength: 1, maxLength: 8 }),
             (start, delta, weights) => {
               const members = weights.map((each) => ({ weight: each, delta }));
-              const next = strategy.next(makeModel(3, Float32Array.from(start)), aggregateOf(members));
+              const before = makeModel(3, Float32Array.from(start));
+              const next = nextOf(before, aggregateOf(members));
               expect([...next.parameters]).toEqual(start.map((value, i) => value + delta[i]!));
             },
           ),
@@ -121,8 +141,8 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
           ]);
           const single = { weight: 1, delta: a };
           const light = aggregateOf([single, single, single, { weight: 1, delta: b }]);
-          const next = strategy.next(model, heavy);
-          expect(next.digest).toBe(strategy.next(model, light).digest);
+          const next = nextOf(model, heavy);
+          expect(next.digest).toBe(nextOf(model, light).digest);
           const expected = a.map((value, i) => Math.fround(model.parameters[i]! + (3 * value + b[i]!) / 4));
           expect([...next.parameters]).toEqual(expected);
         }),

@@ -73,3 +73,7 @@ describe('forEachOrdered', () => {
     await expect(forEachOrdered(items, 2, async (item) => item, consume)).rejects.toThrow('full');
   });
 });
+
+test('mapOrdered of nothing is nothing', async () => {
+  expect(await mapOrdered([], 4, async () => 1)).toEqual([]);
+});

@@ -100,7 +100,22 @@ const CASES: readonly [what: string, args: () => string[], code: string, exit: n
     4,
     /width/,
   ],
-  ['another predictor', () => ['evaluate', trained, 'predictor.width=16'], 'MODEL_MISMATCH', 4, /parameters/],
+  ['another predictor', () => ['evaluate', trained, 'predictor.heads=1'], 'MODEL_MISMATCH', 4, /predictor/],
+  [
+    'a split that calls trained groups unseen',
+    () => ['evaluate', trained, 'seed=1'],
+    'MODEL_MISMATCH',
+    4,
+    /unseen.*trained/,
+  ],
+  [
+    'a key that the schedule ignores',
+    quickstart('training.warmupSteps=5'),
+    'CONFIG_CONFLICT',
+    2,
+    /warmupSteps/,
+  ],
+  ['a comparison named twice', quickstart('compare=[uniform, uniform]'), 'CONFIG_INVALID', 2, /twice/],
   ['a folder that is no run', () => ['evaluate', folder], 'RUN_NOT_FOUND', 6, /config\.yaml/],
   ['a run folder that is taken', quickstart('--output-dir', trained), 'RUN_EXISTS', 6, /--resume/],
   [

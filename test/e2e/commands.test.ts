@@ -49,8 +49,28 @@ describe('run', () => {
     expect(json.stderr).toBe('');
     const types = events(json.stdout).map(({ type }) => type);
     expect(types[0]).toBe('start');
-    expect(types.at(-1)).toBe('done');
+    expect(types.slice(-2)).toEqual(['done', 'result']);
     expect(types).toContain('round');
+    const result = events(json.stdout).at(-1);
+    const { methods } = JSON.parse(readFileSync(String(result?.['record']), 'utf8')) as {
+      methods: Record<string, unknown>[];
+    };
+    expect(result?.['methods']).toEqual(
+      methods.map(({ id, summaries, convergence }) => ({ id, summaries, convergence })),
+    );
+  });
+
+  it.skipIf(process.platform === 'win32')('finishes its work when its reader has seen enough', async () => {
+    const output = join(folder, 'piped');
+    const args = ['run', 'configs/quickstart.yaml', ...SMALL, 'training.rounds=1', 'compare=[]', '--json'];
+    const piped = await cli([...args, '--output-dir', output], {
+      // The command that the helper appends runs inside the function; its exit code goes to standard error.
+      before: 'once() { "$@" | head -n 1; echo "$PIPESTATUS" >&2; exit; }; once "$0" "$@"',
+    });
+    expect(events(piped.stdout)).toMatchObject([{ type: 'start' }]);
+    expect(piped.stderr).toBe('0\n');
+    expect(existsSync(join(output, 'result.json'))).toBe(true);
+    expect(existsSync(join(output, 'report.html'))).toBe(true);
   });
 
   it('numbers run folders instead of overwriting them', async () => {
@@ -58,7 +78,9 @@ describe('run', () => {
     const name = `name=test-${process.pid}`;
     const first = await cli([...cwdRuns, name, '--json']);
     const second = await cli([...cwdRuns, name, '--json']);
-    const folders = [first, second].map(({ stdout }) => String(events(stdout).at(-1)?.['folder']));
+    const folders = [first, second].map(({ stdout }) =>
+      String(events(stdout).find(({ type }) => type === 'done')?.['folder']),
+    );
     expect(folders[1]).toBe(`${folders[0]}-2`);
     for (const made of folders) rmSync(made, { recursive: true });
   });
@@ -104,6 +126,7 @@ describe('predict and export', () => {
     expect(predicted.stderr).toBe('');
     const ours = events(predicted.stdout);
     expect(ours).toHaveLength(survey.questions.length - answers.length);
+    expect(new Set(ours.map(({ type }) => type))).toEqual(new Set(['prediction']));
 
     // From here on nothing of ours: an Arrow file, an ONNX file, and ONNX Runtime.
     const table = tableFromIPC(readFileSync(vectors));
@@ -143,7 +166,7 @@ describe('predict and export', () => {
       '--question',
       'Q20',
     ]);
-    expect(stderr).toContain('told 57 answers');
+    expect(stderr).toContain('told 56 answers');
     expect(stdout).toMatch(/^Q20 /m);
   });
 
@@ -193,6 +216,39 @@ describe('dataset', () => {
     expect(imported.code).toBe(0);
     expect((await cli(['dataset', 'describe', output])).stdout).toContain('3 questions, 2 groups, 6 answers');
     expect(existsSync(join(folder, 'small-groups', 'Red.arrow'))).toBe(true);
+  });
+});
+
+/** What is typed, and what the message or its hint must say. */
+const MISUSED: readonly [what: string, args: readonly string[], says: RegExp][] = [
+  ['a word for a number', ['doctor', '--tolerance', 'abc'], /tolerance takes a number/],
+  ['a flag given twice', ['run', 'configs/quickstart.yaml', '--seed', '2', '--seed', '3'], /seed .*once/],
+  ['an empty flag', ['run', 'configs/quickstart.yaml', '--output-dir='], /output-dir needs a value/],
+  ['a number left out', ['run', 'configs/quickstart.yaml', '--seed='], /seed needs a value/],
+  ['a tolerance left out', ['doctor', '--tolerance', '--vectors', 'x'], /tolerance/],
+  ['an unknown action', ['dataset', 'frob'], /"frob"\s+Actions: list, import, validate, describe/],
+  ['no action', ['dataset'], /list, import, validate, describe/],
+];
+
+describe('misuse', () => {
+  it.each(MISUSED)('%s is told and nothing is done', async (_, args, says) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect(stderr).toContain('error USAGE: ');
+    expect(stderr).toMatch(says);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  it('a folder that is no run is called that', async () => {
+    const { code, stderr } = await cli(['run', 'configs']);
+    expect(stderr).toContain('error RUN_NOT_FOUND: configs is not a run folder');
+    expect(code).toBe(6);
+  });
+
+  it.each([['--json=true'], ['--json', 'true']])('errors are JSON under %s %s', async (...json) => {
+    const { stdout, stderr } = await cli(['dataset', 'frob', ...json]);
+    expect(stderr).toBe('');
+    expect(events(stdout)).toMatchObject([{ type: 'error', code: 'USAGE' }]);
   });
 });
 

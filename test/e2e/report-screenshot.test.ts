@@ -45,7 +45,7 @@ describe.skipIf(executablePath === undefined)(`report in a browser${why}`, () =>
 
   beforeAll(async () => {
     makeFolder(shots);
-    address = pathToFileURL(writeReport(folder, recordFixture({ unseenQuestions: true }))).href;
+    address = pathToFileURL(await writeReport(folder, recordFixture({ unseenQuestions: true }))).href;
     browser = await chromium.launch({ executablePath: executablePath ?? '', args: CHROMIUM_FLAGS });
   });
 

@@ -19,11 +19,11 @@ function outcome(run: string) {
   };
 }
 
-/** Ends the process when the n-th `round` event of any method comes by. */
+/** Ends the process when the n-th round or local model of any method comes by. */
 function endAtRound(n: number, signal: NodeJS.Signals) {
   let sent = false;
   return (stdout: string, kill: (signal: NodeJS.Signals) => void) => {
-    const rounds = stdout.split('\n').filter((line) => line.includes('"type":"round"')).length;
+    const rounds = stdout.split('\n').filter((line) => /"type":"(round|local-model)"/.test(line)).length;
     if (rounds < n || sent) return;
     sent = true;
     kill(signal);
@@ -49,7 +49,7 @@ describe('a run and its interruptions', () => {
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
     for (const attempt of [1, 2]) {
       const at = 1 + random.below(attempt === 1 ? 6 : 31);
-      it(`goes on to the same bytes after ${signal} at round event ${at}`, async () => {
+      it(`goes on to the same bytes after ${signal} at round or model ${at}`, async () => {
         const run = join(folder, `${signal}-${attempt}`);
         const stopped = await cli([...QUICKSTART, '--output-dir', run, '--json'], {
           watch: endAtRound(at, signal),

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomStream } from '../../src/core/random.ts';
+import { answerLookup } from '../../src/data/answer-lookup.ts';
 import { chooseContext } from '../../src/evaluate/contexts.ts';
 import { type EvaluationPlan, evaluatePredictor } from '../../src/evaluate/evaluate.ts';
-import { answerLookup } from '../../src/predictor/answer-lookup.ts';
 import type { Predict, PredictionRequest } from '../../src/predictor/prediction.ts';
 import { tinySurvey } from '../support/tiny-survey.ts';
 

@@ -19,6 +19,10 @@ test('it is in the table, once', () => {
   expect(PROTECTIONS.filter(({ name }) => name === 'none')).toEqual([none]);
 });
 
+test('a round collects the updates, and nothing after them', () => {
+  expect(protection.steps).toEqual([{ name: 'upload', from: 'participants' }]);
+});
+
 describe('the payload', () => {
   test('is the weight as float64 and the numbers as float32, little-endian, as docs/protocol.md says', () => {
     const { payload } = protection.protect(updateOf('g', 2.5, [1, -2]));

@@ -164,6 +164,35 @@ describe('what the page says', () => {
     expect(rows.querySelector('.callout')?.textContent).toContain('the update of every group in clear');
   });
 
+  it('lists what the import repaired or left out, as text, and is silent where that is nothing', () => {
+    const warnings = ['3 question(s) without text dropped; first: row 7', 'option <b>"yes"</b> & more'];
+    const warned = parse(renderReport({ ...record, warnings }));
+    const items = [...warned.querySelectorAll('ul.warnings li')].map(({ textContent }) => textContent);
+    expect(items).toEqual(warnings);
+    expect(document.querySelector('ul.warnings')).toBeNull();
+    expect(document.body.textContent).not.toContain('Repaired or left out');
+  });
+
+  it('says at every plot of the training groups that they trained on the questions', () => {
+    const captions = [...document.querySelectorAll('figcaption')].map(({ textContent }) => textContent);
+    const ofTraining = captions.filter((caption) => caption.startsWith('Training groups'));
+    expect(ofTraining).toHaveLength(2);
+    for (const caption of ofTraining) expect(caption).toContain('answers they trained on');
+    const others = captions.filter((caption) => !caption.startsWith('Training groups'));
+    for (const caption of others) expect(caption).not.toContain('answers they trained on');
+  });
+
+  it('compares unseen groups with the group mean, and training groups with nothing', () => {
+    const figuresOf = (split: string) =>
+      [...document.querySelectorAll('[role=img]')].filter((chart) =>
+        chart.getAttribute('aria-label')?.startsWith(`Bar chart, alignment score of each of the ${split}`),
+      );
+    const difference = /0\.\d{3}\s+[+−-]0\.\d{3}/;
+    expect(figuresOf('unseen groups.')[0]?.textContent).toMatch(difference);
+    expect(figuresOf('training groups.')).not.toEqual([]);
+    for (const chart of figuresOf('training groups.')) expect(chart.textContent).not.toMatch(difference);
+  });
+
   it('renders a run without unseen groups, curves, phases or a federated method', () => {
     const bare: RunRecord = {
       ...record,

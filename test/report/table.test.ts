@@ -131,6 +131,19 @@ describe('comparison table', () => {
     expect(comparisonTable(recordFixture({ unseenQuestions: true }))).toContain('new questions');
   });
 
+  it('goes without the column of what the methods see where the terminal is too narrow, and says so', () => {
+    const record = recordFixture();
+    const full = comparisonTable(record);
+    const width = Math.max(...full.split('\n').slice(0, 2).map(displayWidth));
+    expect(comparisonTable(record, width)).toBe(full);
+    const [narrow = '', notes] = comparisonTable(record, width - 1).split('\n\n');
+    expect(notes).toContain('"sees" is left out');
+    expect(narrow).toMatch(/^method .*upload\/group$/m);
+    expect(narrow).not.toContain('sums of protected updates');
+    expect(narrow.split('\n')).toHaveLength(record.methods.length + 2);
+    for (const line of narrow.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(100);
+  });
+
   it('marks nothing where all methods are equal', () => {
     const record = recordFixture();
     const [first] = record.methods;

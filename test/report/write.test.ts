@@ -67,8 +67,14 @@ describe('the record of a run', () => {
     );
   });
 
-  it('refuses a record that lacks any of its members', () => {
-    const keys = Object.keys(record);
+  it('reads a record from before warnings were kept as having none', () => {
+    const { warnings: _, ...before } = record;
+    writeFileSync(join(folder, RECORD_FILE), JSON.stringify(before));
+    expect(readRecord(folder)).toEqual({ ...record, warnings: [] });
+  });
+
+  it('refuses a record that lacks any other of its members', () => {
+    const keys = Object.keys(record).filter((key) => key !== 'warnings');
     fc.assert(
       fc.property(fc.constantFrom(...keys), (key) => {
         const rest = Object.fromEntries(Object.entries(record).filter(([name]) => name !== key));

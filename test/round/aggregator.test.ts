@@ -3,13 +3,20 @@ import { describe, expect, test } from 'vitest';
 import {
   type AggregatorEffect,
   type AggregatorMessage,
-  type AggregatorState,
-  awaited,
-  newRun,
+  outstandingEffects,
   roundFailure,
   stepAggregator,
 } from '../../src/round/aggregator.ts';
+import {
+  type AggregatorState,
+  aggregatorStateSchema,
+  awaited,
+  digestFrom,
+  newRun,
+} from '../../src/round/aggregator-state.ts';
+import type { CollectionStep } from '../../src/wire/step.ts';
 import { deepFreeze } from '../support/deep-freeze.ts';
+import { STEPS } from '../support/round-steps.ts';
 
 /** Names that objects have by themselves are names that a group may have too. */
 const GROUPS = ['b', 'a', 'constructor', '__proto__'];
@@ -35,16 +42,21 @@ function named(label: string, command: Command): Command {
 const joins = group.map((who) => named(`join ${who}`, () => ({ type: 'join', group: who })));
 const leaves = group.map((who) => named(`leave ${who}`, () => ({ type: 'leave', group: who })));
 const starts = fc.constant(named('start', () => ({ type: 'start' })));
-const submissions = fc.tuple(group, offset, digest).map(([who, ahead, name]) =>
-  named(`submission ${who} ${ahead} ${name}`, ({ round }) => ({
+const submissions = fc.tuple(group, offset, offset, digest).map(([who, ahead, further, name]) =>
+  named(`submission ${who} ${ahead} ${further} ${name}`, ({ round, step }) => ({
     type: 'submission',
     group: who,
     round: round + ahead,
-    digest: `${name}${round + ahead}`,
+    step: step + further,
+    digest: `${name}${round + ahead}/${step + further}`,
   })),
 );
-const deadlines = offset.map((ahead) =>
-  named(`deadline ${ahead}`, ({ round }) => ({ type: 'deadline', round: round + ahead })),
+const deadlines = fc.tuple(offset, offset).map(([ahead, further]) =>
+  named(`deadline ${ahead} ${further}`, ({ round, step }) => ({
+    type: 'deadline',
+    round: round + ahead,
+    step: step + further,
+  })),
 );
 const foldeds = offset.map((ahead) =>
   named(`folded ${ahead}`, ({ round }) => ({ type: 'folded', round: round + ahead })),
@@ -55,16 +67,23 @@ const commands = fc.array(
     { weight: 5, arbitrary: joins },
     { weight: 1, arbitrary: leaves },
     { weight: 2, arbitrary: starts },
-    { weight: 14, arbitrary: submissions },
-    { weight: 1, arbitrary: deadlines },
+    { weight: 24, arbitrary: submissions },
+    { weight: 2, arbitrary: deadlines },
     { weight: 6, arbitrary: foldeds },
   ),
-  { maxLength: 60, size: 'max' },
+  { maxLength: 120, size: 'max' },
 );
 const settings = fc.record({
   rounds: fc.integer({ min: 1, max: 3 }),
   quorum: fc.integer({ min: 1, max: 3 }),
+  steps: fc.constantFrom(...Object.values(STEPS)),
 });
+
+interface Settings {
+  readonly rounds: number;
+  readonly quorum: number;
+  readonly steps: readonly CollectionStep[];
+}
 
 interface Event {
   readonly before: AggregatorState;
@@ -74,7 +93,7 @@ interface Event {
 }
 
 /** Everything that happens in a run; states and messages are frozen, so a step that writes to them throws. */
-function historyOf(options: { rounds: number; quorum: number }, sequence: readonly Command[]): Event[] {
+function historyOf(options: Settings, sequence: readonly Command[]): Event[] {
   let before = deepFreeze(newRun(options));
   return sequence.map((command) => {
     const message = deepFreeze(command(before));
@@ -96,26 +115,41 @@ function effectsOf<Type extends AggregatorEffect['type']>(
   );
 }
 
-const isOver = ({ phase }: AggregatorState) => phase === 'finished' || phase === 'failed';
-
 /** Checks a property of the history of random runs. */
-function forAllHistories(
-  check: (events: readonly Event[], options: { quorum: number; rounds: number }) => void,
-): void {
+function forAllHistories(check: (events: readonly Event[], options: Settings) => void): void {
   fc.assert(
     fc.property(settings, commands, (options, sequence) => check(historyOf(options, sequence), options)),
     { numRuns: 400 },
   );
 }
 
-/** A state in which these groups are being waited for. */
-function collecting(groups: readonly string[], options = { rounds: 2, quorum: 1 }): AggregatorState {
-  const messages: AggregatorMessage[] = [
-    ...groups.map((who): AggregatorMessage => ({ type: 'join', group: who })),
-    { type: 'start' },
-  ];
-  return messages.reduce((state, message) => stepAggregator(state, message).state, newRun(options));
+/** Plays messages one after another. */
+function play(state: AggregatorState, ...messages: readonly AggregatorMessage[]) {
+  const effects: AggregatorEffect[] = [];
+  let now = state;
+  for (const message of messages) {
+    const step = stepAggregator(now, message);
+    now = step.state;
+    effects.push(...step.effects);
+  }
+  return { state: now, effects };
 }
+
+/** A state in which these groups are being waited for. */
+function collecting(groups: readonly string[], options: Partial<Settings> = {}): AggregatorState {
+  const joined = groups.map((who): AggregatorMessage => ({ type: 'join', group: who }));
+  const run = newRun({ rounds: 2, quorum: 1, steps: STEPS[1], ...options });
+  return play(run, ...joined, { type: 'start' }).state;
+}
+
+/** What a group sends in a step of round 1. */
+const sends = (who: string, step = 0, name = `of ${who}`): AggregatorMessage => ({
+  type: 'submission',
+  group: who,
+  round: 1,
+  step,
+  digest: name,
+});
 
 describe('stepAggregator, over random sequences of messages', () => {
   test('the sequences reach every phase and every effect', () => {
@@ -124,60 +158,105 @@ describe('stepAggregator, over random sequences of messages', () => {
     const phases = new Set(events.map(({ after }) => after.phase));
     const effects = new Set(events.flatMap((event) => event.effects.map(({ type }) => type)));
     const reasons = new Set(effectsOf(events, 'refuse').map(({ reason }) => reason));
+    const folded = new Set(effectsOf(events, 'fold').map(({ replies }) => replies.length));
     expect([...phases].sort()).toEqual(['collecting', 'failed', 'finished', 'folding', 'waiting']);
-    expect([...effects].sort()).toEqual(['acknowledge', 'announce', 'fail', 'finish', 'fold', 'refuse']);
+    expect([...effects].sort()).toEqual(['acknowledge', 'ask', 'fail', 'finish', 'fold', 'refuse']);
     expect([...reasons].sort()).toEqual([
       'changed-submission',
-      'not-a-participant',
+      'not-asked',
       'not-collecting',
       'wrong-round',
+      'wrong-step',
     ]);
+    expect([...folded].sort()).toEqual([1, 2, 5]);
+    expect(
+      events.some(({ before, after }) => before.phase === 'failed' && after.phase === 'collecting'),
+    ).toBe(true);
   });
 
-  test('rounds are announced and folded in order, each at most once', () => {
-    forAllHistories((events, { rounds }) => {
-      const announced = effectsOf(events, 'announce').map(({ round }) => round);
-      const folded = effectsOf(events, 'fold').map(({ round }) => round);
-      expect(announced).toEqual(announced.map((_, index) => index + 1));
-      expect(folded).toEqual(announced.slice(0, folded.length));
-      expect(announced.length - folded.length).toBeLessThanOrEqual(1);
-      expect(announced.length).toBeLessThanOrEqual(rounds);
+  test('steps come in order; only a failed round begins again; each is folded once, after all its steps', () => {
+    forAllHistories((events, { rounds, steps }) => {
+      for (const { before, effects } of events) {
+        const ask = effects.find((effect) => effect.type === 'ask');
+        if (ask === undefined) continue;
+        const { round, step, phase } = before;
+        const next =
+          phase === 'collecting'
+            ? { round, step: step + 1 }
+            : { round: phase === 'failed' ? round : round + 1, step: 0 };
+        expect({ round: ask.round, step: ask.step }).toEqual(next);
+        expect(ask.step).toBeLessThan(steps.length);
+        expect(ask.round).toBeLessThanOrEqual(rounds);
+      }
+      const folds = effectsOf(events, 'fold');
+      expect(folds.map(({ round }) => round)).toEqual(folds.map((_, index) => index + 1));
+      for (const { replies } of folds) expect(replies).toHaveLength(steps.length);
     });
   });
 
-  test('a fold has a quorum of submissions, each sent in this round by a participant and acknowledged', () => {
+  test('a fold lists, by step, a quorum of replies that were acknowledged since the round was opened', () => {
     forAllHistories((events, { quorum }) => {
-      for (const { round, submissions: folded } of effectsOf(events, 'fold')) {
-        const { participants } = effectsOf(events, 'announce').find((effect) => effect.round === round)!;
-        const accepted = events.flatMap(({ message, effects }) =>
-          message.type === 'submission' && message.round === round && effects[0]?.type === 'acknowledge'
-            ? [JSON.stringify({ group: message.group, digest: message.digest })]
-            : [],
-        );
-        expect(folded.length).toBeGreaterThanOrEqual(quorum);
-        expect(folded.map((submission) => JSON.stringify(submission)).sort()).toEqual(
-          [...new Set(accepted)].sort(),
-        );
-        expect(new Set(folded.map((submission) => submission.group)).size).toBe(folded.length);
-        expect(folded.every((submission) => participants.includes(submission.group))).toBe(true);
+      let accepted: { group: string; digest: string }[][] = [];
+      for (const { message, effects } of events) {
+        const [answer] = effects;
+        if (message.type === 'submission' && answer?.type === 'acknowledge' && !answer.repeated) {
+          accepted[message.step]?.push({ group: message.group, digest: message.digest });
+        }
+        for (const effect of effects) {
+          if (effect.type === 'ask') accepted = [...accepted.slice(0, effect.step), []];
+          if (effect.type !== 'fold') continue;
+          const inOrder = accepted.map((list) => [...list].sort((x, y) => (x.group < y.group ? -1 : 1)));
+          expect(effect.replies).toEqual(inOrder);
+          for (const list of effect.replies) {
+            expect(list.length).toBeGreaterThanOrEqual(quorum);
+            expect(new Set(list.map((reply) => reply.group)).size).toBe(list.length);
+          }
+        }
       }
     });
   });
 
-  test('an acknowledged submission is in the fold of its round, if there is one', () => {
-    forAllHistories((events) => {
-      for (const { group: who, round } of effectsOf(events, 'acknowledge')) {
-        const fold = effectsOf(events, 'fold').find((effect) => effect.round === round);
-        if (fold !== undefined) expect(fold.submissions.map((submission) => submission.group)).toContain(who);
+  test('a step asks the groups of the round, or those that replied before; never one that left', () => {
+    forAllHistories((events, { quorum, steps }) => {
+      for (const { before, after, effects } of events) {
+        const ask = effects.find((effect) => effect.type === 'ask');
+        if (ask === undefined) continue;
+        const { from } = steps[ask.step]!;
+        const replied = (after.replies[ask.step - 1] ?? []).map((reply) => reply.group);
+        const candidates =
+          ask.step === 0 ? before.enrolled : from === 'survivors' ? replied : after.participants;
+        expect(ask.from).toEqual(candidates.filter((who) => after.enrolled.includes(who)));
+        expect(ask.from.length).toBeGreaterThanOrEqual(quorum);
+        expect(awaited(after)).toEqual(ask.from);
       }
     });
   });
 
-  test('every submission gets exactly one answer', () => {
+  test('every submission gets exactly one answer, which names it', () => {
     forAllHistories((events) => {
       for (const { message, effects } of events) {
         const answers = effects.filter(({ type }) => type === 'acknowledge' || type === 'refuse');
-        expect(answers).toHaveLength(message.type === 'submission' ? 1 : 0);
+        if (message.type !== 'submission') {
+          expect(answers).toEqual([]);
+          continue;
+        }
+        const { group: who, round, step } = message;
+        expect(answers).toEqual([expect.objectContaining({ group: who, round, step })]);
+      }
+    });
+  });
+
+  test('a first submission is accepted if its group is asked for it now, and only then', () => {
+    forAllHistories((events) => {
+      for (const { before, message, effects } of events) {
+        if (message.type !== 'submission') continue;
+        const [answer] = effects;
+        const fits =
+          before.phase === 'collecting' &&
+          message.round === before.round &&
+          message.step === before.step &&
+          awaited(before).includes(message.group);
+        expect(answer?.type === 'acknowledge' && !answer.repeated).toBe(fits);
       }
     });
   });
@@ -186,14 +265,11 @@ describe('stepAggregator, over random sequences of messages', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
         if (message.type !== 'submission') continue;
-        const earlier = Object.hasOwn(before.received, message.group)
-          ? before.received[message.group]
-          : undefined;
+        const earlier = digestFrom(before, message.step, message.group);
         if (message.round === before.round && earlier !== undefined) {
-          const [answer] = effects;
           expect(effects).toHaveLength(1);
-          expect(JSON.stringify(after)).toBe(JSON.stringify(before));
-          expect(answer).toMatchObject(
+          expect(after).toBe(before);
+          expect(effects[0]).toMatchObject(
             earlier === message.digest
               ? { type: 'acknowledge', repeated: true }
               : { type: 'refuse', reason: 'changed-submission' },
@@ -204,68 +280,103 @@ describe('stepAggregator, over random sequences of messages', () => {
     });
   });
 
-  test('the groups of a round are those enrolled when it begins; a round never gains one', () => {
+  test('a round never gains a group, and what was accepted stays until the round is over or opened again', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
-        const announced = effects.find((effect) => effect.type === 'announce');
-        if (announced !== undefined) expect(announced.participants).toEqual(before.enrolled);
-        else if (after.round === before.round) {
-          expect(after.participants.filter((who) => !before.participants.includes(who))).toEqual([]);
+        const opens = effects.some((effect) => effect.type === 'ask' && effect.step === 0);
+        if (opens) expect(after.participants).toEqual(before.enrolled);
+        else if (after.round === before.round && message.type !== 'start') {
+          expect(after.participants).toEqual(before.participants);
+          for (const [step, list] of before.replies.entries()) {
+            expect(after.replies[step]).toEqual(expect.arrayContaining([...list]));
+          }
         }
-        if (message.type === 'join' && !isOver(before)) {
-          expect(after).toEqual({
-            ...before,
-            enrolled: [...new Set([...before.enrolled, message.group])].sort(),
-          });
+        if (message.type === 'join' && before.phase !== 'finished') {
+          const enrolled = [...new Set([...before.enrolled, message.group])].sort();
+          expect(after).toEqual({ ...before, enrolled });
           expect(effects).toEqual([]);
         }
       }
     });
   });
 
-  test('after the end nothing is announced or folded, and nothing changes', () => {
+  test('when it is finished nothing is asked or folded, and nothing changes', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
-        if (!isOver(before)) continue;
-        expect(JSON.stringify(after)).toBe(JSON.stringify(before));
+        if (before.phase !== 'finished') continue;
+        expect(after).toBe(before);
         const allowed = message.type === 'submission' ? ['acknowledge', 'refuse'] : [];
         expect(effects.filter(({ type }) => !allowed.includes(type))).toEqual([]);
-        if (effects[0]?.type === 'acknowledge') expect(effects[0].repeated).toBe(true);
       }
     });
   });
 
-  test('a deadline or a fold of another round, or in another phase, changes nothing', () => {
+  test('a failed run does nothing until it is started again', () => {
+    forAllHistories((events) => {
+      for (const { before, message, after, effects } of events) {
+        if (before.phase !== 'failed') continue;
+        if (message.type === 'start') {
+          expect(after.phase).toBe(before.enrolled.length < before.quorum ? 'failed' : 'collecting');
+          expect(after.round).toBe(before.round);
+          continue;
+        }
+        expect(after).toEqual({ ...before, enrolled: after.enrolled });
+        if (message.type !== 'submission') expect(effects).toEqual([]);
+      }
+    });
+  });
+
+  test('a deadline or a fold of another round or step, or in another phase, changes nothing', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
         if (message.type !== 'deadline' && message.type !== 'folded') continue;
         const phase = message.type === 'deadline' ? 'collecting' : 'folding';
-        if (message.round === before.round && before.phase === phase) continue;
+        const here = message.type === 'folded' || message.step === before.step;
+        if (message.round === before.round && before.phase === phase && here) continue;
         expect(after).toBe(before);
         expect(effects).toEqual([]);
       }
     });
   });
 
-  test('the end is told once, and a failure has a reason', () => {
-    forAllHistories((events) => {
-      const ends = [...effectsOf(events, 'finish'), ...effectsOf(events, 'fail')];
-      expect(ends).toHaveLength(events.some(({ after }) => isOver(after)) ? 1 : 0);
-      for (const { after } of events) expect(after.failure === undefined).toBe(after.phase !== 'failed');
+  test('a deadline ends a step: with a quorum the next begins, without one the run fails', () => {
+    forAllHistories((events, { quorum }) => {
+      for (const { before, message, after } of events) {
+        if (message.type !== 'deadline' || before.phase !== 'collecting') continue;
+        if (message.round !== before.round || message.step !== before.step) continue;
+        if (before.replies[before.step]!.length < quorum) expect(after.phase).toBe('failed');
+        else if (after.phase !== 'failed') {
+          expect(after.phase === 'folding' || after.step === before.step + 1).toBe(true);
+        }
+      }
     });
   });
 
-  test('a state that was stored as JSON goes on as if it had not been', () => {
+  test('the end is told, and a failure has a reason', () => {
+    forAllHistories((events) => {
+      expect(effectsOf(events, 'finish').length).toBe(
+        events.some(({ after }) => after.phase === 'finished') ? 1 : 0,
+      );
+      for (const { before, message, after, effects } of events) {
+        expect(after.failure === null).toBe(after.phase !== 'failed');
+        const fails = after.phase === 'failed' && (before.phase !== 'failed' || message.type === 'start');
+        const told = fails ? [{ type: 'fail', round: after.round, reason: after.failure }] : [];
+        expect(effects.filter(({ type }) => type === 'fail')).toEqual(told);
+      }
+    });
+  });
+
+  test('a stored state goes on as if it had not been, and knows what is still to be done', () => {
     fc.assert(
-      fc.property(settings, commands, fc.nat(60), (options, sequence, at) => {
-        const whole = historyOf(options, sequence);
+      fc.property(settings, commands, fc.nat(120), (options, sequence, at) => {
         let state: AggregatorState = newRun(options);
-        for (const [index, { message, effects, after }] of whole.entries()) {
-          if (index === at) state = JSON.parse(JSON.stringify(state));
+        for (const [index, { message, effects, after }] of historyOf(options, sequence).entries()) {
+          if (index === at) state = aggregatorStateSchema.parse(JSON.parse(JSON.stringify(state)));
           const step = stepAggregator(state, message);
-          expect(JSON.stringify(step.effects)).toBe(JSON.stringify(effects));
-          expect(JSON.stringify(step.state)).toBe(JSON.stringify(after));
+          expect(step).toEqual({ state: after, effects });
           state = step.state;
+          const todo = effects.filter(({ type }) => type !== 'acknowledge' && type !== 'refuse');
+          if (todo.length > 0) expect(outstandingEffects(state)).toEqual(todo);
         }
       }),
     );
@@ -273,99 +384,164 @@ describe('stepAggregator, over random sequences of messages', () => {
 });
 
 describe('the order of arrival', () => {
-  const shuffledSubmissions = fc.shuffledSubarray(GROUPS, { minLength: 2 });
-
-  test('does not show in the fold, with or without a deadline (property)', () => {
-    fc.assert(
-      fc.property(
-        fc.shuffledSubarray(GROUPS, { minLength: GROUPS.length }),
-        shuffledSubmissions,
-        (joined, sent) => {
-          let state = collecting(joined, { rounds: 1, quorum: 2 });
-          const effects: AggregatorEffect[] = [];
-          const tell = (message: AggregatorMessage) => {
-            const step = stepAggregator(state, message);
-            state = step.state;
-            effects.push(...step.effects);
-          };
-          for (const who of sent) tell({ type: 'submission', group: who, round: 1, digest: `of ${who}` });
-          expect(awaited(state)).toEqual(
-            state.phase === 'folding' ? [] : GROUPS.filter((who) => !sent.includes(who)).sort(),
+  test.each(Object.entries(STEPS))(
+    'does not show in state or fold, with or without deadlines and dropouts (%s steps, property)',
+    (_, steps) => {
+      const everyone = { minLength: GROUPS.length };
+      const sentPerStep = fc.tuple(...steps.map(() => fc.shuffledSubarray(GROUPS, { minLength: 3 })));
+      fc.assert(
+        fc.property(fc.shuffledSubarray(GROUPS, everyone), sentPerStep, (joined, sentBy) => {
+          const messagesIn = (order: (who: readonly string[]) => readonly string[]) =>
+            sentBy.flatMap((sent, step): AggregatorMessage[] => [
+              ...order(sent).map((who) => sends(who, step)),
+              { type: 'deadline', round: 1, step },
+            ]);
+          const options = { rounds: 1, quorum: 1, steps };
+          const given = play(collecting(joined, options), ...messagesIn((sent) => sent));
+          const sorted = play(collecting(GROUPS, options), ...messagesIn((sent) => [...sent].sort()));
+          expect(given.state).toEqual(sorted.state);
+          const survivors: string[][] = [];
+          for (const [step, { from }] of steps.entries()) {
+            const before = from === 'survivors' ? (survivors.at(-1) ?? GROUPS) : GROUPS;
+            survivors.push(before.filter((who) => sentBy[step]!.includes(who)).sort());
+          }
+          expect(given.effects.filter(({ type }) => type === 'fold')).toEqual(
+            survivors.every((list) => list.length > 0)
+              ? [
+                  {
+                    type: 'fold',
+                    round: 1,
+                    replies: survivors.map((list) =>
+                      list.map((who) => ({ group: who, digest: `of ${who}` })),
+                    ),
+                  },
+                ]
+              : [],
           );
-          tell({ type: 'deadline', round: 1 });
-          expect(effects.filter(({ type }) => type === 'fold')).toEqual([
-            {
-              type: 'fold',
-              round: 1,
-              submissions: [...sent].sort().map((who) => ({ group: who, digest: `of ${who}` })),
-            },
-          ]);
-        },
-      ),
-    );
-  });
+        }),
+      );
+    },
+  );
 });
 
 describe('single steps', () => {
   test('the fold begins with the last missing submission, not before', () => {
-    const first = stepAggregator(collecting(['a', 'b']), {
-      type: 'submission',
-      group: 'a',
-      round: 1,
-      digest: 'x',
-    });
+    const first = play(collecting(['a', 'b']), sends('a'));
     expect(first.state.phase).toBe('collecting');
-    const second = stepAggregator(first.state, { type: 'submission', group: 'b', round: 1, digest: 'y' });
+    const second = play(first.state, sends('b'));
     expect(second.effects.map(({ type }) => type)).toEqual(['acknowledge', 'fold']);
   });
 
-  test('a group that leaves is not waited for; what it sent stays', () => {
-    const sent = stepAggregator(collecting(['a', 'b', 'c']), {
-      type: 'submission',
+  test('who drops out of a step is not among its survivors, but may be asked as a participant', () => {
+    const kinds: readonly CollectionStep[] = [
+      { name: 'keys', from: 'participants' },
+      { name: 'upload', from: 'survivors' },
+      { name: 'shares', from: 'participants' },
+    ];
+    const { effects } = play(
+      collecting(['a', 'b', 'c'], { quorum: 2, steps: kinds }),
+      ...[sends('a'), sends('b'), { type: 'deadline', round: 1, step: 0 } as const],
+      ...[sends('c', 1), sends('a', 1), sends('b', 1)],
+    );
+    expect(effects.filter(({ type }) => type === 'ask' || type === 'refuse')).toEqual([
+      { type: 'ask', round: 1, step: 1, from: ['a', 'b'] },
+      { type: 'refuse', group: 'c', round: 1, step: 1, reason: 'not-asked' },
+      { type: 'ask', round: 1, step: 2, from: ['a', 'b', 'c'] },
+    ]);
+  });
+
+  test('a group that leaves is not waited for, nor asked again; what it sent stays', () => {
+    const gone = play(collecting(['a', 'b', 'c'], { steps: STEPS[2] }), sends('a'), {
+      type: 'leave',
       group: 'a',
-      round: 1,
-      digest: 'x',
     });
-    const gone = stepAggregator(sent.state, { type: 'leave', group: 'a' });
-    expect(gone.state).toMatchObject({
-      enrolled: ['b', 'c'],
-      participants: ['a', 'b', 'c'],
-      phase: 'collecting',
-    });
-    const last = stepAggregator(gone.state, { type: 'submission', group: 'b', round: 1, digest: 'y' });
-    expect(stepAggregator(last.state, { type: 'leave', group: 'c' })).toMatchObject({
-      state: { phase: 'folding', participants: ['a', 'b'] },
-      effects: [{ type: 'fold', submissions: [{ group: 'a' }, { group: 'b' }] }],
+    expect(gone.state).toMatchObject({ enrolled: ['b', 'c'], asked: ['a', 'b', 'c'], phase: 'collecting' });
+    const next = play(gone.state, sends('b'), { type: 'leave', group: 'c' });
+    expect(next.effects.at(-1)).toEqual({ type: 'ask', round: 1, step: 1, from: ['b'] });
+    expect(play(next.state, sends('b', 1)).effects.at(-1)).toMatchObject({
+      type: 'fold',
+      replies: [[{ group: 'a' }, { group: 'b' }], [{ group: 'b' }]],
     });
   });
 
-  test('too few groups fail the run: at the start, when they leave, at the deadline', () => {
+  test('too few groups fail the run: at the start, when they leave, at the deadline, between steps', () => {
     const options = { rounds: 1, quorum: 2 };
     const lonely = collecting(['a'], options);
     expect(lonely).toMatchObject({ phase: 'failed', failure: '1 groups are enrolled, the quorum is 2' });
-    const left = stepAggregator(collecting(['a', 'b'], options), { type: 'leave', group: 'b' });
+    const left = play(collecting(['a', 'b'], options), { type: 'leave', group: 'b' });
     expect(left.state).toMatchObject({ phase: 'failed', failure: expect.stringContaining('round 1') });
-    const late = stepAggregator(collecting(['a', 'b'], options), { type: 'deadline', round: 1 });
+    const late = play(collecting(['a', 'b'], options), { type: 'deadline', round: 1, step: 0 });
     expect(late.effects).toEqual([
       { type: 'fail', round: 1, reason: expect.stringContaining('missing: a, b') },
     ]);
+    const between = play(
+      collecting(['a', 'b'], { ...options, steps: STEPS[2] }),
+      ...[sends('a'), { type: 'leave', group: 'a' } as const, sends('b')],
+    );
+    expect(between.state).toMatchObject({
+      phase: 'failed',
+      failure: '1 groups are left for step "shares" of round 1, the quorum is 2',
+    });
     expect(roundFailure('x')).toMatchObject({ code: 'ROUND_FAILED', message: 'x' });
   });
 
+  test('a failed round is opened again with the groups enrolled then, and forgets what it had', () => {
+    const late = play(collecting(['a', 'b'], { quorum: 2 }), sends('a'), {
+      type: 'deadline',
+      round: 1,
+      step: 0,
+    });
+    const again = play(
+      late.state,
+      { type: 'leave', group: 'b' },
+      { type: 'join', group: 'c' },
+      { type: 'start' },
+    );
+    expect(again.effects).toEqual([{ type: 'ask', round: 1, step: 0, from: ['a', 'c'] }]);
+    expect(awaited(again.state)).toEqual(['a', 'c']);
+    expect(play(again.state, sends('a'), sends('c')).effects.at(-1)).toMatchObject({
+      type: 'fold',
+      round: 1,
+    });
+  });
+
   test('a round that fails before it begins has no participants and acknowledges nothing', () => {
-    let state = collecting(['a', 'b'], { rounds: 2, quorum: 2 });
-    for (const who of ['a', 'b']) {
-      state = stepAggregator(state, { type: 'submission', group: who, round: 1, digest: who }).state;
-    }
-    state = stepAggregator(state, { type: 'leave', group: 'b' }).state;
-    state = stepAggregator(state, { type: 'folded', round: 1 }).state;
-    expect(state).toMatchObject({ phase: 'failed', round: 2, participants: [], received: {} });
-    expect(stepAggregator(state, { type: 'submission', group: 'a', round: 2, digest: 'a' }).effects).toEqual([
-      { type: 'refuse', group: 'a', round: 2, reason: 'not-a-participant' },
+    const { state } = play(
+      collecting(['a', 'b'], { quorum: 2 }),
+      ...[sends('a'), sends('b')],
+      ...([
+        { type: 'leave', group: 'b' },
+        { type: 'folded', round: 1 },
+      ] as const),
+    );
+    expect(state).toMatchObject({ phase: 'failed', round: 2, participants: [], replies: [] });
+    const sent: AggregatorMessage = { type: 'submission', group: 'a', round: 2, step: 0, digest: 'a' };
+    expect(play(state, sent).effects).toEqual([
+      { type: 'refuse', group: 'a', round: 2, step: 0, reason: 'not-asked' },
     ]);
   });
 
-  test('a quorum of nobody is refused', () => {
-    expect(() => newRun({ rounds: 1, quorum: 0 })).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+  test('a quorum of nobody, and a round of no steps, are refused', () => {
+    const internal = expect.objectContaining({ code: 'INTERNAL' });
+    expect(() => newRun({ rounds: 1, quorum: 0, steps: STEPS[1] })).toThrow(internal);
+    expect(() => newRun({ rounds: 1, quorum: 1, steps: [] })).toThrow(internal);
+  });
+});
+
+describe('aggregatorStateSchema', () => {
+  const state = collecting(['a', 'b']);
+
+  test.each<[string, object]>([
+    ['a phase that there is not', { phase: 'resting' }],
+    ['a step that there is not', { step: 1 }],
+    ['a quorum of nobody', { quorum: 0 }],
+    ['no steps', { steps: [] }],
+    ['a failure while it collects', { failure: 'late' }],
+    ['a failed run without a reason', { phase: 'failed' }],
+    ['a step under way without its replies', { replies: [] }],
+    ['a member more', { extra: 1 }],
+  ])('refuses %s', (_, change) => {
+    expect(aggregatorStateSchema.safeParse(state).success).toBe(true);
+    expect(aggregatorStateSchema.safeParse({ ...state, ...change }).success).toBe(false);
   });
 });

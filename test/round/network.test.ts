@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type NetworkOptions, playNetwork } from '../support/round-network.ts';
+import type { AggregatorEffect } from '../../src/round/aggregator.ts';
+import { type NetworkOptions, type NetworkTrace, playNetwork } from '../support/round-network.ts';
+import { STEPS } from '../support/round-steps.ts';
 
 const GROUPS = ['a', 'b', 'c', 'constructor', '__proto__'];
 const CALM: NetworkOptions = {
@@ -8,9 +10,12 @@ const CALM: NetworkOptions = {
   groups: GROUPS,
   rounds: 4,
   quorum: GROUPS.length,
+  steps: STEPS[1],
   loss: 0,
   duplication: 0,
   crash: 0,
+  restart: 0,
+  retries: 0,
 };
 
 const chance = (max: number) => fc.double({ min: 0, max, noNaN: true });
@@ -19,47 +24,68 @@ const networks = fc.record<NetworkOptions>({
   groups: fc.constant(GROUPS),
   rounds: fc.integer({ min: 1, max: 4 }),
   quorum: fc.integer({ min: 1, max: GROUPS.length }),
+  steps: fc.constantFrom(...Object.values(STEPS)),
   loss: chance(0.9),
   duplication: chance(0.8),
   crash: chance(0.2),
+  restart: chance(0.3),
+  retries: fc.integer({ min: 0, max: 3 }),
 });
 
+const foldsOf = ({ effects }: NetworkTrace) =>
+  effects.filter((effect): effect is Extract<AggregatorEffect, { type: 'fold' }> => effect.type === 'fold');
+
 describe('aggregator and groups over a network that loses, doubles and reorders', () => {
-  test('on a calm network every round folds every group', () => {
-    const { aggregator, effects, trained } = playNetwork(CALM);
-    expect(aggregator.phase).toBe('finished');
-    const folds = effects.filter((effect) => effect.type === 'fold');
-    expect(folds.map(({ round }) => round)).toEqual([1, 2, 3, 4]);
-    for (const { submissions } of folds)
-      expect(submissions.map(({ group }) => group)).toEqual([...GROUPS].sort());
-    expect(trained).toHaveLength(4 * GROUPS.length);
+  test.each(Object.entries(STEPS))('on a calm network every one of %s steps has every group', (_, steps) => {
+    const trace = playNetwork({ ...CALM, steps });
+    expect(trace.aggregator.phase).toBe('finished');
+    expect(foldsOf(trace).map(({ round }) => round)).toEqual([1, 2, 3, 4]);
+    for (const { replies } of foldsOf(trace)) {
+      expect(replies.map((step) => step.map(({ group }) => group))).toEqual(
+        steps.map(() => [...GROUPS].sort()),
+      );
+    }
+    expect(new Set(trace.worked).size).toBe(trace.worked.length);
+    expect(trace.worked).toHaveLength(4 * GROUPS.length * steps.length);
   });
 
-  test('doubled and reordered messages change nothing of that', () => {
-    const folds = (options: Partial<NetworkOptions>) =>
-      playNetwork({ ...CALM, ...options }).effects.filter((effect) => effect.type === 'fold');
+  test.each(Object.entries(STEPS))('doubled and reordered messages change nothing (%s steps)', (_, steps) => {
+    const folds = (options: Partial<NetworkOptions>) => foldsOf(playNetwork({ ...CALM, steps, ...options }));
     const calm = folds({});
     for (let seed = 1; seed <= 20; seed++) expect(folds({ seed, duplication: 0.8 })).toEqual(calm);
   });
 
-  test('it ends, finished or failed, and never folds what was not trained and sent (property)', () => {
+  test.each(Object.entries(STEPS))('nor do restarts from stored states (%s steps)', (_, steps) => {
+    const options = { ...CALM, steps };
+    const calm = foldsOf(playNetwork(options));
+    const restarted = Array.from({ length: 20 }, (_, seed) =>
+      playNetwork({ ...options, seed, restart: 0.3 }),
+    );
+    for (const trace of restarted) expect(foldsOf(trace)).toEqual(calm);
+    // A group that is stopped while it works does it again.
+    for (const { worked } of restarted) expect(new Set(worked).size).toBeLessThan(worked.length);
+  });
+
+  test('it ends, finished or failed, and never folds what was not worked on and sent (property)', () => {
     fc.assert(
       fc.property(networks, (options) => {
-        const { aggregator, effects, trained, sent, pending } = playNetwork(options);
+        const trace = playNetwork(options);
+        const { aggregator, worked, sent, pending } = trace;
         expect(['finished', 'failed']).toContain(aggregator.phase);
         expect(pending).toBe(0);
-        const names = trained.map(({ group, round }) => `${group}/${round}`);
-        expect(new Set(names).size).toBe(names.length);
-        const folds = effects.filter((effect) => effect.type === 'fold');
+        const folds = foldsOf(trace);
         expect(folds.map(({ round }) => round)).toEqual(folds.map((_, index) => index + 1));
         expect(folds.length).toBeLessThanOrEqual(options.rounds);
         if (aggregator.phase === 'finished') expect(folds).toHaveLength(options.rounds);
-        for (const { round, submissions } of folds) {
-          expect(submissions.length).toBeGreaterThanOrEqual(options.quorum);
-          for (const { group, digest } of submissions) {
-            expect(digest).toBe(`${group}/${round}`);
-            expect(sent).toContain(digest);
-            expect(names).toContain(digest);
+        for (const { round, replies } of folds) {
+          expect(replies).toHaveLength(options.steps.length);
+          for (const [step, list] of replies.entries()) {
+            expect(list.length).toBeGreaterThanOrEqual(options.quorum);
+            for (const { group, digest } of list) {
+              expect(digest).toBe(`${group}/${round}/${step}`);
+              expect(sent).toContain(digest);
+              expect(worked).toContain(digest);
+            }
           }
         }
       }),
@@ -79,8 +105,16 @@ describe('aggregator and groups over a network that loses, doubles and reorders'
     });
   });
 
+  test('opening failed rounds again gets runs through that would have ended', () => {
+    const finished = (retries: number) =>
+      Array.from({ length: 20 }, (_, seed) =>
+        playNetwork({ ...CALM, seed, rounds: 2, loss: 0.6, retries }),
+      ).filter(({ aggregator }) => aggregator.phase === 'finished').length;
+    expect(finished(20)).toBeGreaterThan(finished(0));
+  });
+
   test('the same seed plays the same run', () => {
-    const options = { ...CALM, seed: 5, quorum: 2, loss: 0.5, duplication: 0.5, crash: 0.1 };
+    const options = { ...CALM, seed: 5, quorum: 2, loss: 0.5, duplication: 0.5, crash: 0.1, restart: 0.2 };
     expect(JSON.stringify(playNetwork(options))).toBe(JSON.stringify(playNetwork(options)));
   });
 });

@@ -18,3 +18,7 @@ test('a group counts by its questions, or once', () => {
   expect(weights({ weighting: 'equal' })).toEqual([1, 1]);
   expect(fedavg.options.safeParse({ weighting: 'points' }).success).toBe(false);
 });
+
+test('it remembers nothing', () => {
+  expect(fedavg.create({}).initialState()).toBeNull();
+});

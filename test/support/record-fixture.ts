@@ -235,6 +235,7 @@ export function recordFixture(options: FixtureOptions = {}): RunRecord {
         attribution: 'Derived from data by FiveThirtyEight and Ipsos; item texts are in our own words.',
       },
     },
+    warnings: [],
     split: { trainingGroups: training, unseenGroups: unseen, heldOutQuestions: unseenQuestions ? 11 : 0 },
     features: { provider: 'lexical', width: 144, digest: digestOf(['features', seed]) },
     predictor: { name: 'gpo', parameters: PARAMETERS },

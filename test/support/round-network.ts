@@ -2,18 +2,24 @@ import { type RandomStream, randomStream } from '../../src/core/random.ts';
 import {
   type AggregatorEffect,
   type AggregatorMessage,
-  type AggregatorState,
-  awaited,
-  newRun,
+  outstandingEffects,
   stepAggregator,
 } from '../../src/round/aggregator.ts';
+import {
+  type AggregatorState,
+  aggregatorStateSchema,
+  awaited,
+  newRun,
+} from '../../src/round/aggregator-state.ts';
 import {
   type GroupEffect,
   type GroupMessage,
   type GroupState,
   newGroup,
+  outstandingGroupEffects,
   stepGroup,
 } from '../../src/round/group.ts';
+import type { CollectionStep } from '../../src/wire/step.ts';
 
 /** A network and groups that misbehave, as a function of the seed alone. */
 export interface NetworkOptions {
@@ -21,18 +27,24 @@ export interface NetworkOptions {
   readonly groups: readonly string[];
   readonly rounds: number;
   readonly quorum: number;
+  readonly steps: readonly CollectionStep[];
   /** Chances per message. */
   readonly loss: number;
   readonly duplication: number;
   /** Chance that a group falls silent for good when it is to train. */
   readonly crash: number;
+  /** Chance, when a group begins to work, that it is stopped and goes on from its stored state. */
+  readonly restart: number;
+  /** How often a failed round is opened again. */
+  readonly retries: number;
 }
 
 /** What happened, in the order in which it did. */
 export interface NetworkTrace {
   readonly aggregator: AggregatorState;
   readonly effects: readonly AggregatorEffect[];
-  readonly trained: readonly { readonly group: string; readonly round: number }[];
+  /** Steps that groups worked on, as `group/round/step`. */
+  readonly worked: readonly string[];
   /** Submissions that were sent, by the name of their bytes. */
   readonly sent: ReadonlySet<string>;
   /** Messages that were still to come when nothing more could happen; 0 unless the run is stuck in a loop. */
@@ -59,13 +71,15 @@ class Network {
   readonly #groups: Map<string, GroupState>;
   readonly #silent = new Set<string>();
   readonly #effects: AggregatorEffect[] = [];
-  readonly #trained: { group: string; round: number }[] = [];
+  readonly #worked: string[] = [];
+  #retries: number;
   readonly #sent = new Set<string>();
   #aggregator: AggregatorState;
   #now = 0;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
+    this.#retries = options.retries;
     this.#random = randomStream(options.seed, 'network');
     this.#groups = new Map(options.groups.map((group) => [group, newGroup(group)]));
     this.#aggregator = newRun(options);
@@ -83,7 +97,7 @@ class Network {
     return {
       aggregator: this.#aggregator,
       effects: this.#effects,
-      trained: this.#trained,
+      worked: this.#worked,
       sent: this.#sent,
       pending: this.#agenda.length,
     };
@@ -109,30 +123,56 @@ class Network {
 
   #carryOut(effect: AggregatorEffect): void {
     const { type } = effect;
-    if (type === 'announce') {
-      const { round, participants } = effect;
-      this.#announce(round, participants);
-      this.#after(DEADLINE_AFTER, () => this.#tellAggregator({ type: 'deadline', round }));
-    } else if (type === 'acknowledge') {
-      const { group, round } = effect;
-      this.#send(() => this.#tellGroup(group, { type: 'acknowledged', round }));
-    } else if (type === 'refuse') {
-      const { group, round, reason } = effect;
-      this.#send(() => this.#tellGroup(group, { type: 'refused', round, reason }));
-    } else if (type === 'fold') {
+    if (type === 'ask') this.#ask(effect.round, effect.step);
+    else if (type === 'fold') {
       this.#after(5, () => this.#tellAggregator({ type: 'folded', round: effect.round }));
-    } else {
-      for (const group of this.#groups.keys()) this.#send(() => this.#tellGroup(group, { type: 'finished' }));
+    } else if (type === 'fail') this.#failed(effect.round);
+    else if (type === 'finish') this.#tellAll({ type: 'finished' });
+    else {
+      const message: GroupMessage =
+        type === 'refuse' ? { ...effect, type: 'refused' } : { ...effect, type: 'acknowledged' };
+      this.#send(() => this.#tellGroup(effect.group, message));
     }
   }
 
-  /** Tells the groups that are waited for, now and again until the round is over. */
-  #announce(round: number, participants: readonly string[]): void {
-    if (this.#aggregator.round !== round || this.#aggregator.phase !== 'collecting') return;
-    for (const group of awaited(this.#aggregator)) {
-      this.#send(() => this.#tellGroup(group, { type: 'announced', round, participants }));
+  #ask(round: number, step: number): void {
+    this.#remind(round, step);
+    this.#after(DEADLINE_AFTER, () => this.#tellAggregator({ type: 'deadline', round, step }));
+    if (this.#random.uniform() < this.#options.restart) {
+      this.#after(this.#random.below(DEADLINE_AFTER), () => this.#restartAggregator());
     }
-    this.#after(REMIND_EVERY, () => this.#announce(round, participants));
+  }
+
+  /** Tells the groups that are waited for, now and again until the step is over. */
+  #remind(round: number, step: number): void {
+    const { phase, round: roundNow, step: stepNow } = this.#aggregator;
+    if (phase !== 'collecting' || roundNow !== round || stepNow !== step) return;
+    for (const group of awaited(this.#aggregator)) {
+      this.#send(() => this.#tellGroup(group, { type: 'asked', round, step }));
+    }
+    this.#after(REMIND_EVERY, () => this.#remind(round, step));
+  }
+
+  #tellAll(message: GroupMessage): void {
+    for (const group of this.#groups.keys()) this.#send(() => this.#tellGroup(group, message));
+  }
+
+  #failed(round: number): void {
+    this.#tellAll(this.#retries === 0 ? { type: 'finished' } : { type: 'failed', round });
+    if (this.#retries === 0) return;
+    this.#retries--;
+    this.#after(2 * DELAY, () => this.#tellAggregator({ type: 'start' }));
+  }
+
+  /** Loses all but the stored state. */
+  #restartAggregator(): void {
+    const { phase } = this.#aggregator;
+    this.#aggregator = aggregatorStateSchema.parse(JSON.parse(JSON.stringify(this.#aggregator)));
+    if (phase !== 'collecting' && phase !== 'folding') return;
+    for (const effect of outstandingEffects(this.#aggregator)) {
+      if (effect.type === 'ask') this.#remind(effect.round, effect.step);
+      else this.#carryOut(effect);
+    }
   }
 
   #tellGroup(group: string, message: GroupMessage): void {
@@ -142,16 +182,24 @@ class Network {
     for (const effect of effects) this.#carryOutOf(group, effect);
   }
 
-  #carryOutOf(group: string, { type, round }: GroupEffect): void {
-    if (type === 'train') {
-      this.#trained.push({ group, round });
+  #carryOutOf(group: string, { type, round, step }: GroupEffect): void {
+    const digest = `${group}/${round}/${step}`;
+    if (type === 'work') {
+      this.#worked.push(digest);
       if (this.#random.uniform() < this.#options.crash) this.#silent.add(group);
-      this.#after(TRAINING, () => this.#tellGroup(group, { type: 'trained', round }));
-    } else if (type === 'submit') {
-      const digest = `${group}/${round}`;
+      const restarts = this.#random.uniform() < this.#options.restart;
+      if (restarts) this.#after(TRAINING, () => this.#restartGroup(group));
+      else this.#after(TRAINING, () => this.#tellGroup(group, { type: 'done', round, step }));
+    } else if (type === 'send') {
       this.#sent.add(digest);
-      this.#send(() => this.#tellAggregator({ type: 'submission', group, round, digest }));
+      this.#send(() => this.#tellAggregator({ type: 'submission', group, round, step, digest }));
     }
+  }
+
+  #restartGroup(group: string): void {
+    const state: GroupState = JSON.parse(JSON.stringify(this.#groups.get(group)));
+    this.#groups.set(group, state);
+    for (const effect of outstandingGroupEffects(state)) this.#carryOutOf(group, effect);
   }
 }
 

@@ -5,28 +5,55 @@ import { asStage } from '../../src/core/brand.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import type { ProtectedUpdate } from '../../src/wire/stages.ts';
-import { decodeSubmission, encodeSubmission } from '../../src/wire/submission.ts';
+import {
+  checkOrigin,
+  decodeSubmission,
+  encodeSubmission,
+  type ReceivedUpdate,
+} from '../../src/wire/submission.ts';
 
 interface Fields {
+  run: string;
+  step: number;
+  model: string;
   group: string;
   round: number;
   protection: string;
   payload: Uint8Array;
 }
 
+const hexDigit = fc.constantFrom(...'0123456789abcdef');
 const fields = fc.record<Fields>({
+  run: fc.string({ minLength: 1, maxLength: 128 }),
+  step: fc.nat(),
+  model: fc.string({ unit: hexDigit, minLength: 64, maxLength: 64 }),
   group: fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }),
   round: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   protection: fc.string({ minLength: 1, maxLength: 64 }),
   payload: fc.uint8Array({ maxLength: 40 }),
 });
 
-const updateOf = (given: Fields): ProtectedUpdate => asStage(given);
-const EXAMPLE = { group: 'Kenya', round: 3, protection: 'none', payload: Uint8Array.of(1, 2, 3, 0xff) };
-const CANONICAL = encodeSubmission(updateOf(EXAMPLE)).bytes;
+function encoded({ run, step, model, group, round, protection, payload }: Fields) {
+  const update: ProtectedUpdate = asStage({ group, round, protection, payload });
+  return encodeSubmission(update, { run, step, model });
+}
+
+const fieldsOf = ({ origin, update }: ReceivedUpdate): Fields => ({ ...origin, ...update });
+
+const EXAMPLE: Fields = {
+  run: 'r1',
+  group: 'Kenya',
+  round: 3,
+  step: 0,
+  model: '0123456789abcdef'.repeat(4),
+  protection: 'none',
+  payload: Uint8Array.of(1, 2, 3, 0xff),
+};
+/** A copy: a Buffer that is sliced would share its memory. */
+const CANONICAL = Uint8Array.from(encoded(EXAMPLE).bytes);
 
 /** What becomes of bytes: a message, or the refusal; anything else that is thrown goes through. */
-function outcomeOf(bytes: Uint8Array): ProtectedUpdate | PluralError {
+function outcomeOf(bytes: Uint8Array): ReceivedUpdate | PluralError {
   try {
     return decodeSubmission(bytes);
   } catch (thrown) {
@@ -44,7 +71,7 @@ const expectRefused = (bytes: Uint8Array): void => {
 function expectOtherOrRefused(bytes: Uint8Array, original: { readonly digest: string }): void {
   const outcome = outcomeOf(bytes);
   if (outcome instanceof PluralError) return;
-  const again = encodeSubmission(outcome);
+  const again = encoded(fieldsOf(outcome));
   expect(Buffer.from(again.bytes).equals(bytes)).toBe(true);
   expect(again.digest).not.toBe(original.digest);
 }
@@ -54,10 +81,13 @@ describe('encodeSubmission', () => {
     const text = (value: string) => Buffer.from(value, 'utf8');
     expect(Buffer.from(CANONICAL)).toEqual(
       Buffer.concat([
-        Uint8Array.of(0xa5),
+        Uint8Array.of(0xa8),
+        ...[Uint8Array.of(0x63), text('run'), Uint8Array.of(0x62), text('r1')],
+        ...[Uint8Array.of(0x64), text('step'), Uint8Array.of(0x00)],
         ...[Uint8Array.of(0x65), text('group'), Uint8Array.of(0x65), text('Kenya')],
+        ...[Uint8Array.of(0x65), text('model'), Uint8Array.of(0x78, 0x40), text(EXAMPLE.model)],
         ...[Uint8Array.of(0x65), text('round'), Uint8Array.of(0x03)],
-        ...[Uint8Array.of(0x66), text('format'), Uint8Array.of(0x01)],
+        ...[Uint8Array.of(0x66), text('format'), Uint8Array.of(0x02)],
         ...[Uint8Array.of(0x67), text('payload'), Uint8Array.of(0x44, 1, 2, 3, 0xff)],
         ...[Uint8Array.of(0x6a), text('protection'), Uint8Array.of(0x64), text('none')],
       ]),
@@ -67,14 +97,15 @@ describe('encodeSubmission', () => {
   test('comes back as it was, under the digest of its bytes (property)', () => {
     fc.assert(
       fc.property(fields, (given) => {
-        const { group, round, bytes, digest } = encodeSubmission(updateOf(given));
-        expect({ group, round, digest }).toEqual({
+        const { group, round, step, bytes, digest } = encoded(given);
+        expect({ group, round, step, digest }).toEqual({
           group: given.group,
           round: given.round,
+          step: given.step,
           digest: sha256(bytes),
         });
-        expect(decodeSubmission(bytes)).toEqual(given);
-        expect(encodeSubmission(updateOf({ ...given })).digest).toBe(digest);
+        expect(fieldsOf(decodeSubmission(bytes))).toEqual(given);
+        expect(encoded({ ...given }).digest).toBe(digest);
       }),
     );
   });
@@ -83,7 +114,7 @@ describe('encodeSubmission', () => {
     const bytes = CANONICAL.slice();
     const update = decodeSubmission(bytes);
     bytes.fill(0);
-    expect(update).toEqual(EXAMPLE);
+    expect(fieldsOf(update)).toEqual(EXAMPLE);
   });
 });
 
@@ -98,7 +129,7 @@ describe('damaged bytes', () => {
   });
 
   test('every changed byte is refused or makes another message', () => {
-    const original = encodeSubmission(updateOf(EXAMPLE));
+    const original = encoded(EXAMPLE);
     const counts = { refused: 0, other: 0 };
     for (let position = 0; position < CANONICAL.length; position++) {
       for (let flip = 1; flip < 256; flip++) {
@@ -118,7 +149,7 @@ describe('damaged bytes', () => {
       fc.constantFrom('set', 'cut', 'insert'),
       fc.nat(255),
     );
-    const original = encodeSubmission(updateOf(EXAMPLE));
+    const original = encoded(EXAMPLE);
     fc.assert(
       fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
         const bytes = [...CANONICAL];
@@ -153,8 +184,8 @@ describe('other encodings of the same content', () => {
     const [key, value] = [encode(name), encode((decode(CANONICAL) as Record<string, unknown>)[name])];
     return Buffer.concat([key, value]);
   };
-  const NAMES = ['group', 'round', 'format', 'payload', 'protection'];
-  const whole = (entries: readonly Uint8Array[], head = [0xa5], tail: readonly number[] = []) =>
+  const NAMES = ['run', 'step', 'group', 'model', 'round', 'format', 'payload', 'protection'];
+  const whole = (entries: readonly Uint8Array[], head = [0xa8], tail: readonly number[] = []) =>
     Buffer.concat([Uint8Array.from(head), ...entries, Uint8Array.from(tail)]);
   const replaced = (name: string, value: readonly number[]) =>
     whole(
@@ -171,7 +202,7 @@ describe('other encodings of the same content', () => {
   test.each([
     ['keys in another order', whole([...NAMES].reverse().map(entry))],
     ['a map of indefinite length', whole(NAMES.map(entry), [0xbf], [0xff])],
-    ['a longer map head', whole(NAMES.map(entry), [0xb8, 0x05])],
+    ['a longer map head', whole(NAMES.map(entry), [0xb8, 0x08])],
     ['a longer integer', replaced('round', [0x18, 0x03])],
     ['an eight-byte integer', replaced('round', [0x1b, 0, 0, 0, 0, 0, 0, 0, 3])],
     ['an integer as half float', replaced('round', [0xf9, 0x42, 0x00])],
@@ -186,14 +217,20 @@ describe('other encodings of the same content', () => {
   });
 
   test.each([
-    ['a key twice', whole([...NAMES, 'round'].map(entry), [0xa6])],
-    ['one key more', whole([...NAMES.map(entry), encode('x'), encode(1)], [0xa6])],
-    ['a key called __proto__', whole([...NAMES.map(entry), encode('__proto__'), encode({})], [0xa6])],
-    ['a key missing', whole(NAMES.slice(1).map(entry), [0xa4])],
-    ['another format', replaced('format', [0x02])],
+    ['a key twice', whole([...NAMES, 'round'].map(entry), [0xa9])],
+    ['one key more', whole([...NAMES.map(entry), encode('x'), encode(1)], [0xa9])],
+    ['a key called __proto__', whole([...NAMES.map(entry), encode('__proto__'), encode({})], [0xa9])],
+    ['a key missing', whole(NAMES.slice(1).map(entry), [0xa7])],
+    ['another format', replaced('format', [0x01])],
     ['round 0', replaced('round', [0x00])],
     ['a negative round', replaced('round', [0x20])],
     ['a round beyond 2^53', replaced('round', [0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0])],
+    ['a negative step', replaced('step', [0x20])],
+    ['a run without a name', replaced('run', [0x60])],
+    ['a run of 129 letters', replaced('run', [...encode('x'.repeat(129))])],
+    ['a model digest of 63 digits', replaced('model', [...encode('a'.repeat(63))])],
+    ['a model digest of 65 digits', replaced('model', [...encode('a'.repeat(65))])],
+    ['a model digest in upper case', replaced('model', [...encode('A'.repeat(64))])],
     ['an empty group', replaced('group', [0x60])],
     ['a group of 257 letters', replaced('group', [...encode('x'.repeat(257))])],
     ['a protection of 65 letters', replaced('protection', [...encode('x'.repeat(65))])],
@@ -201,5 +238,26 @@ describe('other encodings of the same content', () => {
     ['a payload that is a list', replaced('payload', [0x81, 0x01])],
   ])('%s is refused', (_, bytes) => {
     expectRefused(bytes);
+  });
+});
+
+describe('checkOrigin', () => {
+  const received = decodeSubmission(CANONICAL);
+  const { run, model } = EXAMPLE;
+
+  test('lets through what belongs to this run and this model', () => {
+    checkOrigin(received, { run, model });
+  });
+
+  test.each([
+    ['run', { run: 'r2', model }],
+    ['model', { run, model: 'f'.repeat(64) }],
+  ])('another %s is refused, by name', (part, expected) => {
+    expect(() => checkOrigin(received, expected)).toThrow(
+      expect.objectContaining({
+        code: 'ROUND_REFUSED',
+        message: expect.stringContaining(`"Kenya" in round 3: its ${part} is`),
+      }),
+    );
   });
 });

@@ -1,5 +1,5 @@
+import { answerLookup } from '../../data/answer-lookup.ts';
 import type { Survey } from '../../data/survey.ts';
-import { answerLookup } from '../answer-lookup.ts';
 
 /** Equal shares, shape [options]. */
 export function uniformShares(options: number): Float64Array {

@@ -1,6 +1,6 @@
 import { jensenShannonDivergence } from '../../core/divergence.ts';
+import { type AnswerLookup, answerLookup } from '../../data/answer-lookup.ts';
 import type { Survey } from '../../data/survey.ts';
-import { type AnswerLookup, answerLookup } from '../answer-lookup.ts';
 import type { PredictionRequest } from '../prediction.ts';
 import { defineBaseline } from './baseline.ts';
 import { type AnswerPool, answerPool, optionCount, weightedMean } from './pool.ts';

@@ -5,7 +5,7 @@ import { factsOf, orderedMethods } from '../methods.ts';
 import type { LineSeries } from '../plots/lines.ts';
 import type { RunRecord } from '../record.ts';
 import { curveFigure, curvePoints } from './curve-figure.ts';
-import type { Section } from './parts.ts';
+import { SEEN_IN_TRAINING, type Section } from './parts.ts';
 
 function alignmentSeries(record: RunRecord, split: SplitName): readonly LineSeries[] {
   return orderedMethods(record).flatMap((method): readonly LineSeries[] => {
@@ -33,7 +33,7 @@ function otherFigures(record: RunRecord): Html {
   const room = newQuestions.length === 0 ? 'full' : 'half';
   const training = curveFigure({
     title: 'Training groups',
-    reading: 'Mean over the groups that trained.',
+    reading: `Mean over the groups that trained. ${SEEN_IN_TRAINING}`,
     series: alignmentSeries(record, 'training'),
     valueLabel: 'alignment score',
     room,

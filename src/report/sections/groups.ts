@@ -5,7 +5,7 @@ import { factsOf, methodOf } from '../methods.ts';
 import { type BarRow, barChart, SCORE_FLOOR } from '../plots/bars.ts';
 import { legend } from '../plots/legend.ts';
 import type { MethodRecord, RunRecord } from '../record.ts';
-import { bothSizes, figureMarkup, type Section } from './parts.ts';
+import { bothSizes, figureMarkup, SEEN_IN_TRAINING, type Section } from './parts.ts';
 
 const REFERENCES = ['group-mean', 'local-only'];
 
@@ -13,7 +13,7 @@ function scoreOf(method: MethodRecord, split: SplitName, group: string): number 
   return method.scores.find((score) => score.split === split && score.group === group)?.alignment;
 }
 
-/** "0.864  +0.012": the score, and how far it lies from the first comparison of the split. */
+/** "0.864  +0.012": the score, and how far it lies from the reference where there is one. */
 function figuresOf(score: number, reference: number | undefined): string {
   if (reference === undefined) return formatScore(score);
   // Of the figures as shown: a reader who subtracts them gets the same difference.
@@ -24,6 +24,7 @@ function figuresOf(score: number, reference: number | undefined): string {
 function rowsOf(
   federated: MethodRecord,
   others: readonly MethodRecord[],
+  reference: MethodRecord | undefined,
   split: SplitName,
 ): readonly BarRow[] {
   return federated.scores
@@ -35,7 +36,7 @@ function rowsOf(
         const score = scoreOf(method, split, group);
         return score === undefined ? [] : [{ facts: factsOf(method), score }];
       }),
-      figures: figuresOf(alignment, others[0] && scoreOf(others[0], split, group)),
+      figures: figuresOf(alignment, reference && scoreOf(reference, split, group)),
     }))
     .sort((a, b) => b.score - a.score || (a.group < b.group ? -1 : 1));
 }
@@ -45,18 +46,23 @@ function inWords({ group, score, references }: BarRow): string {
   return [`${group}: ${formatScore(score)}`, ...others].join(', ');
 }
 
+/** What a reader must know to read the figures at the bars. */
+function remarkOn(split: SplitName, reference: MethodRecord | undefined): string {
+  if (split === 'training') return ` ${SEEN_IN_TRAINING}`;
+  return reference === undefined
+    ? ''
+    : ` Figures: the federated score, and how far it lies from ${factsOf(reference).phrase}.`;
+}
+
 function splitFigure(record: RunRecord, split: SplitName, title: string): Html {
   const federated = methodOf(record, 'federated');
   if (federated === undefined) return EMPTY;
   const others = REFERENCES.flatMap((id) => methodOf(record, id) ?? []);
   const present = others.filter(({ summaries }) => summaries[split] !== undefined);
-  const rows = rowsOf(federated, present, split);
+  // For a training group the group mean leaves the group's own answers out: no fair reference, so no difference.
+  const reference = split === 'training' ? undefined : present[0];
+  const rows = rowsOf(federated, present, reference, split);
   if (rows.length === 0) return EMPTY;
-  const first = present[0];
-  const difference =
-    first === undefined
-      ? ''
-      : ` Figures: the federated score, and how far it lies from ${factsOf(first).phrase}.`;
   const chart = {
     facts: factsOf(federated),
     rows,
@@ -64,7 +70,7 @@ function splitFigure(record: RunRecord, split: SplitName, title: string): Html {
   };
   return figureMarkup(
     title,
-    `Bars are federated training, best first; marks are the comparisons.${difference}`,
+    `Bars are federated training, best first; marks are the comparisons.${remarkOn(split, reference)}`,
     html`${legend([
       { facts: factsOf(federated), drawn: 'bar' },
       ...present.map((method) => ({ facts: factsOf(method), drawn: 'mark' as const })),

@@ -8,6 +8,9 @@ export interface Section {
   readonly body: Html;
 }
 
+/** The caution that every figure of the training groups carries. */
+export const SEEN_IN_TRAINING = 'They are scored on questions whose answers they trained on.';
+
 /** A section as a landmark named by its heading. */
 export function sectionMarkup({ id, title, body }: Section): Html {
   return html`<section aria-labelledby="${id}">

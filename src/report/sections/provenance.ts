@@ -1,5 +1,5 @@
 import { ABSENT, formatCount, formatInstant, plural } from '../format.ts';
-import { type Html, html } from '../markup.ts';
+import { EMPTY, type Html, html } from '../markup.ts';
 import type { RunRecord } from '../record.ts';
 import { propertiesMarkup, type Section } from './parts.ts';
 
@@ -8,15 +8,23 @@ function listed(groups: readonly string[]): string | Html {
   return html`<ul class="names" aria-label="${plural(groups.length, 'group')}">${groups.map((group) => html`<li>${group}</li>`)}</ul>`;
 }
 
-/** Whose data this is, and how it was split. */
-export function dataSection({ survey, split, contextQuestions, draws, features }: RunRecord): Section {
+/** What the import repaired or left out: nothing is dropped silently. */
+function warningsMarkup(warnings: readonly string[]): Html {
+  if (warnings.length === 0) return EMPTY;
+  return html`<h3>Repaired or left out</h3>
+<ul class="warnings">${warnings.map((warning) => html`<li>${warning}</li>`)}</ul>`;
+}
+
+/** Whose data this is, how it was split, and what the import changed. */
+export function dataSection(record: RunRecord): Section {
+  const { survey, warnings, split, contextQuestions, draws, features } = record;
   const { provenance } = survey;
   const size = [
     plural(survey.questions, 'question'),
     plural(survey.groups, 'group'),
     plural(survey.answers, 'answer distribution'),
   ];
-  const body = propertiesMarkup('Survey, split and features', [
+  const table = propertiesMarkup('Survey, split and features', [
     ['Survey', survey.name],
     ['Size', size.join(', ')],
     ['Source', provenance.source],
@@ -32,6 +40,8 @@ export function dataSection({ survey, split, contextQuestions, draws, features }
     ['Features', `${features.provider}, width ${features.width}`],
     ['Features digest', features.digest],
   ]);
+  const body = html`${table}
+${warningsMarkup(warnings)}`;
   return { id: 'data', title: 'Data', body };
 }
 

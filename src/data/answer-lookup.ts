@@ -1,4 +1,4 @@
-import type { Survey } from '../data/survey.ts';
+import type { Survey } from './survey.ts';
 
 /** A group's distribution on a question (both by index), or undefined where it did not answer. */
 export type AnswerLookup = (group: number, question: number) => Float64Array | undefined;

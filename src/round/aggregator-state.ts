@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { invariant } from '../core/errors.ts';
+import { type CollectionStep, collectionStepSchema } from '../wire/step.ts';
+
+/** What a group sent in a step, by the digest of its bytes. */
+export interface Reply {
+  readonly group: string;
+  readonly digest: string;
+}
+
+/** All that the aggregator's machine remembers: plain JSON, so that it can be stored at any point. */
+export interface AggregatorState {
+  readonly phase: 'waiting' | 'collecting' | 'folding' | 'finished' | 'failed';
+  readonly rounds: number;
+  /** Fewest replies that make a step. */
+  readonly quorum: number;
+  /** The steps of every round, in order; at least one. */
+  readonly steps: readonly CollectionStep[];
+  /** Enrolled groups in code-unit order; they take part from the next round on. */
+  readonly enrolled: readonly string[];
+  /** The round under way or last finished; 0 before the first. */
+  readonly round: number;
+  /** Groups of the round under way, in code-unit order. */
+  readonly participants: readonly string[];
+  /** Index of the step under way, or of the last one of a round that is folded. */
+  readonly step: number;
+  /** Groups that the step under way asks, in code-unit order; all that replied are among them. */
+  readonly asked: readonly string[];
+  /** Accepted replies of every step that began in this round, each in code-unit order of the groups. */
+  readonly replies: readonly (readonly Reply[])[];
+  /** Why the run failed; null unless it did. */
+  readonly failure: string | null;
+}
+
+const groups = z.array(z.string());
+const stateSchema = z.strictObject({
+  phase: z.enum(['waiting', 'collecting', 'folding', 'finished', 'failed']),
+  rounds: z.int().min(0),
+  quorum: z.int().min(1),
+  steps: z.array(collectionStepSchema).min(1),
+  enrolled: groups,
+  round: z.int().min(0),
+  participants: groups,
+  step: z.int().min(0),
+  asked: groups,
+  replies: z.array(z.array(z.strictObject({ group: z.string(), digest: z.string() }))),
+  failure: z.string().nullable(),
+});
+
+/** Reads a stored state; what the machine could not have written in this form is refused. */
+export const aggregatorStateSchema: z.ZodType<AggregatorState> = stateSchema
+  .refine(({ step, steps }) => step < steps.length, 'no such step')
+  .refine(({ phase, failure }) => (phase === 'failed') === (failure !== null), 'a failure has its reason')
+  .refine(
+    ({ phase, step, replies }) =>
+      (phase !== 'collecting' && phase !== 'folding') || replies.length === step + 1,
+    'replies of every step that began',
+  );
+
+/** The state before anybody enrolled. `quorum` and the number of steps at least 1. */
+export function newRun(options: {
+  readonly rounds: number;
+  readonly quorum: number;
+  readonly steps: readonly CollectionStep[];
+}): AggregatorState {
+  const { rounds, quorum, steps } = options;
+  invariant(quorum >= 1, 'a quorum of at least 1');
+  invariant(steps.length >= 1, 'at least one step');
+  const round = { round: 0, participants: [], step: 0, asked: [], replies: [] };
+  return { phase: 'waiting', rounds, quorum, steps, enrolled: [], ...round, failure: null };
+}
+
+/** Accepted replies of the step under way. */
+export function repliesNow({ replies, step }: AggregatorState): readonly Reply[] {
+  return replies[step] ?? [];
+}
+
+/** Digest of what a group sent in a step of this round; undefined where it sent nothing. */
+export function digestFrom({ replies }: AggregatorState, step: number, group: string): string | undefined {
+  return replies[step]?.find((reply) => reply.group === group)?.digest;
+}
+
+/** Groups that a collecting step still waits for, in code-unit order. */
+export function awaited(state: AggregatorState): string[] {
+  if (state.phase !== 'collecting') return [];
+  const replied = new Set(repliesNow(state).map(({ group }) => group));
+  return state.asked.filter((group) => !replied.has(group));
+}

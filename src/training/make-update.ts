@@ -1,0 +1,15 @@
+import { asStage } from '../core/brand.ts';
+import type { Update } from '../wire/stages.ts';
+
+/** The clear update of a group: what local training changed, `trained` minus `received`, float32 [parameters]. */
+export function makeUpdate(made: {
+  readonly group: string;
+  readonly round: number;
+  readonly weight: number;
+  readonly received: Float32Array;
+  readonly trained: Float32Array;
+}): Update {
+  const { group, round, weight, received, trained } = made;
+  const delta = trained.map((value, index) => value - received[index]!);
+  return asStage({ group, round, weight, delta });
+}
