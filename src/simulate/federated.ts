@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { roundPlugins } from '../config/config.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
@@ -24,7 +23,7 @@ import type { Model, Submission } from '../wire/stages.ts';
 import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
 import { asStorable, FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
-import { type CheckpointStore, checkpointStore, freshProgress, type Progress } from './progress.ts';
+import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
 
 type Ask = Extract<AggregatorEffect, { type: 'ask' }>;
 
