@@ -2,8 +2,9 @@ import type { Summary } from '../evaluate/evaluation.ts';
 import type { Emit, RunEvent } from '../simulate/events.ts';
 import type { Terminal } from './terminal.ts';
 
-const BAR_WIDTH = 20;
-const LABEL_WIDTH = 26;
+/** With these a line of three-digit rounds fits 80 columns. */
+const BAR_WIDTH = 12;
+const LABEL_WIDTH = 25;
 
 function bar(done: number, total: number): string {
   const filled = Math.round((BAR_WIDTH * done) / Math.max(1, total));

@@ -44,7 +44,7 @@ describe('the progress of a run', () => {
   it('is a bar with rounds, loss and alignment on a terminal, within its width', () => {
     const { terminal, drawn, noted } = recorder({ interactive: true, json: false });
     EVENTS.forEach(showProgress(terminal));
-    expect(drawn.at(-1)).toMatch(/^federated +\[#{10}\.{10}\] 2\/4 {2}loss 0\.1250 {2}alignment 0\.81/);
+    expect(drawn.at(-1)).toMatch(/^federated +\[#{6}\.{6}\] 2\/4 {2}loss 0\.1250 {2}alignment 0\.81/);
     for (const line of drawn) expect(line.length).toBeLessThan(80);
     expect(noted).toContainEqual(expect.stringMatching(/federated +done .*unseen 0\.81/));
   });
