@@ -39,9 +39,32 @@ function benchmarkTable(name: string): string {
   return `${markdownTable(columns, cells)}\n\n${saved.machine}, commit ${saved.commit}.`;
 }
 
+interface SavedSettings {
+  readonly commit: string;
+  readonly seeds: readonly number[];
+  readonly validation: readonly string[];
+  readonly groupMean: number;
+  readonly rows: readonly { label: string; alignment: readonly number[] }[];
+}
+
+function settingsTable(): string {
+  const saved: SavedSettings = JSON.parse(readFileSync(at('experiments/quickstart/settings.json'), 'utf8'));
+  const columns = [
+    { title: 'settings', align: 'left' as const },
+    ...saved.seeds.map((seed) => ({ title: `seed ${seed}`, align: 'right' as const })),
+  ];
+  const cells = saved.rows.map(({ label, alignment }) => [
+    label,
+    ...alignment.map((value) => value.toFixed(3)),
+  ]);
+  const judges = `Judged on ${saved.validation.join(', ')}; the mean of the ten training groups scores ${saved.groupMean.toFixed(3)} (seed 0). Commit ${saved.commit}.`;
+  return `${markdownTable(columns, cells)}\n\n${judges}`;
+}
+
 /** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
+  settings: settingsTable,
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
 };

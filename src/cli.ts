@@ -27,7 +27,9 @@ const COMMANDS: readonly Command[] = [
 function parserOf(args: readonly string[]) {
   const parser = yargs([...args])
     .scriptName('pluralllm')
-    .usage('$0 <command>\n\nPrivacy-preserving federated preference alignment.')
+    .usage(
+      '$0 <command>\n\nFederated preference prediction: groups train locally, an aggregator adds the updates.',
+    )
     .option('json', {
       type: 'boolean',
       default: false,

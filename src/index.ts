@@ -12,12 +12,13 @@ export { alignmentScore, jensenShannonDistance } from './evaluate/alignment.ts';
 export type { Evaluation, GroupScore, SplitName, Summary } from './evaluate/evaluation.ts';
 export type { MethodRecord, RunRecord } from './report/record.ts';
 export { readRecord } from './report/write.ts';
-export type { RunEvent } from './simulate/events.ts';
+export type { Emit, RunEvent } from './simulate/events.ts';
 export {
   contextFromFile,
   contextFromSurvey,
+  type GroupContext,
   type PredictedAnswer,
   predictGroup,
 } from './simulate/predict-group.ts';
 export { type RunOptions, type RunOutcome, runExperiment } from './simulate/run.ts';
-export { openTrainedRun, type TrainedRun } from './simulate/trained-run.ts';
+export { evaluateRun, openTrainedRun, type TrainedRun } from './simulate/trained-run.ts';

@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { isFolder } from '../core/files.ts';
 import { findingOf, headline } from '../report/finding.ts';
 import type { RunRecord } from '../report/record.ts';
 import { comparisonTable } from '../report/table.ts';
@@ -13,10 +13,6 @@ import { showProgress } from './progress.ts';
 interface Chosen {
   readonly config: Config;
   readonly folder: string | null;
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** A configuration file, or a run folder whose frozen configuration is meant. Errors: RUN_NOT_FOUND, those of `loadConfig`. */
@@ -79,7 +75,7 @@ export const runCommand = defineCommand({
       .option('resume', {
         type: 'boolean',
         default: false,
-        describe: 'go on with the newest run of this configuration',
+        describe: 'go on with the newest run of this name, or with the run folder given',
       })
       .option('output-dir', { type: 'string', describe: 'run folder (default: runs/<name>, numbered)' })
       .option('seed', { type: 'number', describe: 'same as seed=N' })

@@ -6,7 +6,7 @@ declare const stage: unique symbol;
 
 export type Stage<Name extends string, Value> = Value & { readonly [stage]: Name };
 
-/** Marks a value as a stage. Called only in the one function that makes that stage. */
+/** Marks a value as a stage, where it is made: by the stage's own function, or by a decoder that has checked it. */
 export function asStage<Name extends string, Value>(value: Value): Stage<Name, Value> {
   return value as Stage<Name, Value>;
 }

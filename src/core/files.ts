@@ -4,9 +4,11 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -97,6 +99,53 @@ export function readFileBytes(path: string): Buffer {
 /** Reads a whole file as UTF-8 text. */
 export function readFileText(path: string): string {
   return readFileBytes(path).toString('utf8');
+}
+
+/** The value of a JSON text; null where it is none, as a line that was cut off by a crash. */
+export function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function kindOf(path: string): 'file' | 'folder' | 'other' | null {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return null;
+    return stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : 'other';
+  } catch (thrown) {
+    throw unreadable(path, thrown);
+  }
+}
+
+/** The error of a read that the system refused. */
+export function unreadable(path: string, thrown: unknown): PluralError {
+  return new PluralError('FILE_UNREADABLE', `cannot read ${path} (${systemCode(thrown) || String(thrown)})`, {
+    hint: 'Check the path and who may read it.',
+    cause: thrown,
+  });
+}
+
+/** Whether there is a file of this name. FILE_UNREADABLE where the system will not say. */
+export function isFile(path: string): boolean {
+  return kindOf(path) === 'file';
+}
+
+/** Whether there is a folder of this name. FILE_UNREADABLE where the system will not say. */
+export function isFolder(path: string): boolean {
+  return kindOf(path) === 'folder';
+}
+
+/** Names in a folder, in code-unit order; none where there is no such folder. */
+export function listFolder(path: string): string[] {
+  if (!isFolder(path)) return [];
+  try {
+    return readdirSync(path).sort();
+  } catch (thrown) {
+    throw unreadable(path, thrown);
+  }
 }
 
 export { existsSync as fileExists };

@@ -1,7 +1,6 @@
-import { statSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { PluralError } from '../core/errors.ts';
-import { fileExists } from '../core/files.ts';
+import { fileExists, isFolder } from '../core/files.ts';
 import { importerFor, importerNamed } from './importers/table.ts';
 import { type ValidatedSurvey, validateSurvey } from './validate.ts';
 
@@ -22,7 +21,7 @@ export interface ImportResult extends ValidatedSurvey {
 
 /** A folder's dot is part of its name, a file's begins the extension. */
 function defaultName(path: string): string {
-  return statSync(path).isDirectory() ? basename(path) : basename(path, extname(path));
+  return isFolder(path) ? basename(path) : basename(path, extname(path));
 }
 
 /**

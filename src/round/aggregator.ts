@@ -221,6 +221,6 @@ export function stepAggregator(state: AggregatorState, message: AggregatorMessag
 /** The error that a failed run ends with. */
 export function roundFailure(reason: string): PluralError {
   return new PluralError('ROUND_FAILED', reason, {
-    hint: 'Lower the quorum, give groups more time, or find out why the missing groups did not answer.',
+    hint: 'Find out why the missing groups did not answer; the round can be started again.',
   });
 }

@@ -8,6 +8,7 @@ import { ADAM_DEFAULTS, type AdamState, adamStep, freshAdam } from '../training/
 import { learningRateAt } from '../training/schedule.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import { usableQuestions } from './experiment.ts';
 import { initialModel } from './federated.ts';
 import { checkpointStore, freshProgress, type Progress, storedFloats } from './progress.ts';
 
@@ -37,13 +38,11 @@ interface Central {
 
 /** Shares of the training groups in the mean, as the strategy weighs their updates; they sum to 1. */
 function groupWeights({ experiment }: RunContext): Map<number, number> {
-  const { config, survey, trainingGroups, heldOutQuestions } = experiment;
+  const { config, trainingGroups } = experiment;
   const { strategy } = roundPlugins(config);
-  const heldOut = new Set(heldOutQuestions);
-  const weights = trainingGroups.map((group) => {
-    const questions = survey.answers[group]!.filter(({ question }) => !heldOut.has(question)).length;
-    return strategy.weightOf({ questions });
-  });
+  const weights = trainingGroups.map((group) =>
+    strategy.weightOf({ questions: usableQuestions(experiment, group) }),
+  );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return new Map(trainingGroups.map((group, index) => [group, weights[index]! / total]));
 }

@@ -21,7 +21,7 @@ import type { Emit } from './events.ts';
 export interface Experiment {
   readonly config: Config;
   readonly survey: Survey;
-  /** Indices of groups that train, in code-unit order of their names. */
+  /** Indices of groups that train, as drawn or listed. */
   readonly trainingGroups: readonly number[];
   /** Indices of groups that only evaluation sees. */
   readonly unseenGroups: readonly number[];
@@ -41,19 +41,28 @@ async function surveyOf(config: Config, emit: Emit): Promise<Survey> {
   return imported.survey;
 }
 
+/** How many questions of a group may be trained on or told: those that are not held out. */
+export function usableQuestions({ survey, heldOutQuestions }: Experiment, group: number): number {
+  return survey.answers[group]!.filter(({ question }) => !heldOutQuestions.includes(question)).length;
+}
+
 /** Every training group needs two questions that it may train on; every group its context and one target. */
 function checkGroups(experiment: Experiment): void {
-  const { survey, trainingGroups, unseenGroups, heldOutQuestions, config } = experiment;
-  const heldOut = new Set(heldOutQuestions);
+  const { survey, trainingGroups, unseenGroups, config } = experiment;
   const needed = config.evaluation.contextQuestions + 1;
   for (const group of [...trainingGroups, ...unseenGroups]) {
-    const usable = survey.answers[group]!.filter(({ question }) => !heldOut.has(question)).length;
+    const usable = usableQuestions(experiment, group);
     if (usable >= needed) continue;
     const { id } = survey.groups[group]!;
     throw new PluralError(
       'DATA_CONTEXT_TOO_LARGE',
       `group "${id}" answered ${usable} usable questions, fewer than ${needed - 1} context questions and a target`,
-      { hint: `Set evaluation.contextQuestions to at most ${usable - 1}, or leave the group out.` },
+      {
+        hint:
+          usable < 2
+            ? 'Leave the group out (data.groups), or hold fewer questions out.'
+            : `Set evaluation.contextQuestions to at most ${usable - 1}, or leave the group out.`,
+      },
     );
   }
 }

@@ -22,6 +22,7 @@ import { makeModel } from '../wire/model.ts';
 import type { Model, Submission } from '../wire/stages.ts';
 import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import { usableQuestions } from './experiment.ts';
 import { asStorable, FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
 import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
 
@@ -61,7 +62,6 @@ class FederatedRun {
   readonly #strategy: Strategy;
   readonly #store: CheckpointStore<FederatedState>;
   readonly #groupIndex: ReadonlyMap<string, number>;
-  readonly #heldOut: ReadonlySet<number>;
   readonly #groups: Map<string, GroupState>;
   readonly #effects: AggregatorEffect[] = [];
   #aggregator: AggregatorState;
@@ -83,7 +83,6 @@ class FederatedRun {
     this.#strategyState = this.#strategy.initialState();
     this.#store = federatedStore(folder, fingerprint);
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
-    this.#heldOut = new Set(experiment.heldOutQuestions);
     this.#groups = new Map([...this.#groupIndex.keys()].map((group) => [group, newGroup(group)]));
     const { steps } = this.#protection;
     invariant(steps.length === 1, 'the simulator carries out rounds of one step');
@@ -214,9 +213,7 @@ class FederatedRun {
     received: Float32Array,
     trained: Float32Array,
   ): Submission {
-    const { survey } = this.#run.experiment;
-    const answers = survey.answers[this.#groupIndex.get(group)!]!;
-    const questions = answers.filter(({ question }) => !this.#heldOut.has(question)).length;
+    const questions = usableQuestions(this.#run.experiment, this.#groupIndex.get(group)!);
     const weight = this.#strategy.weightOf({ questions });
     const update = makeUpdate({ group, round, weight, received, trained });
     return encodeSubmission(this.#protection.protect(update), { ...this.#origin(), step });

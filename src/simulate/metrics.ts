@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { fileExists, readFileText, writeFileAtomic } from '../core/files.ts';
+import { fileExists, jsonOrNull, readFileText, writeFileAtomic } from '../core/files.ts';
 import { finishedModels } from './local-only.ts';
 import { checkpointStore } from './progress.ts';
 import { RUN_FILES } from './run-folder.ts';
@@ -36,12 +36,4 @@ export function rewindMetrics(folder: string, fingerprint: string): void {
       return event.type === 'local-model' ? event.model <= models : event.round <= roundsOf(event.method);
     });
   writeFileAtomic(path, kept.map((text) => `${text}\n`).join(''));
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
 import { PluralError } from '../core/errors.ts';
+import { isFile } from '../core/files.ts';
 import { suggestion } from '../core/suggest.ts';
 import { isGroupFile, readGroupFile } from '../data/group-file.ts';
 import { groupIndex } from '../data/group-index.ts';
@@ -38,6 +38,8 @@ export function contextFromSurvey(
   const index = groupIndex(survey.groups, groupId);
   const hidden = new Set([...heldOutQuestions, ...asked.map((id) => questionNamed(survey, id))]);
   const answers = survey.answers[index]!.filter(({ question }) => !hidden.has(question));
+  const group = survey.groups[index]!;
+  if (answers.length < 2) return { group, answers };
   const context = chooseContext({
     seed: config.seed,
     groupId,
@@ -46,7 +48,7 @@ export function contextFromSurvey(
     count: Math.min(config.evaluation.contextQuestions, answers.length - 1),
   });
   return {
-    group: survey.groups[index]!,
+    group,
     answers: answers.filter(({ question }) => context.includes(question)),
   };
 }
@@ -78,10 +80,6 @@ function translated(survey: Survey, asked: Question, answer: Answer, path: strin
   // A long-format file may leave an option out that nobody chose, and has its own order.
   const shareOf = (option: string) => answer.distribution[asked.options.indexOf(option)] ?? 0;
   return { ...answer, question: index, distribution: Float64Array.from(known.options, shareOf) };
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /**
@@ -116,7 +114,7 @@ export async function contextFromFile(
 function targetsOf(survey: Survey, context: GroupContext, ids: readonly string[]): number[] {
   const told = new Set(context.answers.map(({ question }) => question));
   if (ids.length === 0) return [...survey.questions.keys()].filter((question) => !told.has(question));
-  return ids.map((id) => questionNamed(survey, id));
+  return [...new Set(ids.map((id) => questionNamed(survey, id)))];
 }
 
 /** Predicts how a group answers questions, from its answers to others. `ids` empty: all that are not told. */
@@ -127,6 +125,24 @@ export async function predictGroup(
 ): Promise<PredictedAnswer[]> {
   const { survey, features } = experiment;
   const target = targetsOf(survey, context, ids);
+  if (context.answers.length === 0) {
+    throw new PluralError(
+      'DATA_CONTEXT_TOO_LARGE',
+      `group "${context.group.id}" has no answer left to tell`,
+      {
+        hint: 'The answers to the questions you ask for are never told: ask for fewer, or give more answers.',
+      },
+    );
+  }
+  if (target.length === 0) {
+    throw new PluralError(
+      'USAGE',
+      `group "${context.group.id}" told every question: nothing is left to predict`,
+      {
+        hint: 'Name the questions to predict with --question; their answers are then not told.',
+      },
+    );
+  }
   // The group may not be one of the survey: a survey of this one group alone is what the trainer sees.
   const own = { ...survey, groups: [context.group], answers: [context.answers] };
   const trainer = new Trainer({ ...workerSetup(experiment), data: shareData(own, features) });

@@ -1,9 +1,16 @@
-import { appendFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Config, configDigest, configYaml } from '../config/config.ts';
 import { configFrom } from '../config/load.ts';
 import { PluralError } from '../core/errors.ts';
-import { fileExists, makeFolder, readFileText, writeError, writeFileAtomic } from '../core/files.ts';
+import {
+  fileExists,
+  listFolder,
+  makeFolder,
+  readFileText,
+  writeError,
+  writeFileAtomic,
+} from '../core/files.ts';
 import { listShipped } from '../data/shipped.ts';
 
 /** Files of a run folder. */
@@ -27,9 +34,8 @@ function isRun(folder: string): boolean {
 /** `runs/name`, `runs/name-2`, ... that exist, by number. */
 function numberedRuns(first: string): { path: string; number: number }[] {
   const parent = dirname(first);
-  if (!fileExists(parent)) return [];
   const name = basename(first);
-  const found = readdirSync(parent).flatMap((entry) => {
+  const found = listFolder(parent).flatMap((entry) => {
     const suffix = entry === name ? '-1' : entry.startsWith(`${name}-`) ? entry.slice(name.length) : '';
     const path = join(parent, entry);
     return /^-[1-9]\d*$/.test(suffix) && isRun(path) ? [{ path, number: Number(suffix.slice(1)) }] : [];
@@ -126,8 +132,7 @@ function claim(folder: string): void {
 /** Removes what a killed process left of a write that it did not finish. */
 export function removeLeftovers(folder: string): void {
   for (const place of [folder, join(folder, 'checkpoints'), join(folder, 'checkpoints', 'local-only')]) {
-    if (!fileExists(place)) continue;
-    for (const name of readdirSync(place)) {
+    for (const name of listFolder(place)) {
       if (/\.\d+\.tmp$/.test(name)) rmSync(join(place, name), { force: true });
     }
   }

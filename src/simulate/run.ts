@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Config, configDigest } from '../config/config.ts';
 import { PluralError } from '../core/errors.ts';
-import { fileExists, readFileText, writeFileAtomic } from '../core/files.ts';
+import { fileExists, jsonOrNull, readFileText, writeFileAtomic } from '../core/files.ts';
 import type { RunRecord } from '../report/record.ts';
 import { writeRecord, writeReport } from '../report/write.ts';
 import { startPool } from '../training/pool.ts';
@@ -113,7 +113,9 @@ const logLine = z.looseObject({ time: z.string() });
 function startOf(folder: string): string {
   const path = join(folder, RUN_FILES.log);
   const first = fileExists(path) ? readFileText(path).split('\n', 1)[0]! : '';
-  return logLine.parse(JSON.parse(first)).time;
+  const parsed = logLine.safeParse(jsonOrNull(first));
+  // A log that somebody edited costs the time of the start, not the result.
+  return parsed.success ? parsed.data.time : new Date().toISOString();
 }
 
 function federatedPhases({ progress }: FederatedResult): Phases {

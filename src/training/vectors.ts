@@ -14,17 +14,23 @@ import { openSession } from './session.ts';
 const LEARNING_RATE = 3e-4;
 
 const numbers = z.array(z.number());
-const points = z.object({ question_lengths: numbers, x: z.array(numbers), y: numbers });
+const size = z.int().min(1);
+const points = z
+  .object({ question_lengths: z.array(size), x: z.array(numbers), y: numbers })
+  .refine(({ question_lengths, x, y }) => {
+    const count = question_lengths.reduce((sum, length) => sum + length, 0);
+    return x.length === count && y.length === count;
+  }, 'x, y and the sum of question_lengths differ in length');
 
 /** Reference numbers of one task: inputs, parameters, and what float64 arithmetic makes of them. */
 const vectorFile = z.object({
   config: z.object({
-    dim_x: z.int(),
-    d_model: z.int(),
-    emb_depth: z.int(),
-    dim_feedforward: z.int(),
-    nhead: z.int(),
-    num_layers: z.int(),
+    dim_x: size,
+    d_model: size,
+    emb_depth: z.int().min(2),
+    dim_feedforward: size,
+    nhead: size,
+    num_layers: size,
     norm: z.enum(['post', 'pre']),
   }),
   context: points,
@@ -50,7 +56,7 @@ function readVectors(path: string): VectorFile {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new PluralError('DATA_FORMAT', `${path}: ${issue?.path.join('.')}: ${issue?.message}`, {
-    hint: 'Expected a file of reference figures like test/vectors/gpo-small.json.',
+    hint: 'Expected a file of reference figures like gpo-small.json in test/vectors.',
   });
 }
 

@@ -13,6 +13,15 @@ function csv(name: string, ...rows: string[]): string {
   return path;
 }
 
+/** Reference figures whose question lengths do not add up to the number of points. */
+function vectors(): string {
+  const file = JSON.parse(readFileSync('test/vectors/gpo-small.json', 'utf8'));
+  file.context.question_lengths[0]++;
+  const path = join(folder, 'vectors.json');
+  writeFileSync(path, JSON.stringify(file));
+  return path;
+}
+
 const GOOD = ['q1,One?,yes,A,1', 'q1,One?,no,A,2', 'q2,Two?,yes,A,1', 'q2,Two?,no,A,1'];
 
 beforeAll(async () => {
@@ -116,6 +125,13 @@ const CASES: readonly [what: string, args: () => string[], code: string, exit: n
     /warmupSteps/,
   ],
   ['a comparison named twice', quickstart('compare=[uniform, uniform]'), 'CONFIG_INVALID', 2, /twice/],
+  [
+    'vectors that contradict themselves',
+    () => ['doctor', '--vectors', vectors()],
+    'DATA_FORMAT',
+    3,
+    /question_lengths/,
+  ],
   ['a folder that is no run', () => ['evaluate', folder], 'RUN_NOT_FOUND', 6, /config\.yaml/],
   ['a run folder that is taken', quickstart('--output-dir', trained), 'RUN_EXISTS', 6, /--resume/],
   [

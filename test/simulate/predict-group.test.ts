@@ -88,6 +88,25 @@ describe('a question that is asked', () => {
     }
   });
 
+  it('twice is answered once', async () => {
+    const context = contextFromSurvey(run, run.experiment.survey.groups[0]!.id, ['Q20']);
+    const once = await predictGroup(run, context, ['Q20']);
+    expect(await predictGroup(run, context, ['Q20', 'Q20'])).toEqual(once);
+  });
+
+  it('leaves nothing to tell when all are asked, which is refused', async () => {
+    const { survey } = run.experiment;
+    const all = survey.questions.map(({ id }) => id);
+    const context = contextFromSurvey(run, survey.groups[0]!.id, all);
+    await expect(predictGroup(run, context, all)).rejects.toMatchObject({ code: 'DATA_CONTEXT_TOO_LARGE' });
+  });
+
+  it('is needed where a group told everything', async () => {
+    const { survey } = run.experiment;
+    const everything = { group: survey.groups[0]!, answers: survey.answers[0]! };
+    await expect(predictGroup(run, everything, [])).rejects.toMatchObject({ code: 'USAGE' });
+  });
+
   it('gets shares that sum to 1, one per option', async () => {
     const context = contextFromSurvey(run, run.experiment.survey.groups[0]!.id, ['Q20']);
     const [answer] = await predictGroup(run, context, ['Q20']);

@@ -1,5 +1,5 @@
+import { isFile } from '../../core/files.ts';
 import { csvHeader, csvRecords } from './csv-records.ts';
-import { isFile } from './first-bytes.ts';
 import { defineImporter } from './importer.ts';
 import { assembleLong, LONG_COLUMNS, type LongRecord, longOptions } from './long-format.ts';
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
+import { isFile } from '../../core/files.ts';
 import { type DraftAnswer, type DraftQuestion, placeOf, type Where } from '../draft.ts';
 import { type WarningTally, warningTally } from '../warning.ts';
 import { type CsvRecord, csvHeader, csvRecords } from './csv-records.ts';
-import { isFile } from './first-bytes.ts';
 import { defineImporter } from './importer.ts';
 import { type PythonDict, type PythonValue, parsePythonLiteral } from './python-literal.ts';
 

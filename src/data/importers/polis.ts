@@ -1,11 +1,10 @@
-import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
+import { isFile, isFolder } from '../../core/files.ts';
 import { type DraftAnswer, type DraftQuestion, placeOf } from '../draft.ts';
 import { type WarningTally, warningTally } from '../warning.ts';
 import { type CsvRecord, csvRecords } from './csv-records.ts';
-import { isFile } from './first-bytes.ts';
 import { defineImporter } from './importer.ts';
 
 const COMMENTS = 'comments.csv';
@@ -122,8 +121,7 @@ export const polis = defineImporter({
   describe: `Polis export folder (${COMMENTS}, ${VOTES}); options: moderated = drop | keep, minVotes`,
   options,
   async recognises(path) {
-    const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-    return isFolder && isFile(join(path, COMMENTS)) && isFile(join(path, VOTES));
+    return isFolder(path) && isFile(join(path, COMMENTS)) && isFile(join(path, VOTES));
   },
   async read(path, name, { moderated, minVotes }) {
     const tally = warningTally();
