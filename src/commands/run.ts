@@ -5,8 +5,9 @@ import { isFolder } from '../core/files.ts';
 import { findingOf, headline } from '../report/finding.ts';
 import type { RunRecord } from '../report/record.ts';
 import { comparisonTable } from '../report/table.ts';
+import { RECORD_FILE } from '../report/write.ts';
 import { runExperiment } from '../simulate/run.ts';
-import { frozenConfigPath, RUN_FILES } from '../simulate/run-folder.ts';
+import { frozenConfigPath } from '../simulate/run-folder.ts';
 import { defineCommand } from './command.ts';
 import { showProgress } from './progress.ts';
 
@@ -50,7 +51,7 @@ function interruptible(): AbortController {
 function resultEvent(folder: string, { methods }: RunRecord) {
   return {
     type: 'result',
-    record: join(folder, RUN_FILES.result),
+    record: join(folder, RECORD_FILE),
     methods: methods.map(({ id, summaries, convergence }) => ({ id, summaries, convergence })),
   };
 }

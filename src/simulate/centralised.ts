@@ -34,6 +34,8 @@ interface Central {
   readonly parameters: Float32Array;
   readonly optimizer: AdamState;
   readonly totalSteps: number;
+  /** Shares of the training groups in the mean. */
+  readonly weights: ReadonlyMap<number, number>;
 }
 
 /** Shares of the training groups in the mean, as the strategy weighs their updates; they sum to 1. */
@@ -48,10 +50,12 @@ function groupWeights({ experiment }: RunContext): Map<number, number> {
 }
 
 /** One step on the mean gradient over one task from every training group; the mean loss. */
-async function takeStep({ run, parameters, optimizer, totalSteps }: Central, step: number): Promise<number> {
+async function takeStep(
+  { run, parameters, optimizer, totalSteps, weights }: Central,
+  step: number,
+): Promise<number> {
   const { trainingGroups, survey, config } = run.experiment;
   const shared = shareFloats(parameters);
-  const weights = groupWeights(run);
   const mean = new Float64Array(parameters.length);
   let loss = 0;
   await forEachOrdered(
@@ -94,7 +98,13 @@ export async function trainCentralised(
   const progress = stored?.progress ?? freshProgress();
   const parameters = stored?.state.parameters ?? initialModel(run).parameters.slice();
   const optimizer = stored?.state ?? freshAdam(parameters.length);
-  const central: Central = { run, parameters, optimizer, totalSteps: rounds * stepsPerRound };
+  const central: Central = {
+    run,
+    parameters,
+    optimizer,
+    totalSteps: rounds * stepsPerRound,
+    weights: groupWeights(run),
+  };
 
   emit({ type: 'begin', method, label: method.replaceAll('-', ' '), round: progress.round, rounds });
   if (stored === null) await evaluatePoint(run, method, parameters, progress, 0);

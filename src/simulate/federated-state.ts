@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { aggregatorStateSchema } from '../round/aggregator-state.ts';
 import { strategyStateSchema } from '../strategy/strategy.ts';
-import type { Storable } from '../training/checkpoint.ts';
+import { asStorable } from '../training/checkpoint.ts';
 import type { Experiment } from './experiment.ts';
 import { type CheckpointStore, checkpointStore, storedFloats } from './progress.ts';
 
@@ -38,9 +38,4 @@ export function trainedOn({ features, predictor, survey, trainingGroups, heldOut
       heldOutQuestions: heldOutQuestions.map((question) => survey.questions[question]!.id),
     },
   };
-}
-
-/** Plain JSON as a checkpoint takes it: members that are undefined are left out. */
-export function asStorable(value: unknown): Storable {
-  return JSON.parse(JSON.stringify(value));
 }

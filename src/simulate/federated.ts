@@ -16,6 +16,7 @@ import {
 import { type AggregatorState, newRun, type Reply } from '../round/aggregator-state.ts';
 import { type GroupEffect, type GroupMessage, type GroupState, newGroup, stepGroup } from '../round/group.ts';
 import type { Strategy, StrategyState } from '../strategy/strategy.ts';
+import { asStorable } from '../training/checkpoint.ts';
 import { makeUpdate } from '../training/make-update.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { makeModel } from '../wire/model.ts';
@@ -23,7 +24,7 @@ import type { Model, Submission } from '../wire/stages.ts';
 import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
 import { usableQuestions } from './experiment.ts';
-import { asStorable, FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
+import { FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
 import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
 
 type Ask = Extract<AggregatorEffect, { type: 'ask' }>;

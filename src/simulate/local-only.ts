@@ -6,7 +6,7 @@ import { evaluationOf } from '../evaluate/evaluate.ts';
 import { type Evaluation, SPLITS, type SplitName, type Summary } from '../evaluate/evaluation.ts';
 import { meanOf, type QuestionScore } from '../evaluate/group-scores.ts';
 import { summarise } from '../evaluate/summary.ts';
-import { readCheckpoint, writeCheckpoint } from '../training/checkpoint.ts';
+import { asStorable, readCheckpoint, writeCheckpoint } from '../training/checkpoint.ts';
 import type { OptimizerSnapshot, TrainResult } from '../training/jobs.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { evaluateOn, evaluationDue, predictWith, type RunContext } from './context.ts';
@@ -193,7 +193,7 @@ async function trainModels(run: RunContext): Promise<void> {
       const group = survey.groups[index]!.id;
       done++;
       emit({ type: 'local-model', group, model: done, models, loss: points.at(-1)!.loss ?? 0 });
-      const stored = JSON.parse(JSON.stringify(points));
+      const stored = asStorable(points);
       const seconds = (now - started) / 1000;
       started = now;
       writeCheckpoint(modelPath(folder, done), { fingerprint, group, seconds, points: stored });

@@ -5,6 +5,7 @@ import type { Evaluation } from '../evaluate/evaluation.ts';
 import { BASELINES } from '../predictor/baselines/table.ts';
 import type { ConvergencePoint, MethodRecord } from '../report/record.ts';
 import { groupScoreSchema, summariesSchema } from '../report/record-schema.ts';
+import { asStorable } from '../training/checkpoint.ts';
 import { type CentralisedMethod, trainCentralised } from './centralised.ts';
 import { evaluateOn, type RunContext } from './context.ts';
 import type { FederatedResult } from './federated.ts';
@@ -114,7 +115,7 @@ async function baselineRecord(run: RunContext, id: string): Promise<Compared> {
     progress.round = config.training.rounds;
     const { summaries } = evaluation;
     run.emit({ type: 'evaluation', method: id, round: progress.round, step: 0, summaries });
-    store.save(progress, JSON.parse(JSON.stringify(evaluation)));
+    store.save(progress, asStorable(evaluation));
   }
   const { label, sees } = baseline;
   const { scores, summaries } = evaluation;

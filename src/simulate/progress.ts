@@ -5,7 +5,7 @@ import { digestOf, sha256 } from '../core/digest.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import type { CurvePoint } from '../report/record.ts';
 import { curvePointSchema } from '../report/record-schema.ts';
-import { readCheckpoint, type Storable, writeCheckpoint } from '../training/checkpoint.ts';
+import { asStorable, readCheckpoint, type Storable, writeCheckpoint } from '../training/checkpoint.ts';
 import type { Experiment } from './experiment.ts';
 import { checkpointPath } from './run-folder.ts';
 
@@ -92,7 +92,7 @@ export function checkpointStore<State>(
     save: (progress, state) => {
       invariant(fingerprint !== null, 'a checkpoint needs its fingerprint');
       const { round, losses, curve, seconds } = progress;
-      const stored = JSON.parse(JSON.stringify({ round, losses, curve, seconds })) as Storable;
+      const stored = asStorable({ round, losses, curve, seconds });
       writeCheckpoint(path, { fingerprint, progress: stored, state });
     },
   };

@@ -18,7 +18,6 @@ export const RUN_FILES = {
   config: 'config.yaml',
   metrics: 'metrics.jsonl',
   log: 'log.jsonl',
-  result: 'result.json',
   model: 'model.onnx',
 } as const;
 

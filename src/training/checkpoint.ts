@@ -17,6 +17,11 @@ export type Storable =
   | readonly Storable[]
   | { readonly [key: string]: Storable };
 
+/** Plain JSON as a checkpoint takes it: members that are undefined are left out. */
+export function asStorable(value: unknown): Storable {
+  return JSON.parse(JSON.stringify(value));
+}
+
 /** Writes a checkpoint whole or not at all: head, SHA-256 of the content, content as CBOR. */
 export function writeCheckpoint(path: string, content: Storable): void {
   const body = encode(content);
