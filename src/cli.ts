@@ -11,7 +11,7 @@ import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { showError } from './commands/terminal.ts';
 import { asPluralError, exitCodeOf, PluralError } from './core/errors.ts';
-import { ownVersion } from './simulate/environment.ts';
+import { ownVersion } from './core/version.ts';
 
 /** Every verb, in the order of the help text. */
 const COMMANDS: readonly Command[] = [

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { formatBytes } from '../core/bytes.ts';
 import { writeFileAtomic } from '../core/files.ts';
 import { writeFeatures } from '../features/vector-file.ts';
-import { exportModel } from '../simulate/export-model.ts';
 import { openTrainedRun } from '../simulate/trained-run.ts';
+import { exportModel } from '../training/export-model.ts';
 import { defineCommand } from './command.ts';
 import { showProgress } from './progress.ts';
 

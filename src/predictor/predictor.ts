@@ -49,7 +49,7 @@ export interface TrainablePredictor {
   trainingGraph(precision?: 'float32' | 'float64'): Uint8Array;
   /** ONNX bytes: parameters and `feeds(batch)` in, `probabilities` out. */
   predictionGraph(): Uint8Array;
-  /** ONNX bytes with the parameters inside and inputs that need no code of ours (listed in simulate/export-model.ts and printed by `pluralllm export`). */
+  /** ONNX bytes with the parameters inside and inputs that need no code of ours (listed in training/export-model.ts and printed by `pluralllm export`). */
   exportGraph(parameters: Float32Array, metadata: Readonly<Record<string, string>>): Uint8Array;
   /** What to feed for a batch, for training and prediction alike. */
   feeds(batch: Batch): Feeds;

@@ -32,39 +32,66 @@ interface Payload {
 function decodePayload(update: ProtectedUpdate, parameters: number): Payload {
   const { payload } = update;
   if (payload.byteLength !== HEADER_BYTES + 4 * parameters) {
-    throw refused(update, `it has ${payload.byteLength} bytes instead of ${HEADER_BYTES + 4 * parameters}`);
+    const found = `it has ${payload.byteLength} bytes instead of ${HEADER_BYTES + 4 * parameters}`;
+    throw refused('UPDATE_LENGTH', update, found);
   }
   const weight = new DataView(payload.buffer, payload.byteOffset).getFloat64(0, true);
   const weightSteps = Math.round(weight * STEPS_PER_UNIT);
-  if (!(weightSteps > 0 && weightSteps < EXACT)) throw refused(update, `its weight is ${weight}`);
+  if (!Number.isFinite(weight)) throw refused('UPDATE_NOT_FINITE', update, `its weight is ${weight}`);
+  if (!(weightSteps > 0 && weightSteps < EXACT)) {
+    throw refused('UPDATE_OUT_OF_RANGE', update, `its weight is ${weight}`);
+  }
   return { weightSteps, delta: float32From(payload.subarray(HEADER_BYTES)) };
 }
 
-/** Size of the largest weighted delta in steps; ROUND_REFUSED for one that is not finite or too large to add. */
+/** Size of the largest weighted delta in steps. Errors: UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE. */
 function largestOf(update: ProtectedUpdate, { weightSteps, delta }: Payload): number {
   let largest = 0;
   for (let i = 0; i < delta.length; i++) {
     const size = Math.abs(Math.round(delta[i]! * weightSteps));
     if (!(size < EXACT)) {
-      throw refused(update, `parameter ${i} is not finite or far too large (${delta[i]})`);
+      const finite = Number.isFinite(delta[i]);
+      throw refused(
+        finite ? 'UPDATE_OUT_OF_RANGE' : 'UPDATE_NOT_FINITE',
+        update,
+        `parameter ${i} is ${finite ? 'far too large' : 'not finite'} (${delta[i]})`,
+      );
     }
     if (size > largest) largest = size;
   }
   return largest;
 }
 
-/** What stands around the payload must fit too: the bytes come from outside. */
-function checkEnvelope(update: ProtectedUpdate, round: number, added: ReadonlySet<string>): void {
+function checkProtection(update: ProtectedUpdate): void {
   const { protection } = update;
-  if (protection !== 'none') throw refused(update, `its protection is "${protection}", not "none"`);
-  if (update.round !== round) throw refused(update, `the sum is of round ${round}`);
-  if (added.has(update.group)) throw refused(update, 'the group is in the sum already');
+  if (protection !== 'none') {
+    throw refused('ROUND_REFUSED', update, `its protection is "${protection}", not "none"`);
+  }
 }
 
-function refused({ group, round }: ProtectedUpdate, reason: string): PluralError {
-  return new PluralError('ROUND_REFUSED', `update of group "${group}" in round ${round}: ${reason}`, {
+/** What stands around the payload must fit too: the bytes come from outside. */
+function checkEnvelope(update: ProtectedUpdate, round: number, added: ReadonlySet<string>): void {
+  checkProtection(update);
+  if (update.round !== round) throw refused('ROUND_REFUSED', update, `the sum is of round ${round}`);
+  if (added.has(update.group)) throw refused('ROUND_REFUSED', update, 'the group is in the sum already');
+}
+
+type Refusal = 'ROUND_REFUSED' | 'UPDATE_LENGTH' | 'UPDATE_NOT_FINITE' | 'UPDATE_OUT_OF_RANGE';
+
+function refused(code: Refusal, { group, round }: ProtectedUpdate, reason: string): PluralError {
+  return new PluralError(code, `update of group "${group}" in round ${round}: ${reason}`, {
     hint: 'The group should train again from the current model.',
   });
+}
+
+/**
+ * The larger of what an update takes of the two bounds of the sum. Maxima add up to at least the maximum of the sums, and
+ * the factor covers the rounding of adding a million such numbers.
+ */
+function capacityOf(update: ProtectedUpdate, parameters: number): number {
+  checkProtection(update);
+  const payload = decodePayload(update, parameters);
+  return (Math.max(largestOf(update, payload), payload.weightSteps) / EXACT) * (1 + 1e-9);
 }
 
 function exactFold(round: number, parameters: number): Fold {
@@ -81,7 +108,7 @@ function exactFold(round: number, parameters: number): Fold {
       const { weightSteps, delta } = payload;
       const largest = largestOf(update, payload);
       if (Math.max(largestSum + largest, totalSteps + weightSteps) >= EXACT) {
-        throw refused(update, 'with it the sum would be too large to be exact');
+        throw refused('UPDATE_OUT_OF_RANGE', update, 'with it the sum would be too large to be exact');
       }
       for (let i = 0; i < parameters; i++) sum[i]! += Math.round(delta[i]! * weightSteps);
       largestSum += largest;
@@ -116,6 +143,7 @@ export const none = defineProtection({
         protection: 'none',
         payload: encodePayload(update),
       }),
+    screen: capacityOf,
     fold: exactFold,
   }),
 });

@@ -8,8 +8,8 @@ export type Reveals = 'rows' | 'sum';
 /** Adds up one round's protected updates; memory independent of their number, result independent of their order. */
 export interface Fold {
   /**
-   * ROUND_REFUSED for another round or protection, a group that is in the sum already, a payload of the wrong size
-   * or with numbers that are not finite; the sum is then as it was.
+   * ROUND_REFUSED for another round or protection or a group that is in the sum already; UPDATE_LENGTH for a payload of
+   * the wrong size; UPDATE_NOT_FINITE; UPDATE_OUT_OF_RANGE. The sum is then as it was.
    */
   add(update: ProtectedUpdate): void;
   /** ROUND_FAILED when nothing was added. */
@@ -24,6 +24,12 @@ export interface Protection {
   readonly steps: readonly CollectionStep[];
   /** Makes an update fit to leave its group. */
   protect(update: Update): ProtectedUpdate;
+  /**
+   * Looks at one update by itself, before it is accepted, and says how much of a round's capacity it takes, in (0, 1).
+   * `fold` refuses none of the updates of a round that passed and together take less than 1.
+   * Errors: UPDATE_LENGTH, UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE, and ROUND_REFUSED for another protection.
+   */
+  screen(update: ProtectedUpdate, parameters: number): number;
   /** Starts the sum of a round over `parameters` parameters. */
   fold(round: number, parameters: number): Fold;
 }

@@ -10,7 +10,7 @@ export interface Reply {
 
 /** All that the aggregator's machine remembers: plain JSON, so that it can be stored at any point. */
 export interface AggregatorState {
-  readonly phase: 'waiting' | 'collecting' | 'folding' | 'finished' | 'failed';
+  readonly phase: 'waiting' | 'collecting' | 'folding' | 'finished' | 'failed' | 'stopped';
   readonly rounds: number;
   /** Fewest replies that make a step. */
   readonly quorum: number;
@@ -34,7 +34,7 @@ export interface AggregatorState {
 
 const groups = z.array(z.string());
 const stateSchema = z.strictObject({
-  phase: z.enum(['waiting', 'collecting', 'folding', 'finished', 'failed']),
+  phase: z.enum(['waiting', 'collecting', 'folding', 'finished', 'failed', 'stopped']),
   rounds: z.int().min(0),
   quorum: z.int().min(1),
   steps: z.array(collectionStepSchema).min(1),

@@ -19,7 +19,9 @@ export type AggregatorMessage =
       readonly digest: string;
     }
   | { readonly type: 'deadline'; readonly round: number; readonly step: number }
-  | { readonly type: 'folded'; readonly round: number };
+  | { readonly type: 'folded'; readonly round: number }
+  /** Ends the run for good, whatever it waits for; the last model stays. */
+  | { readonly type: 'stop' };
 
 export type RefusalReason =
   | 'wrong-round'
@@ -81,6 +83,8 @@ export function outstandingEffects(state: AggregatorState): AggregatorEffect[] {
       return [{ type: 'fold', round, replies }];
     case 'finished':
       return [{ type: 'finish', rounds }];
+    case 'stopped':
+      return [{ type: 'finish', rounds: round }];
     case 'failed':
       return [{ type: 'fail', round, reason: failure ?? '' }];
   }
@@ -202,7 +206,7 @@ function deadline(state: AggregatorState, round: number, step: number): Aggregat
 export function stepAggregator(state: AggregatorState, message: AggregatorMessage): AggregatorStep {
   if (message.type === 'submission') return receive(state, message);
   const { phase, round } = state;
-  if (phase === 'finished') return stay(state);
+  if (phase === 'finished' || phase === 'stopped') return stay(state);
   switch (message.type) {
     case 'join':
       return join(state, message.group);
@@ -215,6 +219,8 @@ export function stepAggregator(state: AggregatorState, message: AggregatorMessag
       return deadline(state, message.round, message.step);
     case 'folded':
       return phase === 'folding' && message.round === round ? nextRound(state) : stay(state);
+    case 'stop':
+      return enter({ ...state, phase: 'stopped', failure: null });
   }
 }
 

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { roundPlugins } from '../config/config.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
+import { usableQuestions } from '../data/usable-questions.ts';
 import type { Evaluated } from '../evaluate/evaluate.ts';
+import { initialModel } from '../training/initial-model.ts';
 import type { GradientResult } from '../training/jobs.ts';
 import { ADAM_DEFAULTS, type AdamState, adamStep, freshAdam } from '../training/optimizer.ts';
 import { learningRateAt } from '../training/schedule.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
-import { usableQuestions } from './experiment.ts';
-import { initialModel } from './federated.ts';
 import { checkpointStore, freshProgress, type Progress, storedFloats } from './progress.ts';
 
 /** Which comparison: as many optimiser steps as a federated group takes, or one step per round (the paper's). */
@@ -40,10 +40,10 @@ interface Central {
 
 /** Shares of the training groups in the mean, as the strategy weighs their updates; they sum to 1. */
 function groupWeights({ experiment }: RunContext): Map<number, number> {
-  const { config, trainingGroups } = experiment;
+  const { config, survey, trainingGroups, heldOutQuestions } = experiment;
   const { strategy } = roundPlugins(config);
   const weights = trainingGroups.map((group) =>
-    strategy.weightOf({ questions: usableQuestions(experiment, group) }),
+    strategy.weightOf({ questions: usableQuestions(survey, heldOutQuestions, group) }),
   );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return new Map(trainingGroups.map((group, index) => [group, weights[index]! / total]));
@@ -96,7 +96,8 @@ export async function trainCentralised(
   const store = checkpointStore(folder, method, fingerprint, stateSchema);
   const stored = store.load();
   const progress = stored?.progress ?? freshProgress();
-  const parameters = stored?.state.parameters ?? initialModel(run).parameters.slice();
+  const parameters =
+    stored?.state.parameters ?? initialModel(experiment.predictor, experiment.config.seed).parameters.slice();
   const optimizer = stored?.state ?? freshAdam(parameters.length);
   const central: Central = {
     run,

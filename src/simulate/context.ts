@@ -2,6 +2,7 @@ import { type Evaluated, type EvaluatedGroup, evaluatePredictor } from '../evalu
 import { meanOf } from '../evaluate/group-scores.ts';
 import type { Predict } from '../predictor/prediction.ts';
 import type { TrainingPool } from '../training/pool.ts';
+import { predictWith } from '../training/pool-predict.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import type { Emit } from './events.ts';
 import type { Experiment } from './experiment.ts';
@@ -14,26 +15,6 @@ export interface RunContext {
   readonly folder: string;
   readonly fingerprint: string;
   readonly emit: Emit;
-}
-
-/** Predictions of a model through the pool. `parameters` must lie in shared memory or not change meanwhile. */
-export function predictWith({ experiment, pool }: RunContext, parameters: Float32Array): Predict {
-  const { questions } = experiment.survey;
-  return async ({ group, context, targets }) => {
-    const { probabilities } = await pool.run<'predict'>({
-      kind: 'predict',
-      parameters,
-      group,
-      context,
-      target: targets,
-    });
-    let position = 0;
-    return targets.map((question) => {
-      const start = position;
-      position += questions[question]!.options.length;
-      return probabilities.subarray(start, position);
-    });
-  };
 }
 
 /** All groups of an experiment with their splits. */
@@ -63,9 +44,14 @@ export function evaluateOn(
   });
 }
 
+/** What a model predicts, through the pool of a run. */
+export function predictorFrom({ pool, experiment }: RunContext, parameters: Float32Array): Predict {
+  return predictWith(pool, experiment.survey.questions, shareFloats(parameters));
+}
+
 /** Evaluates a model on all groups. */
 export function evaluateModel(run: RunContext, parameters: Float32Array): Promise<Evaluated> {
-  return evaluateOn(run, predictWith(run, shareFloats(parameters)));
+  return evaluateOn(run, predictorFrom(run, parameters));
 }
 
 /** Evaluates a model, adds the point to the curve, and tells about it. */

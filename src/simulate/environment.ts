@@ -1,25 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, platform, release } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import { ownVersion, PACKAGE_ROOT, versionIn } from '../core/version.ts';
 import type { RunRecord } from '../report/record.ts';
-
-/** Two levels up from src/simulate and from dist/simulate alike. */
-const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
-const packageFile = z.object({ version: z.string() });
-
-function versionIn(path: string): string {
-  return packageFile.parse(JSON.parse(readFileSync(path, 'utf8'))).version;
-}
-
-/** Version of this package. */
-export function ownVersion(): string {
-  return versionIn(join(PACKAGE_ROOT, 'package.json'));
-}
 
 /** Version of the installed ONNX Runtime. */
 export function onnxruntimeVersion(): string {

@@ -1,20 +1,17 @@
 import { availableParallelism } from 'node:os';
-import { type Config, optionsOf } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { featuresOf, predictorOf, workerSetup } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import { importSurvey } from '../data/import.ts';
 import { loadSurvey } from '../data/shipped.ts';
 import { splitGroups, splitQuestions } from '../data/split.ts';
 import type { Survey } from '../data/survey.ts';
-import { computeFeatures } from '../features/compute.ts';
+import { usableQuestions } from '../data/usable-questions.ts';
 import type { Features } from '../features/features.ts';
-import { featuresProvider } from '../features/table.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
-import { predictorKind } from '../predictor/table.ts';
 import { type Device, resolveDevice } from '../training/device.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
-import { ADAM_DEFAULTS } from '../training/optimizer.ts';
 import { selfCheck } from '../training/self-check.ts';
-import { shareData } from '../training/shared-data.ts';
 import type { Emit } from './events.ts';
 
 /** Everything that is settled before the first round: data, split, features, predictor. */
@@ -41,17 +38,12 @@ async function surveyOf(config: Config, emit: Emit): Promise<Survey> {
   return imported.survey;
 }
 
-/** How many questions of a group may be trained on or told: those that are not held out. */
-export function usableQuestions({ survey, heldOutQuestions }: Experiment, group: number): number {
-  return survey.answers[group]!.filter(({ question }) => !heldOutQuestions.includes(question)).length;
-}
-
 /** Every training group needs two questions that it may train on; every group its context and one target. */
 function checkGroups(experiment: Experiment): void {
-  const { survey, trainingGroups, unseenGroups, config } = experiment;
+  const { survey, trainingGroups, unseenGroups, heldOutQuestions, config } = experiment;
   const needed = config.evaluation.contextQuestions + 1;
   for (const group of [...trainingGroups, ...unseenGroups]) {
-    const usable = usableQuestions(experiment, group);
+    const usable = usableQuestions(survey, heldOutQuestions, group);
     if (usable >= needed) continue;
     const { id } = survey.groups[group]!;
     throw new PluralError(
@@ -73,13 +65,10 @@ export async function prepareExperiment(config: Config, emit: Emit): Promise<Exp
   const { data, runtime } = config;
   const seed = data.splitSeed ?? config.seed;
   const split = splitGroups(survey, { ...data.groups, seed });
-  const features = await computeFeatures({
-    provider: featuresProvider(config.features.name),
-    options: optionsOf(config.features),
-    questions: survey.questions,
-    warn: (message) => emit({ type: 'warning', message }),
-  });
-  const predictor = predictorKind(config.predictor.name).create(optionsOf(config.predictor), features.width);
+  const features = await featuresOf(config, survey.questions, (message) =>
+    emit({ type: 'warning', message }),
+  );
+  const predictor = predictorOf(config, features.width);
   const workers = runtime.workers === 'auto' ? availableParallelism() : runtime.workers;
   const experiment: Experiment = {
     config,
@@ -108,22 +97,6 @@ async function checkDevice(device: Device): Promise<void> {
 }
 
 /** What the workers of an experiment are started with. */
-export function workerSetup(experiment: Experiment): WorkerSetup {
-  const { config, survey, features, predictor, device, heldOutQuestions } = experiment;
-  const { training, seed } = config;
-  return {
-    predictor: { name: predictor.name, options: predictor.options },
-    device,
-    data: shareData(survey, features),
-    seed,
-    task: { contextQuestions: training.contextQuestions, targetQuestions: training.targetQuestions },
-    optimizer: { ...ADAM_DEFAULTS, weightDecay: training.weightDecay },
-    schedule: {
-      schedule: training.schedule,
-      learningRate: training.learningRate,
-      warmupSteps: training.warmupSteps,
-      cosineSteps: training.cosineSteps,
-    },
-    heldOutQuestions,
-  };
+export function setupOf(experiment: Experiment): WorkerSetup {
+  return workerSetup(experiment.config, experiment);
 }

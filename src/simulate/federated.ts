@@ -2,7 +2,7 @@ import { roundPlugins } from '../config/config.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
 import { invariant, PluralError } from '../core/errors.ts';
-import { randomStream } from '../core/random.ts';
+import { usableQuestions } from '../data/usable-questions.ts';
 import type { Evaluated } from '../evaluate/evaluate.ts';
 import { meanOf } from '../evaluate/group-scores.ts';
 import type { Fold, Protection } from '../privacy/protection.ts';
@@ -17,13 +17,13 @@ import { type AggregatorState, newRun, type Reply } from '../round/aggregator-st
 import { type GroupEffect, type GroupMessage, type GroupState, newGroup, stepGroup } from '../round/group.ts';
 import type { Strategy, StrategyState } from '../strategy/strategy.ts';
 import { asStorable } from '../training/checkpoint.ts';
+import { initialModel } from '../training/initial-model.ts';
 import { makeUpdate } from '../training/make-update.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { makeModel } from '../wire/model.ts';
 import type { Model, Submission } from '../wire/stages.ts';
 import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
-import { usableQuestions } from './experiment.ts';
 import { FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
 import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
 
@@ -42,15 +42,6 @@ export interface FederatedResult {
   readonly traffic: Traffic;
   /** The evaluation of the last round. */
   readonly evaluated: Evaluated;
-}
-
-/** The parameters that every method of an experiment starts from. */
-export function initialModel({ experiment }: Pick<RunContext, 'experiment'>): Model {
-  const { predictor, config } = experiment;
-  return makeModel(
-    0,
-    predictor.initialise((tensor) => randomStream(config.seed, 'initialise', tensor)),
-  );
 }
 
 /**
@@ -88,7 +79,7 @@ class FederatedRun {
     const { steps } = this.#protection;
     invariant(steps.length === 1, 'the simulator carries out rounds of one step');
     this.#aggregator = newRun({ rounds: config.training.rounds, quorum: trainingGroups.length, steps });
-    this.#model = initialModel(run);
+    this.#model = initialModel(experiment.predictor, config.seed);
   }
 
   async train(): Promise<FederatedResult> {
@@ -214,7 +205,8 @@ class FederatedRun {
     received: Float32Array,
     trained: Float32Array,
   ): Submission {
-    const questions = usableQuestions(this.#run.experiment, this.#groupIndex.get(group)!);
+    const { survey, heldOutQuestions } = this.#run.experiment;
+    const questions = usableQuestions(survey, heldOutQuestions, this.#groupIndex.get(group)!);
     const weight = this.#strategy.weightOf({ questions });
     const update = makeUpdate({ group, round, weight, received, trained });
     return encodeSubmission(this.#protection.protect(update), { ...this.#origin(), step });

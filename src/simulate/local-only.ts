@@ -7,10 +7,9 @@ import { type Evaluation, SPLITS, type SplitName, type Summary } from '../evalua
 import { meanOf, type QuestionScore } from '../evaluate/group-scores.ts';
 import { summarise } from '../evaluate/summary.ts';
 import { asStorable, readCheckpoint, writeCheckpoint } from '../training/checkpoint.ts';
+import { initialModel } from '../training/initial-model.ts';
 import type { OptimizerSnapshot, TrainResult } from '../training/jobs.ts';
-import { shareFloats } from '../training/shared-data.ts';
-import { evaluateOn, evaluationDue, predictWith, type RunContext } from './context.ts';
-import { initialModel } from './federated.ts';
+import { evaluateOn, evaluationDue, predictorFrom, type RunContext } from './context.ts';
 import { checkpointStore, freshProgress, type Progress } from './progress.ts';
 
 const METHOD = 'local-only';
@@ -87,7 +86,7 @@ function evaluatedRounds({ experiment }: RunContext): number[] {
 async function trainAlone(run: RunContext, group: number): Promise<LocalPoint[]> {
   const { experiment, pool } = run;
   const { localSteps, rounds } = experiment.config.training;
-  let parameters = initialModel(run).parameters;
+  let parameters = initialModel(experiment.predictor, experiment.config.seed).parameters;
   let optimizer: OptimizerSnapshot | null = null;
   let done = 0;
   const points: LocalPoint[] = [];
@@ -118,7 +117,7 @@ async function scoresAlone(run: RunContext, group: number, parameters: Float32Ar
     { group, split: 'training' as const },
     ...run.experiment.unseenGroups.map((unseen) => ({ group: unseen, split: 'unseen' as const })),
   ];
-  return (await evaluateOn(run, predictWith(run, shareFloats(parameters)), groups)).questionScores;
+  return (await evaluateOn(run, predictorFrom(run, parameters), groups)).questionScores;
 }
 
 /** Sums of scores over local models, of one (group, question). */

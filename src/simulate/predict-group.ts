@@ -1,3 +1,4 @@
+import { workerSetup } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import { isFile } from '../core/files.ts';
 import { suggestion } from '../core/suggest.ts';
@@ -5,10 +6,10 @@ import { isGroupFile, readGroupFile } from '../data/group-file.ts';
 import { groupIndex } from '../data/group-index.ts';
 import { importSurvey } from '../data/import.ts';
 import type { Answer, Group, Question, Survey } from '../data/survey.ts';
+import { translateAnswers } from '../data/translate.ts';
 import { chooseContext } from '../evaluate/contexts.ts';
 import { shareData } from '../training/shared-data.ts';
 import { Trainer } from '../training/trainer.ts';
-import { workerSetup } from './experiment.ts';
 import type { TrainedRun } from './trained-run.ts';
 
 /** Whose opinions to predict, from which answers. */
@@ -61,27 +62,6 @@ function questionNamed({ questions }: Survey, id: string): number {
   throw new PluralError('USAGE', `there is no question "${id}"`, { hint: suggestion(id, known) });
 }
 
-/** An answer of a file in terms of the run's survey: same question by id, options matched by their text. */
-function translated(survey: Survey, asked: Question, answer: Answer, path: string): Answer {
-  const index = survey.questions.findIndex(({ id }) => id === asked.id);
-  const known = survey.questions[index];
-  if (known === undefined) {
-    const ids = survey.questions.map(({ id }) => id);
-    throw new PluralError('DATA_FORMAT', `${path}: the model's survey has no question "${asked.id}"`, {
-      hint: suggestion(asked.id, ids),
-    });
-  }
-  const foreign = asked.options.find((option) => !known.options.includes(option));
-  if (foreign !== undefined) {
-    throw new PluralError('DATA_OPTION_COUNT', `${path}: question "${asked.id}" has no option "${foreign}"`, {
-      hint: `Its options are: ${known.options.join(' | ')}`,
-    });
-  }
-  // A long-format file may leave an option out that nobody chose, and has its own order.
-  const shareOf = (option: string) => answer.distribution[asked.options.indexOf(option)] ?? 0;
-  return { ...answer, question: index, distribution: Float64Array.from(known.options, shareOf) };
-}
-
 /**
  * One group's answers from its own file, or from any file that `dataset import` reads. Questions in `asked` are
  * never told. Errors: DATA_FORMAT, DATA_OPTION_COUNT, USAGE, and those of the import.
@@ -103,10 +83,9 @@ export async function contextFromFile(
   }
   const index = groupId === undefined ? 0 : groupIndex(own.groups, groupId);
   const hidden = new Set(asked.map((id) => questionNamed(experiment.survey, id)));
-  const answers = own.answers[index]!.map((answer) =>
-    translated(experiment.survey, own.questions[answer.question]!, answer, path),
-  ).filter(({ question }) => !hidden.has(question));
-  answers.sort((a, b) => a.question - b.question);
+  const answers = translateAnswers(own, index, experiment.survey.questions, path).filter(
+    ({ question }) => !hidden.has(question),
+  );
   return { group: own.groups[index]!, answers };
 }
 
@@ -145,7 +124,10 @@ export async function predictGroup(
   }
   // The group may not be one of the survey: a survey of this one group alone is what the trainer sees.
   const own = { ...survey, groups: [context.group], answers: [context.answers] };
-  const trainer = new Trainer({ ...workerSetup(experiment), data: shareData(own, features) });
+  const trainer = new Trainer({
+    ...workerSetup(experiment.config, experiment),
+    data: shareData(own, features),
+  });
   const { probabilities } = await trainer.predict({
     kind: 'predict',
     parameters: model.parameters,

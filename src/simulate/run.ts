@@ -5,11 +5,11 @@ import { PluralError } from '../core/errors.ts';
 import { fileExists, jsonOrNull, readFileText, writeFileAtomic } from '../core/files.ts';
 import type { RunRecord } from '../report/record.ts';
 import { writeRecord, writeReport } from '../report/write.ts';
+import { exportModel } from '../training/export-model.ts';
 import { startPool } from '../training/pool.ts';
 import type { RunContext } from './context.ts';
 import type { Emit, RunEvent } from './events.ts';
-import { prepareExperiment, workerSetup } from './experiment.ts';
-import { exportModel } from './export-model.ts';
+import { prepareExperiment, setupOf } from './experiment.ts';
 import { type FederatedResult, trainFederated } from './federated.ts';
 import { compareWith, federatedRecord } from './methods.ts';
 import { rewindMetrics } from './metrics.ts';
@@ -63,7 +63,7 @@ export async function runExperiment(config: Config, options: RunOptions): Promis
   const warnings = early.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
   const phases: Phases = [{ name: 'Prepare data and features', seconds: prepared }];
 
-  const pool = startPool(workerSetup(experiment), experiment.workers);
+  const pool = startPool(setupOf(experiment), experiment.workers);
   const stop = () => void pool.close();
   options.signal?.addEventListener('abort', stop, { once: true });
   if (options.signal?.aborted === true) stop();

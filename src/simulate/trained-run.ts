@@ -7,7 +7,7 @@ import { makeModel } from '../wire/model.ts';
 import type { Model } from '../wire/stages.ts';
 import { evaluateModel } from './context.ts';
 import type { Emit } from './events.ts';
-import { type Experiment, prepareExperiment, workerSetup } from './experiment.ts';
+import { type Experiment, prepareExperiment, setupOf } from './experiment.ts';
 import { type FederatedState, federatedStore } from './federated-state.ts';
 import { fingerprintOf } from './progress.ts';
 import { frozenConfigPath } from './run-folder.ts';
@@ -84,7 +84,7 @@ function checkSplit(experiment: Experiment, trained: FederatedState['split']): v
 
 /** Scores the model of a run on the groups of its experiment. */
 export async function evaluateRun({ experiment, model, folder }: TrainedRun, emit: Emit): Promise<Evaluated> {
-  const pool = startPool(workerSetup(experiment), experiment.workers);
+  const pool = startPool(setupOf(experiment), experiment.workers);
   try {
     const run = { experiment, pool, folder, fingerprint: fingerprintOf(experiment), emit };
     return await evaluateModel(run, model.parameters);

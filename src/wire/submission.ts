@@ -51,7 +51,7 @@ export function encodeSubmission(update: ProtectedUpdate, origin: Origin): Submi
 const MOST_BYTES = 2 ** 30;
 
 /**
- * Decodes what a group sent. Anything that `encodeSubmission` would not have written is ROUND_REFUSED, also
+ * Decodes what a group sent. Anything that `encodeSubmission` would not have written is UPDATE_MALFORMED, also
  * another encoding of the same content: a submission has one digest.
  */
 export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
@@ -73,7 +73,7 @@ export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
   return { origin, update };
 }
 
-/** ROUND_REFUSED for an update of another run, or one that was trained from another model. */
+/** UPDATE_OF_ANOTHER_MODEL for an update of another run, or one that was trained from another model. */
 export function checkOrigin(
   { origin, update: { group, round } }: ReceivedUpdate,
   expected: Pick<Origin, 'run' | 'model'>,
@@ -81,7 +81,7 @@ export function checkOrigin(
   for (const part of ['run', 'model'] as const) {
     if (origin[part] === expected[part]) continue;
     throw new PluralError(
-      'ROUND_REFUSED',
+      'UPDATE_OF_ANOTHER_MODEL',
       `update of group "${group}" in round ${round}: its ${part} is ${origin[part]}, not ${expected[part]}`,
       { hint: 'The group should fetch the current model of this run and train again.' },
     );
@@ -89,7 +89,7 @@ export function checkOrigin(
 }
 
 function refused(reason: string, cause?: unknown): PluralError {
-  return new PluralError('ROUND_REFUSED', `the submission cannot be read: ${reason}`, {
+  return new PluralError('UPDATE_MALFORMED', `the submission cannot be read: ${reason}`, {
     hint: 'Submit again; if it happens twice, the group and the aggregator run different versions.',
     cause,
   });

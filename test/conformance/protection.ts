@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asStage } from '../../src/core/brand.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
+import type { ErrorCode } from '../../src/core/errors.ts';
 import type { Fold, Protection, ProtectionKind } from '../../src/privacy/protection.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../../src/wire/stages.ts';
 import { collectionStepSchema } from '../../src/wire/step.ts';
@@ -62,32 +63,37 @@ const anywhere = fc.record({
 });
 
 /** Clear updates that no protection may let into a sum. */
-const UNFIT: readonly (readonly [name: string, update: Update])[] = [
-  ['too few numbers', updateOf('bad', 1, [1, 2, 3, 4])],
-  ['too many numbers', updateOf('bad', 1, [1, 2, 3, 4, 5, 6])],
-  ['NaN', updateOf('bad', 1, [1, 2, Number.NaN, 4, 5])],
-  ['Infinity', updateOf('bad', 1, [1, 2, 3, 4, Number.POSITIVE_INFINITY])],
-  ['-Infinity', updateOf('bad', 1, [Number.NEGATIVE_INFINITY, 2, 3, 4, 5])],
-  ['far too large a number', updateOf('bad', 1, [3e38, 2, 3, 4, 5])],
-  ['a weight of 0', updateOf('bad', 0, [1, 2, 3, 4, 5])],
-  ['a negative weight', updateOf('bad', -1, [1, 2, 3, 4, 5])],
-  ['a weight that rounds to 0', updateOf('bad', GRID / 3, [1, 2, 3, 4, 5])],
-  ['a weight of NaN', updateOf('bad', Number.NaN, [1, 2, 3, 4, 5])],
-  ['an infinite weight', updateOf('bad', Number.POSITIVE_INFINITY, [0, 0, 0, 0, 0])],
-  ['far too large a weight', updateOf('bad', 1e300, [0, 0, 0, 0, 0])],
-  ['another round', updateOf('bad', 1, [1, 2, 3, 4, 5], ROUND - 1)],
-  ['a group that is in the sum already', updateOf('good', 1, [1, 2, 3, 4, 5])],
+const UNFIT: readonly (readonly [name: string, code: ErrorCode, update: Update])[] = [
+  ['too few numbers', 'UPDATE_LENGTH', updateOf('bad', 1, [1, 2, 3, 4])],
+  ['too many numbers', 'UPDATE_LENGTH', updateOf('bad', 1, [1, 2, 3, 4, 5, 6])],
+  ['NaN', 'UPDATE_NOT_FINITE', updateOf('bad', 1, [1, 2, Number.NaN, 4, 5])],
+  ['Infinity', 'UPDATE_NOT_FINITE', updateOf('bad', 1, [1, 2, 3, 4, Number.POSITIVE_INFINITY])],
+  ['-Infinity', 'UPDATE_NOT_FINITE', updateOf('bad', 1, [Number.NEGATIVE_INFINITY, 2, 3, 4, 5])],
+  ['far too large a number', 'UPDATE_OUT_OF_RANGE', updateOf('bad', 1, [3e38, 2, 3, 4, 5])],
+  ['a weight of 0', 'UPDATE_OUT_OF_RANGE', updateOf('bad', 0, [1, 2, 3, 4, 5])],
+  ['a negative weight', 'UPDATE_OUT_OF_RANGE', updateOf('bad', -1, [1, 2, 3, 4, 5])],
+  ['a weight that rounds to 0', 'UPDATE_OUT_OF_RANGE', updateOf('bad', GRID / 3, [1, 2, 3, 4, 5])],
+  ['a weight of NaN', 'UPDATE_NOT_FINITE', updateOf('bad', Number.NaN, [1, 2, 3, 4, 5])],
+  ['an infinite weight', 'UPDATE_NOT_FINITE', updateOf('bad', Number.POSITIVE_INFINITY, [0, 0, 0, 0, 0])],
+  ['far too large a weight', 'UPDATE_OUT_OF_RANGE', updateOf('bad', 1e300, [0, 0, 0, 0, 0])],
+  ['another round', 'ROUND_REFUSED', updateOf('bad', 1, [1, 2, 3, 4, 5], ROUND - 1)],
+  ['a group that is in the sum already', 'ROUND_REFUSED', updateOf('good', 1, [1, 2, 3, 4, 5])],
 ];
 
 /** Ways to spoil what a group sends. */
 const SPOILT: readonly (readonly [
   name: string,
+  code: ErrorCode,
   spoil: (update: ProtectedUpdate) => Partial<ProtectedUpdate>,
 ])[] = [
-  ['a payload cut short', ({ payload }) => ({ payload: payload.subarray(0, -1) })],
-  ['a payload with a byte more', ({ payload }) => ({ payload: Uint8Array.of(...payload, 0) })],
-  ['no payload', () => ({ payload: new Uint8Array() })],
-  ['the payload of another protection', () => ({ protection: 'another' })],
+  ['a payload cut short', 'UPDATE_LENGTH', ({ payload }) => ({ payload: payload.subarray(0, -1) })],
+  [
+    'a payload with a byte more',
+    'UPDATE_LENGTH',
+    ({ payload }) => ({ payload: Uint8Array.of(...payload, 0) }),
+  ],
+  ['no payload', 'UPDATE_LENGTH', () => ({ payload: new Uint8Array() })],
+  ['the payload of another protection', 'ROUND_REFUSED', () => ({ protection: 'another' })],
 ];
 
 /** What every protection promises; called from the test of each. */
@@ -187,23 +193,58 @@ export function protectionConformance({ kind, options }: ProtectionCase): void {
     });
 
     /** Refused when protected or when added; the sum before and after goes on as if nothing had come. */
-    const expectNoTrace = (attempt: (fold: Fold) => void) => {
+    const expectNoTrace = (code: ErrorCode, attempt: (fold: Fold) => void) => {
       const good = protect(updateOf('good', 2, [0.5, -1, 0, 3, 0.1]));
       const later = protect(updateOf('later', 1, [1, 1, 1, 1, 1]));
       const fold = protection.fold(ROUND, PARAMETERS);
       fold.add(good);
-      expect(() => attempt(fold)).toThrow(expect.objectContaining({ code: 'ROUND_REFUSED' }));
+      expect(() => attempt(fold)).toThrow(expect.objectContaining({ code }));
       fold.add(later);
       expect(fingerprint(fold.finish())).toBe(fingerprint(sumOf(protection, [good, later])));
     };
 
-    test.each(UNFIT)('an update with %s is ROUND_REFUSED and leaves no trace', (_, update) => {
-      expectNoTrace((fold) => fold.add(protect(update)));
+    test.each(UNFIT)('an update with %s is %s and leaves no trace', (_, code, update) => {
+      expectNoTrace(code, (fold) => fold.add(protect(update)));
     });
 
-    test.each(SPOILT)('%s is ROUND_REFUSED and leaves no trace', (_, spoil) => {
+    test.each(SPOILT)('%s is %s and leaves no trace', (_, code, spoil) => {
       const sent = protect(updateOf('bad', 1, [1, 2, 3, 4, 5]));
-      expectNoTrace((fold) => fold.add(asStage({ ...sent, ...spoil(sent) })));
+      expectNoTrace(code, (fold) => fold.add(asStage({ ...sent, ...spoil(sent) })));
+    });
+
+    test('screening refuses what the fold would refuse of an update by itself', () => {
+      const alone = UNFIT.filter(([, code]) => code !== 'ROUND_REFUSED');
+      for (const [name, code, update] of alone) {
+        const screen = () => protection.screen(protect(update), PARAMETERS);
+        expect(screen, name).toThrow(expect.objectContaining({ code }));
+      }
+      for (const [name, code, spoil] of SPOILT) {
+        const sent = protect(updateOf('bad', 1, [1, 2, 3, 4, 5]));
+        const screen = () => protection.screen(asStage({ ...sent, ...spoil(sent) }), PARAMETERS);
+        expect(screen, name).toThrow(expect.objectContaining({ code }));
+      }
+    });
+
+    test('updates that together take less than the capacity of a round are all added (property)', () => {
+      const large = fc.record({
+        weight: fc.double({ min: 0.5, max: 2 ** 18, noNaN: true }),
+        delta: numbersOf(fc.float({ min: -4, max: 4, noNaN: true })),
+      });
+      fc.assert(
+        fc.property(fc.array(large, { minLength: 1, maxLength: 12 }), (members) => {
+          const fold = protection.fold(ROUND, PARAMETERS);
+          let taken = 0;
+          for (const [group, { weight, delta: values }] of named(members)) {
+            const sent = protect(updateOf(group, weight, values));
+            const share = protection.screen(sent, PARAMETERS);
+            expect(share).toBeGreaterThan(0);
+            if (taken + share >= 1) continue;
+            taken += share;
+            expect(() => fold.add(sent)).not.toThrow();
+          }
+        }),
+        { numRuns: 60 },
+      );
     });
   });
 }

@@ -13,7 +13,7 @@ function sumOf(...updates: readonly ReturnType<typeof updateOf>[]) {
   return fold.finish();
 }
 
-const refused = expect.objectContaining({ code: 'ROUND_REFUSED' });
+const refused = expect.objectContaining({ code: 'UPDATE_OUT_OF_RANGE' });
 
 test('it is in the table, once', () => {
   expect(PROTECTIONS.filter(({ name }) => name === 'none')).toEqual([none]);

@@ -61,6 +61,7 @@ const deadlines = fc.tuple(offset, offset).map(([ahead, further]) =>
 const foldeds = offset.map((ahead) =>
   named(`folded ${ahead}`, ({ round }) => ({ type: 'folded', round: round + ahead })),
 );
+const stops = fc.constant(named('stop', () => ({ type: 'stop' })));
 
 const commands = fc.array(
   fc.oneof(
@@ -70,6 +71,7 @@ const commands = fc.array(
     { weight: 24, arbitrary: submissions },
     { weight: 2, arbitrary: deadlines },
     { weight: 6, arbitrary: foldeds },
+    { weight: 1, arbitrary: stops },
   ),
   { maxLength: 120, size: 'max' },
 );
@@ -151,6 +153,9 @@ const sends = (who: string, step = 0, name = `of ${who}`): AggregatorMessage => 
   digest: name,
 });
 
+/** Phases that nothing leads out of. */
+const ENDED: ReadonlySet<string> = new Set(['finished', 'stopped']);
+
 describe('stepAggregator, over random sequences of messages', () => {
   test('the sequences reach every phase and every effect', () => {
     const runs = fc.sample(fc.tuple(settings, commands), { numRuns: 300, seed: 1 });
@@ -159,7 +164,7 @@ describe('stepAggregator, over random sequences of messages', () => {
     const effects = new Set(events.flatMap((event) => event.effects.map(({ type }) => type)));
     const reasons = new Set(effectsOf(events, 'refuse').map(({ reason }) => reason));
     const folded = new Set(effectsOf(events, 'fold').map(({ replies }) => replies.length));
-    expect([...phases].sort()).toEqual(['collecting', 'failed', 'finished', 'folding', 'waiting']);
+    expect([...phases].sort()).toEqual(['collecting', 'failed', 'finished', 'folding', 'stopped', 'waiting']);
     expect([...effects].sort()).toEqual(['acknowledge', 'ask', 'fail', 'finish', 'fold', 'refuse']);
     expect([...reasons].sort()).toEqual([
       'changed-submission',
@@ -291,7 +296,7 @@ describe('stepAggregator, over random sequences of messages', () => {
             expect(after.replies[step]).toEqual(expect.arrayContaining([...list]));
           }
         }
-        if (message.type === 'join' && before.phase !== 'finished') {
+        if (message.type === 'join' && !ENDED.has(before.phase)) {
           const enrolled = [...new Set([...before.enrolled, message.group])].sort();
           expect(after).toEqual({ ...before, enrolled });
           expect(effects).toEqual([]);
@@ -300,13 +305,23 @@ describe('stepAggregator, over random sequences of messages', () => {
     });
   });
 
-  test('when it is finished nothing is asked or folded, and nothing changes', () => {
+  test('when it is finished or stopped nothing is asked or folded, and nothing changes', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
-        if (before.phase !== 'finished') continue;
+        if (!ENDED.has(before.phase)) continue;
         expect(after).toBe(before);
         const allowed = message.type === 'submission' ? ['acknowledge', 'refuse'] : [];
         expect(effects.filter(({ type }) => !allowed.includes(type))).toEqual([]);
+      }
+    });
+  });
+
+  test('stop ends a run from any phase, with the rounds that were begun', () => {
+    forAllHistories((events) => {
+      for (const { before, message, after, effects } of events) {
+        if (message.type !== 'stop' || ENDED.has(before.phase)) continue;
+        expect(after).toEqual({ ...before, phase: 'stopped', failure: null });
+        expect(effects).toEqual([{ type: 'finish', rounds: before.round }]);
       }
     });
   });
@@ -320,6 +335,7 @@ describe('stepAggregator, over random sequences of messages', () => {
           expect(after.round).toBe(before.round);
           continue;
         }
+        if (message.type === 'stop') continue;
         expect(after).toEqual({ ...before, enrolled: after.enrolled });
         if (message.type !== 'submission') expect(effects).toEqual([]);
       }
@@ -355,7 +371,7 @@ describe('stepAggregator, over random sequences of messages', () => {
   test('the end is told, and a failure has a reason', () => {
     forAllHistories((events) => {
       expect(effectsOf(events, 'finish').length).toBe(
-        events.some(({ after }) => after.phase === 'finished') ? 1 : 0,
+        events.some(({ after }) => ENDED.has(after.phase)) ? 1 : 0,
       );
       for (const { before, message, after, effects } of events) {
         expect(after.failure === null).toBe(after.phase !== 'failed');

@@ -57,12 +57,12 @@ function outcomeOf(bytes: Uint8Array): ReceivedUpdate | PluralError {
   try {
     return decodeSubmission(bytes);
   } catch (thrown) {
-    if (thrown instanceof PluralError && thrown.code === 'ROUND_REFUSED') return thrown;
+    if (thrown instanceof PluralError && thrown.code === 'UPDATE_MALFORMED') return thrown;
     throw thrown;
   }
 }
 
-const refused = expect.objectContaining({ code: 'ROUND_REFUSED' });
+const refused = expect.objectContaining({ code: 'UPDATE_MALFORMED' });
 const expectRefused = (bytes: Uint8Array): void => {
   expect(outcomeOf(bytes)).toEqual(refused);
 };
@@ -255,7 +255,7 @@ describe('checkOrigin', () => {
   ])('another %s is refused, by name', (part, expected) => {
     expect(() => checkOrigin(received, expected)).toThrow(
       expect.objectContaining({
-        code: 'ROUND_REFUSED',
+        code: 'UPDATE_OF_ANOTHER_MODEL',
         message: expect.stringContaining(`"Kenya" in round 3: its ${part} is`),
       }),
     );

@@ -1,16 +1,19 @@
 import { canonicalJson } from '../core/digest.ts';
+import type { Features } from '../features/features.ts';
+import type { TrainablePredictor } from '../predictor/predictor.ts';
 import type { Model } from '../wire/stages.ts';
-import type { Experiment } from './experiment.ts';
+
+/** What a model was trained as, and on. */
+export interface ExportContext {
+  readonly predictor: TrainablePredictor;
+  readonly features: Pick<Features, 'provider' | 'width' | 'digest'>;
+}
 
 /**
  * A trained model as an ONNX file that any ONNX Runtime runs without this package. Inputs: `context_features`
  * [C, F], `context_shares` [C], `target_features` [T, F], `target_question` int32 [T]; output `probabilities` [T].
  */
-export function exportModel(
-  experiment: Pick<Experiment, 'predictor' | 'features'>,
-  model: Model,
-): Uint8Array {
-  const { predictor, features } = experiment;
+export function exportModel({ predictor, features }: ExportContext, model: Model): Uint8Array {
   return predictor.exportGraph(model.parameters, {
     'pluralllm.predictor': predictor.name,
     'pluralllm.options': canonicalJson(predictor.options),

@@ -1,0 +1,57 @@
+import type { Survey } from '../data/survey.ts';
+import { computeFeatures } from '../features/compute.ts';
+import type { Features } from '../features/features.ts';
+import { featuresProvider } from '../features/table.ts';
+import type { TrainablePredictor } from '../predictor/predictor.ts';
+import { predictorKind } from '../predictor/table.ts';
+import type { Device } from '../training/device.ts';
+import type { WorkerSetup } from '../training/jobs.ts';
+import { ADAM_DEFAULTS } from '../training/optimizer.ts';
+import { shareData } from '../training/shared-data.ts';
+import { type Config, optionsOf } from './config.ts';
+
+/** The features that a configuration names, of these questions. Errors: those of `computeFeatures`. */
+export function featuresOf(
+  config: Config,
+  questions: Survey['questions'],
+  warn: (message: string) => void,
+): Promise<Features> {
+  const provider = featuresProvider(config.features.name);
+  return computeFeatures({ provider, options: optionsOf(config.features), questions, warn });
+}
+
+/** The predictor that a configuration names, for features of this width. Errors: CONFIG_INVALID. */
+export function predictorOf(config: Config, featureWidth: number): TrainablePredictor {
+  return predictorKind(config.predictor.name).create(optionsOf(config.predictor), featureWidth);
+}
+
+/** What training works on, beside its configuration. */
+export interface TrainingInputs {
+  readonly survey: Survey;
+  readonly features: Features;
+  readonly predictor: TrainablePredictor;
+  readonly device: Device;
+  /** Indices of questions that no training task may touch. */
+  readonly heldOutQuestions: readonly number[];
+}
+
+/** What the workers of a configuration are started with. */
+export function workerSetup(config: Config, inputs: TrainingInputs): WorkerSetup {
+  const { survey, features, predictor, device, heldOutQuestions } = inputs;
+  const { training, seed } = config;
+  return {
+    predictor: { name: predictor.name, options: predictor.options },
+    device,
+    data: shareData(survey, features),
+    seed,
+    task: { contextQuestions: training.contextQuestions, targetQuestions: training.targetQuestions },
+    optimizer: { ...ADAM_DEFAULTS, weightDecay: training.weightDecay },
+    schedule: {
+      schedule: training.schedule,
+      learningRate: training.learningRate,
+      warmupSteps: training.warmupSteps,
+      cosineSteps: training.cosineSteps,
+    },
+    heldOutQuestions,
+  };
+}
