@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { aggregatorCommand } from './commands/aggregator.ts';
 import type { Command } from './commands/command.ts';
 import { datasetCommand } from './commands/dataset.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
+import { groupCommand } from './commands/group.ts';
 import { predictCommand } from './commands/predict.ts';
 import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
@@ -21,6 +23,8 @@ const COMMANDS: readonly Command[] = [
   predictCommand,
   exportCommand,
   reportCommand,
+  aggregatorCommand,
+  groupCommand,
   doctorCommand,
 ];
 

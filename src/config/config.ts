@@ -113,11 +113,11 @@ export function roundPlugins(config: Config) {
 }
 
 /**
- * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, and where
- * files lie. What is in the files counts, by their own digests (`fingerprintOf`).
+ * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, how long a
+ * deployed round waits, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, runtime, data, features, ...rest } = config;
+  const { name: _name, output: _output, round: _round, runtime, data, features, ...rest } = config;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
   const { path: _features, ...chosenFeatures } = features;

@@ -59,6 +59,15 @@ export const configSchema = z.strictObject({
       targetQuestions: range.default([10, 100]),
     })
     .prefault({}),
+  /** How the rounds of a deployed run wait for groups; a simulated run has all of them. */
+  round: z
+    .strictObject({
+      /** Fewest groups that make a round; null: as many as `data.groups.training` says. */
+      quorum: z.int().min(1).nullable().default(null),
+      /** How long a step waits for all before the quorum is enough. */
+      deadlineSeconds: z.number().min(0.1).max(31_622_400).default(86_400),
+    })
+    .prefault({}),
   strategy: plugin('fedavg'),
   protection: plugin('none'),
   evaluation: z

@@ -1,6 +1,8 @@
 import {
+  chmodSync,
   closeSync,
   existsSync,
+  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -33,10 +35,11 @@ export function writeError(path: string, thrown: unknown): PluralError {
   });
 }
 
-/** Makes a folder and its parents. */
-export function makeFolder(path: string): void {
+/** Makes a folder and its parents. `mode` is given to the folder itself, whatever the umask and also where it is there. */
+export function makeFolder(path: string, mode?: number): void {
   try {
     mkdirSync(path, { recursive: true });
+    if (mode !== undefined) chmodSync(path, mode);
   } catch (thrown) {
     throw writeError(path, thrown);
   }
@@ -45,14 +48,20 @@ export function makeFolder(path: string): void {
 /**
  * Writes a whole file or nothing: temporary name in the same folder, fsync, rename, fsync of the folder.
  * After a crash at any point the old content or the new content is there, never a part of either.
+ * `mode` are the permissions it gets whatever the umask, before anything is in it.
  */
-export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+export function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  { mode }: { readonly mode?: number } = {},
+): void {
   const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
   const temporary = `${path}.${process.pid}.tmp`;
   makeFolder(dirname(path));
   try {
-    const file = openSync(temporary, 'w');
+    const file = openSync(temporary, 'w', mode);
     try {
+      if (mode !== undefined) fchmodSync(file, mode);
       let written = 0;
       while (written < bytes.byteLength) written += writeSync(file, bytes, written);
       fsyncSync(file);

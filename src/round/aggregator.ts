@@ -20,6 +20,8 @@ export type AggregatorMessage =
     }
   | { readonly type: 'deadline'; readonly round: number; readonly step: number }
   | { readonly type: 'folded'; readonly round: number }
+  /** The round's updates make no usable model; trying again would not help. */
+  | { readonly type: 'unfoldable'; readonly round: number; readonly reason: string }
   /** Ends the run for good, whatever it waits for; the last model stays. */
   | { readonly type: 'stop' };
 
@@ -219,6 +221,8 @@ export function stepAggregator(state: AggregatorState, message: AggregatorMessag
       return deadline(state, message.round, message.step);
     case 'folded':
       return phase === 'folding' && message.round === round ? nextRound(state) : stay(state);
+    case 'unfoldable':
+      return phase === 'folding' && message.round === round ? fail(state, message.reason) : stay(state);
     case 'stop':
       return enter({ ...state, phase: 'stopped', failure: null });
   }

@@ -1,5 +1,10 @@
+import type { PluralError } from '../../core/errors.ts';
+
 /** Does the fold of one round; safe to do twice, at once or one after the other. */
 export type FoldWork = (run: string, round: number) => Promise<void>;
+
+/** Is told of each failure: of a fold, or, where run and round are null, of the queue itself. */
+export type FoldErrorListener = (error: PluralError, run: string | null, round: number | null) => void;
 
 /** Who folds, and when: at once in this process, or one of several replicas by a job queue. */
 export interface FoldJobs {

@@ -1,0 +1,58 @@
+import { PluralError } from '../core/errors.ts';
+import { checkChain, type ModelRecord, recordDigest } from '../wire/model-record.ts';
+import type { AggregatorApi } from './api.ts';
+
+/** Whose word a group takes on which run. */
+export interface Trust {
+  /** Digest of the run's definition. */
+  readonly run: string;
+  readonly aggregatorKey: string;
+}
+
+function untrusted(round: number, reason: string): PluralError {
+  return new PluralError('AGGREGATOR_UNTRUSTED', `the model of round ${round}: ${reason}`, {
+    hint: 'Nothing of it was used. Ask the people who run the aggregator; do not go on before it is explained.',
+  });
+}
+
+/** The chain from `known` to `target`, checked link by link. */
+async function walk(
+  api: AggregatorApi,
+  trust: Trust,
+  known: ModelRecord | null,
+  target: ModelRecord,
+): Promise<ModelRecord> {
+  let last = known;
+  while (last === null || last.round < target.round) {
+    const records = await api.models(last?.round ?? -1);
+    const wanted = records.filter(({ round }) => round <= target.round);
+    if (wanted.length === 0) {
+      throw new PluralError('AGGREGATOR_FAILED', `no records of models up to round ${target.round} came`, {
+        hint: 'Try again; if it stays so, tell the people who run the aggregator.',
+      });
+    }
+    last = checkChain(wanted, trust, last);
+  }
+  return last;
+}
+
+/**
+ * Follows the chain of models from the one that is known (null: from the start) to the one that a task names, and
+ * returns that one. Errors: AGGREGATOR_UNTRUSTED when a link does not fit, when the task names another model than the
+ * chain, or one before what is known: what was published cannot be taken back.
+ */
+export async function followChain(
+  api: AggregatorApi,
+  trust: Trust,
+  known: ModelRecord | null,
+  target: ModelRecord,
+): Promise<ModelRecord> {
+  if (known !== null && target.round < known.round) {
+    throw untrusted(target.round, `it is offered as the newest, but round ${known.round} was published`);
+  }
+  const last = await walk(api, trust, known, target);
+  if (recordDigest(last) !== recordDigest(target)) {
+    throw untrusted(target.round, 'the task names another than the chain');
+  }
+  return last;
+}

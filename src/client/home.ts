@@ -1,0 +1,192 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { PluralError } from '../core/errors.ts';
+import {
+  isFile,
+  jsonOrNull,
+  makeFolder,
+  readFileBytes,
+  readFileText,
+  writeFileAtomic,
+} from '../core/files.ts';
+import { takeLock } from '../core/lock-file.ts';
+import { groupFileBytes, readGroupFile } from '../data/group-file.ts';
+import type { Survey } from '../data/survey.ts';
+import { newGroup } from '../round/group.ts';
+import { freshSecret, type Identity, identityOf } from '../wire/identity.ts';
+import {
+  type GroupRecord,
+  type GroupStore,
+  groupRecordSchema,
+  type Membership,
+  membershipSchema,
+  newRecord,
+} from './group-record.ts';
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+const FILES = {
+  identity: 'identity.json',
+  answers: 'answers.arrow',
+  membership: 'membership.json',
+  state: 'state.json',
+  model: 'model.f32',
+  outbox: 'outbox.cbor',
+  export: 'model.onnx',
+  lock: 'lock',
+} as const;
+
+const identitySchema = z.strictObject({
+  format: z.literal(1),
+  /** The private key: never leaves this file. */
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** A group's folder: its key, its answers, its membership, and what it remembers; all of it for its owner alone. */
+export class GroupHome implements GroupStore {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /**
+   * Makes the folder with a fresh key and one group's answers. The key is written last: with it, the folder is ready.
+   * Errors: RUN_EXISTS where there is a key already, DATA_UNKNOWN_GROUP, WRITE_FAILED, DISK_FULL.
+   */
+  create(survey: Survey, groupId: string): Identity {
+    if (isFile(this.#path('identity'))) {
+      throw new PluralError('RUN_EXISTS', `${this.folder} holds a group already`, {
+        hint: 'Its key is its name in runs: go on with it, or choose another folder.',
+      });
+    }
+    makeFolder(this.folder, FOLDER_MODE);
+    this.#write('answers', groupFileBytes(survey, groupId));
+    const secret = freshSecret();
+    this.#write('identity', jsonText({ format: 1, secret }));
+    return identityOf(secret);
+  }
+
+  /** Errors: FOLDER_NOT_READY before `group init`, CHECKPOINT_CORRUPT. */
+  identity(): Identity {
+    return identityOf(this.#read('identity', identitySchema, 'init <folder> --answers FILE').secret);
+  }
+
+  /** A survey of this one group. Errors: FOLDER_NOT_READY before `group init`, and those of `readGroupFile`. */
+  answers(): Survey {
+    this.#expect('answers', 'init <folder> --answers FILE');
+    return readGroupFile(this.#path('answers'));
+  }
+
+  /** Errors: FOLDER_NOT_READY before `group join`, CHECKPOINT_CORRUPT. */
+  membership(): Membership {
+    this.identity();
+    return this.#read('membership', membershipSchema, 'join <folder> <invitation>');
+  }
+
+  /** The membership, null before `group join`. */
+  membershipOrNull(): Membership | null {
+    return isFile(this.#path('membership')) ? this.membership() : null;
+  }
+
+  /** Becomes a member; what is remembered of another run, or under another name, is forgotten. */
+  join(membership: Membership): void {
+    const before = this.membershipOrNull();
+    const { run, group, aggregatorKey, definition } = membership;
+    const same =
+      before?.run === run &&
+      before.group === group &&
+      before.aggregatorKey === aggregatorKey &&
+      before.definition.nonce === definition.nonce;
+    if (!same || !isFile(this.#path('state'))) {
+      this.forget();
+      this.saveRecord(newRecord(newGroup(group)));
+    }
+    this.#write('membership', jsonText(membership));
+  }
+
+  /** Leaves nothing of a run but the exported model; the membership goes first, so that no half of it is used. */
+  forget(): void {
+    for (const name of ['membership', 'state', 'model', 'outbox'] as const) {
+      rmSync(this.#path(name), { force: true });
+    }
+  }
+
+  /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE. */
+  lock(): () => void {
+    this.#expect('identity', 'init <folder> --answers FILE');
+    return takeLock(this.#path('lock'), this.folder);
+  }
+
+  loadRecord(): GroupRecord {
+    return this.#read('state', groupRecordSchema, 'join <folder> <invitation>');
+  }
+
+  saveRecord(record: GroupRecord): void {
+    this.#write('state', jsonText(record));
+  }
+
+  loadModel(): Uint8Array | null {
+    return this.#bytes('model');
+  }
+
+  saveModel(bytes: Uint8Array): void {
+    this.#write('model', bytes);
+  }
+
+  loadOutbox(): Uint8Array | null {
+    return this.#bytes('outbox');
+  }
+
+  saveOutbox(bytes: Uint8Array): void {
+    this.#write('outbox', bytes);
+  }
+
+  saveExport(bytes: Uint8Array): string {
+    this.#write('export', bytes);
+    return this.#path('export');
+  }
+
+  #path(name: keyof typeof FILES): string {
+    return join(this.folder, FILES[name]);
+  }
+
+  #write(name: keyof typeof FILES, content: string | Uint8Array): void {
+    writeFileAtomic(this.#path(name), content, { mode: FILE_MODE });
+  }
+
+  #bytes(name: keyof typeof FILES): Uint8Array | null {
+    const path = this.#path(name);
+    return isFile(path) ? readFileBytes(path) : null;
+  }
+
+  #expect(name: keyof typeof FILES, command: string): void {
+    if (isFile(this.#path(name))) return;
+    throw new PluralError('FOLDER_NOT_READY', `${this.folder} has no ${FILES[name]} yet`, {
+      hint: `First: pluralllm group ${command.replace('<folder>', this.folder)}`,
+    });
+  }
+
+  #read<Schema extends z.ZodType>(name: keyof typeof FILES, schema: Schema, command: string) {
+    this.#expect(name, command);
+    const path = this.#path(name);
+    const parsed = schema.safeParse(jsonOrNull(readFileText(path)));
+    if (parsed.success) return parsed.data;
+    throw new PluralError('CHECKPOINT_CORRUPT', `${path} is not what was written there`, {
+      hint: CURES[name] ?? 'Restore it from a backup.',
+    });
+  }
+}
+
+/** What helps where a file is damaged. */
+const CURES: Readonly<Partial<Record<keyof typeof FILES, string>>> = {
+  identity: 'Restore it from a backup. A new key (another folder) needs a new invitation.',
+  membership: 'Delete the file and join again with the same invitation.',
+  state: 'Delete the file and join again with the same invitation; nothing that was sent is lost.',
+};
+
+function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

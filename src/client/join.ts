@@ -1,0 +1,103 @@
+import { isIPv4 } from 'node:net';
+import { resolve } from 'node:path';
+import { PluralError } from '../core/errors.ts';
+import type { JoinAnswer } from '../wire/http.ts';
+import type { Invitation } from '../wire/invitation.ts';
+import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
+import type { AggregatorApi } from './api.ts';
+import type { Membership } from './group-record.ts';
+import type { GroupHome } from './home.ts';
+import { type LocalOptions, openLocalWork } from './local-training.ts';
+
+/** Where requests stay on this machine. */
+function isLoopback(hostname: string): boolean {
+  if (hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]') return true;
+  return isIPv4(hostname) && hostname.startsWith('127.');
+}
+
+/** Errors: CONFIG_CONFLICT for an address without TLS on another machine. */
+export function checkAddress(url: string, insecureHttp: boolean): void {
+  const { protocol, hostname } = new URL(url);
+  if (protocol === 'https:' || isLoopback(hostname) || insecureHttp) return;
+  throw new PluralError('CONFIG_CONFLICT', `${url} has no TLS: anybody on the way could read what is sent`, {
+    hint: 'Ask for an https address, or say --insecure-http if the network itself is protected.',
+  });
+}
+
+/** The group's name in the run: what the invitation fixes, what was asked for, or what the answers say. */
+export function nameIn(invitation: Invitation, asked: string | undefined, own: string): string {
+  const { group: fixed } = invitation;
+  if (fixed !== null && asked !== undefined && asked !== fixed) {
+    throw new PluralError('CONFIG_CONFLICT', `the invitation is for group "${fixed}", not "${asked}"`, {
+      hint: 'Leave --group out.',
+    });
+  }
+  const name = fixed ?? asked ?? own;
+  const parsed = groupIdSchema.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw new PluralError('CONFIG_INVALID', `"${name}" cannot be a group's name in a run`, {
+    hint: 'Choose another with --group ID: at most 256 characters, no control characters.',
+  });
+}
+
+export interface JoinOptions {
+  readonly home: GroupHome;
+  readonly invitation: Invitation;
+  readonly api: AggregatorApi;
+  /** The group's name in the run. */
+  readonly group: string;
+  /** Certificates in PEM. */
+  readonly ca: string | null;
+  readonly featuresPath: string | null;
+  readonly warn: (message: string) => void;
+}
+
+function checkAnswer({ digest, definition }: JoinAnswer, { run }: Invitation): void {
+  if (runDigest(definition) === digest && definition.run === run) return;
+  throw new PluralError(
+    'AGGREGATOR_UNTRUSTED',
+    `the definition of run "${run}" is not what its digest says`,
+    {
+      hint: 'The group did not join. Ask the people who run the aggregator.',
+    },
+  );
+}
+
+/** Whether this group can do its part. If not, it is taken off the list again, so that nobody waits for it. */
+async function checkWork(api: AggregatorApi, options: LocalOptions): Promise<void> {
+  try {
+    await (await openLocalWork(options)).close();
+  } catch (thrown) {
+    await api.leave().catch(() => undefined);
+    throw thrown;
+  }
+}
+
+/**
+ * Joins a run: checks the aggregator, its definition, and that this group can do its part; then stores the membership.
+ * Joining twice is harmless. Errors: those of the aggregator (INVITATION_INVALID, GROUP_TAKEN, KEY_UNKNOWN, ...),
+ * AGGREGATOR_UNTRUSTED, and those of `openLocalWork`.
+ */
+export async function joinRun(options: JoinOptions): Promise<Membership> {
+  const { home, invitation, api, group, ca, warn } = options;
+  const featuresPath = options.featuresPath === null ? null : resolve(options.featuresPath);
+  const answers = home.answers();
+  const { url, run, aggregatorKey, token } = invitation;
+  await api.info();
+  const answer = await api.join({ group, token });
+  checkAnswer(answer, invitation);
+  const { definition } = answer;
+  await checkWork(api, { definition, group: answer.group, answers, featuresPath, device: 'auto', warn });
+  const membership: Membership = {
+    format: 1,
+    url,
+    run,
+    aggregatorKey,
+    group: answer.group,
+    ca,
+    featuresPath,
+    definition,
+  };
+  home.join(membership);
+  return membership;
+}

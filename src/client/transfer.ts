@@ -1,0 +1,132 @@
+import { float32From } from '../core/bytes.ts';
+import { sha256 } from '../core/digest.ts';
+import { type ErrorCode, PluralError } from '../core/errors.ts';
+import type { UploadAnswer } from '../wire/http.ts';
+import type { ModelRecord } from '../wire/model-record.ts';
+import type { AggregatorApi } from './api.ts';
+import { isPassing, type Retry } from './retry.ts';
+
+/** Large enough that a request's own cost does not show, small enough for most links. */
+const FIRST_CHUNK_BYTES = 256 * 1024;
+const SMALLEST_CHUNK_BYTES = 16 * 1024;
+/** How often an upload may begin anew before it is given up. */
+const MOST_BEGINNINGS = 4;
+
+/** How many bytes to send or ask for at once: halved when a transfer breaks, doubled when one arrives. */
+class ChunkSize {
+  readonly #largest: number;
+  #bytes: number;
+
+  constructor(largest: number) {
+    this.#largest = largest;
+    this.#bytes = Math.min(FIRST_CHUNK_BYTES, largest);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** One transfer of a chunk, and what it teaches about the link. */
+  async try<Result>(transfer: (bytes: number) => Promise<Result>): Promise<Result> {
+    try {
+      const result = await transfer(this.#bytes);
+      this.#bytes = Math.min(this.#largest, 2 * this.#bytes);
+      return result;
+    } catch (thrown) {
+      const broken = isPassing(thrown) && thrown.code === 'AGGREGATOR_UNREACHABLE';
+      const smallest = Math.min(SMALLEST_CHUNK_BYTES, this.#largest);
+      if (broken) this.#bytes = Math.max(smallest, Math.floor(this.#bytes / 2));
+      throw thrown;
+    }
+  }
+}
+
+/** How far a transfer is. */
+export type OnProgress = (doneBytes: number, allBytes: number) => void;
+
+export interface TransferOptions {
+  readonly api: AggregatorApi;
+  readonly retry: Retry;
+  readonly onProgress?: OnProgress;
+}
+
+/** What an aggregator says that stands elsewhere in an upload, or knows nothing of it. */
+const BEGIN_ANEW: readonly ErrorCode[] = ['UPLOAD_RANGE', 'UPLOAD_DIGEST', 'UPLOAD_INCOMPLETE'];
+
+function isCode(thrown: unknown, codes: readonly ErrorCode[]): boolean {
+  return thrown instanceof PluralError && codes.includes(thrown.code);
+}
+
+/** Whether an answer is a place to go on from, behind the one before it. */
+function goesOn({ received, complete }: UploadAnswer, after: number, size: number): boolean {
+  return complete || (received > after && received < size);
+}
+
+function astray({ received, size }: UploadAnswer): PluralError {
+  return new PluralError('UPLOAD_RANGE', `the upload does not get on: ${received} of ${size} bytes`, {
+    hint: 'Try again later; if it stays so, tell the people who run the aggregator.',
+  });
+}
+
+/**
+ * Brings bytes to the aggregator, in chunks, from where an earlier attempt ended; returns their SHA-256, which is their
+ * name there. Errors: those of the aggregator, with UPLOAD_* only when beginning anew did not help.
+ */
+export async function upload(
+  { api, retry, onProgress }: TransferOptions,
+  bytes: Uint8Array,
+): Promise<string> {
+  const digest = sha256(bytes);
+  const size = bytes.byteLength;
+  const chunk = new ChunkSize((await api.info()).limits.chunkBytes);
+  const sendFrom = (at: number) =>
+    retry(() => chunk.try((length) => api.sendPart(digest, at, bytes.subarray(at, at + length))));
+  let fault: unknown;
+  for (let beginning = 0; beginning < MOST_BEGINNINGS; beginning++) {
+    try {
+      let state = await api.beginUpload(digest, size);
+      for (let at = -1; goesOn(state, at, size); state = await sendFrom(at)) {
+        onProgress?.(state.complete ? size : state.received, size);
+        if (state.complete) return digest;
+        at = state.received;
+      }
+      throw astray(state);
+    } catch (thrown) {
+      if (!isCode(thrown, BEGIN_ANEW)) throw thrown;
+      fault = thrown;
+    }
+  }
+  throw fault;
+}
+
+/**
+ * Fetches the parameters that a checked record names, `length` float32 numbers. A broken transfer goes on behind the
+ * last byte that came. Errors: AGGREGATOR_UNTRUSTED when they are not what the record says.
+ */
+export async function downloadModel(
+  { api, retry, onProgress }: TransferOptions,
+  { round, model }: ModelRecord,
+  length: number,
+): Promise<Float32Array> {
+  const bytes = new Uint8Array(4 * length);
+  const size = bytes.byteLength;
+  const chunk = new ChunkSize((await api.info()).limits.chunkBytes);
+  for (let received = 0; received < size; ) {
+    onProgress?.(received, size);
+    const at = received;
+    const part = await retry(() =>
+      chunk.try((most) => api.parametersPart(round, at, Math.min(most, size - at))),
+    );
+    bytes.set(part, at);
+    received += part.byteLength;
+  }
+  onProgress?.(size, size);
+  if (sha256(bytes) !== model) throw forged(round);
+  return float32From(bytes);
+}
+
+function forged(round: number): PluralError {
+  return new PluralError('AGGREGATOR_UNTRUSTED', `the parameters of round ${round} are not those it signed`, {
+    hint: 'Nothing of them was used. Ask the people who run the aggregator.',
+  });
+}

@@ -1,0 +1,70 @@
+import type { Argv } from 'yargs';
+import { GroupHome } from '../../client/home.ts';
+import { openLocalWork } from '../../client/local-training.ts';
+import { Participant, type RoundOutcome } from '../../client/participate.ts';
+import { DEVICES } from '../../training/device.ts';
+import type { CommonFlags } from '../command.ts';
+import { interruptible } from '../interrupt.ts';
+import type { Terminal } from '../terminal.ts';
+import { connect } from './connect.ts';
+import { withFolder } from './folder.ts';
+import { showGroup } from './progress.ts';
+
+/** The options of the commands that take part in rounds. */
+export function takingPart(parser: Argv<CommonFlags>) {
+  return withFolder(parser)
+    .option('scores', {
+      type: 'boolean',
+      default: true,
+      describe: 'tell the aggregator how well each model predicts this group; --no-scores keeps it here',
+    })
+    .option('device', {
+      choices: DEVICES,
+      default: 'auto' as const,
+      describe: 'where to train; only the CPU gives the bytes of a simulation',
+    });
+}
+
+export interface TakingPart {
+  readonly folder: string;
+  readonly scores: boolean;
+  readonly device: string;
+  readonly patienceMs: number;
+}
+
+/** Opens a folder for this process alone, and takes part in rounds as `act` says. Ctrl-C leaves a folder that goes on. */
+export async function takePart(
+  { folder, scores: tellScores, device, patienceMs }: TakingPart,
+  terminal: Terminal,
+  act: (participant: Participant) => Promise<RoundOutcome>,
+): Promise<RoundOutcome> {
+  const home = new GroupHome(folder);
+  const release = home.lock();
+  const { signal } = interruptible();
+  try {
+    const membership = home.membership();
+    const { definition, group, featuresPath, aggregatorKey } = membership;
+    const emit = showGroup(terminal, membership);
+    const warn = (message: string) => emit({ type: 'warning', message });
+    const work = await openLocalWork({
+      definition,
+      group,
+      answers: home.answers(),
+      featuresPath,
+      device,
+      warn,
+    });
+    const { api, retry, close } = connect(home.identity(), membership, { patienceMs, signal, terminal });
+    // A step of training can take long: the threads are told, not waited for.
+    signal.addEventListener('abort', () => void work.close());
+    const common = { api, retry, work, definition, aggregatorKey };
+    try {
+      return await act(new Participant({ ...common, store: home, tellScores, emit, signal }));
+    } finally {
+      close();
+      await work.close();
+    }
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,44 @@
+import type { ErrorCode } from '../core/errors.ts';
+
+/** HTTP status of the codes that a request can be answered with; anything else is a fault of the server. */
+const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
+  REQUEST_UNSIGNED: 401,
+  SIGNATURE_INVALID: 401,
+  NONCE_REPLAYED: 401,
+  CLOCK_SKEWED: 401,
+  ADMIN_KEY_REQUIRED: 401,
+  KEY_UNKNOWN: 403,
+  KEY_REVOKED: 403,
+  INVITATION_INVALID: 403,
+  GROUP_TAKEN: 409,
+  UPDATE_OF_ANOTHER_GROUP: 403,
+  AGGREGATOR_UNKNOWN_RUN: 404,
+  DATA_UNKNOWN_GROUP: 404,
+  ROUTE_UNKNOWN: 404,
+  BODY_TOO_LARGE: 413,
+  RATE_LIMITED: 429,
+  REQUEST_MALFORMED: 400,
+  BODY_DIGEST: 400,
+  UPLOAD_DIGEST: 422,
+  UPLOAD_RANGE: 409,
+  UPLOAD_INCOMPLETE: 409,
+  UPDATE_MALFORMED: 422,
+  UPDATE_LENGTH: 422,
+  UPDATE_NOT_FINITE: 422,
+  UPDATE_OUT_OF_RANGE: 422,
+  ROUND_REFUSED: 422,
+  UPDATE_OF_ANOTHER_ROUND: 409,
+  UPDATE_OF_ANOTHER_MODEL: 409,
+  UPDATE_CHANGED: 409,
+  GROUP_NOT_ASKED: 409,
+  CONFIG_INVALID: 422,
+  CONFIG_UNKNOWN_KEY: 422,
+  CONFIG_CONFLICT: 422,
+  STORE_UNAVAILABLE: 503,
+  DISK_FULL: 507,
+};
+
+/** The HTTP status that belongs to an error code. */
+export function httpStatusOf(code: ErrorCode): number {
+  return STATUS[code] ?? 500;
+}

@@ -1,0 +1,192 @@
+import { sha256 } from '../core/digest.ts';
+import { PluralError } from '../core/errors.ts';
+import type { JoinAnswer, JoinRequest } from '../wire/http.ts';
+import type { Aggregator } from './aggregator.ts';
+import { changeRun, type LockedRun } from './locked-run.ts';
+import type { MembersTable } from './store/tables.ts';
+
+/** A group in a run, as its requests are checked against. */
+export type Member = MembersTable;
+
+/** The member of a run with this key. Errors: KEY_UNKNOWN, KEY_REVOKED. */
+export async function memberOf({ db }: Aggregator, run: string, publicKey: string): Promise<Member> {
+  const member = await db
+    .selectFrom('members')
+    .selectAll()
+    .where('run', '=', run)
+    .where('public_key', '=', publicKey)
+    .executeTakeFirst();
+  if (member === undefined) {
+    throw new PluralError('KEY_UNKNOWN', `no group with this key takes part in run "${run}"`, {
+      hint: 'Join first: pluralllm group join <folder> <invitation>',
+    });
+  }
+  checkNotRevoked(member);
+  return member;
+}
+
+function checkNotRevoked({ group_id, revoked_at }: Member): void {
+  if (revoked_at === null) return;
+  throw new PluralError('KEY_REVOKED', `the key of group "${group_id}" was revoked`, {
+    hint: 'Ask the people who run the aggregator.',
+  });
+}
+
+/** How often the time of a group's last request is written down. */
+const SEEN_EVERY_MS = 5000;
+
+/** Notes that a group was here. */
+export async function noteSeen(aggregator: Aggregator, member: Member): Promise<void> {
+  const now = aggregator.clock.now();
+  if (member.last_seen_at !== null && now - member.last_seen_at < SEEN_EVERY_MS) return;
+  await aggregator.db
+    .updateTable('members')
+    .set({ last_seen_at: now })
+    .where('run', '=', member.run)
+    .where('group_id', '=', member.group_id)
+    .execute();
+}
+
+function taken(message: string): PluralError {
+  return new PluralError('GROUP_TAKEN', message, {
+    hint: 'Join under another id (--group), or with the folder that joined before.',
+  });
+}
+
+/** The row of a group that joined before with the same key; null where the name and the key are new. */
+async function earlier(locked: LockedRun, publicKey: string, group: string): Promise<Member | null> {
+  const rows = await locked.tx
+    .selectFrom('members')
+    .selectAll()
+    .where('run', '=', locked.run)
+    .where((where) => where.or([where('public_key', '=', publicKey), where('group_id', '=', group)]))
+    .execute();
+  const [first] = rows;
+  if (first === undefined) return null;
+  for (const row of rows) checkNotRevoked(row);
+  const same = first.public_key === publicKey && first.group_id === group && rows.length === 1;
+  if (!same) {
+    throw taken(
+      rows.some((row) => row.group_id === group)
+        ? `a group "${group}" takes part with another key`
+        : `this key takes part as group "${first.group_id}"`,
+    );
+  }
+  return first;
+}
+
+/** Uses up an invitation. Errors: INVITATION_INVALID. */
+async function spend(
+  { tx, run }: LockedRun,
+  digest: string,
+  { publicKey, group, now }: { publicKey: string; group: string; now: number },
+): Promise<void> {
+  const invitation = await tx
+    .selectFrom('invitations')
+    .selectAll()
+    .where('token_digest', '=', digest)
+    .where('run', '=', run)
+    .executeTakeFirst();
+  const problem =
+    invitation === undefined
+      ? 'it is not known here, or was used'
+      : invitation.expires_at <= now
+        ? 'it has expired'
+        : invitation.group_id !== null && invitation.group_id !== group
+          ? `it is for group "${invitation.group_id}"`
+          : invitation.public_key !== null && invitation.public_key !== publicKey
+            ? 'it is for another key'
+            : null;
+  if (problem !== null) {
+    throw new PluralError('INVITATION_INVALID', `the invitation does not admit this group: ${problem}`, {
+      hint: 'Ask the people who run the aggregator for a new one.',
+    });
+  }
+  await tx.deleteFrom('invitations').where('token_digest', '=', digest).execute();
+}
+
+/** Name of the allow-list's entry of a key. */
+export function allowDigest(run: string, publicKey: string): string {
+  return sha256('pluralllm-allow', run, publicKey);
+}
+
+/** Name of an invitation: its token is kept nowhere. */
+export function tokenDigest(token: string): string {
+  return sha256('pluralllm-token', token);
+}
+
+async function enrol(locked: LockedRun, group: string): Promise<void> {
+  if (!locked.state.enrolled.includes(group)) {
+    await locked.deliver({ type: 'join', group });
+    await locked.event('joined', { group });
+  }
+  const { phase, enrolled, quorum } = locked.state;
+  if (phase === 'waiting' && enrolled.length >= quorum) await locked.deliver({ type: 'start' });
+}
+
+/**
+ * Takes a group into a run; it takes part from the next round on, and the run starts when as many have joined as its
+ * quorum. Joining twice changes nothing. Errors: INVITATION_INVALID, GROUP_TAKEN, KEY_REVOKED, AGGREGATOR_UNKNOWN_RUN.
+ */
+export function join(
+  aggregator: Aggregator,
+  run: string,
+  publicKey: string,
+  { group, token }: JoinRequest,
+): Promise<JoinAnswer> {
+  const now = aggregator.clock.now();
+  return changeRun(aggregator, run, async (locked) => {
+    const before = await earlier(locked, publicKey, group);
+    const { digest, definition } = locked;
+    if (before === null) {
+      const invitation = token === null ? allowDigest(run, publicKey) : tokenDigest(token);
+      await spend(locked, invitation, { publicKey, group, now });
+      const fresh = { run, group_id: group, public_key: publicKey, joined_at: now, last_seen_at: now };
+      await locked.tx
+        .insertInto('members')
+        .values({ ...fresh, left_at: null, revoked_at: null })
+        .execute();
+    } else if (before.left_at !== null) await markLeft(locked, group, { left_at: null });
+    await enrol(locked, group);
+    return { group, digest, definition, repeated: before !== null };
+  });
+}
+
+async function markLeft(
+  { tx, run }: LockedRun,
+  group: string,
+  change: { left_at?: number | null; revoked_at?: number },
+): Promise<void> {
+  await tx.updateTable('members').set(change).where('run', '=', run).where('group_id', '=', group).execute();
+}
+
+/** A group leaves: it is not waited for any more; what it sent stays in the round. It may join again with its key. */
+export async function leave(aggregator: Aggregator, run: string, group: string): Promise<void> {
+  const now = aggregator.clock.now();
+  await changeRun(aggregator, run, async (locked) => {
+    if (!locked.state.enrolled.includes(group)) return;
+    await markLeft(locked, group, { left_at: now });
+    await locked.event('left', { group });
+    await locked.deliver({ type: 'leave', group });
+  });
+}
+
+/** Takes a group's key away for good. Errors: DATA_UNKNOWN_GROUP. */
+export async function revoke(aggregator: Aggregator, run: string, group: string): Promise<void> {
+  const now = aggregator.clock.now();
+  await changeRun(aggregator, run, async (locked) => {
+    const changed = await locked.tx
+      .updateTable('members')
+      .set({ revoked_at: now })
+      .where('run', '=', run)
+      .where('group_id', '=', group)
+      .executeTakeFirst();
+    if (changed.numUpdatedRows === 0n) {
+      throw new PluralError('DATA_UNKNOWN_GROUP', `no group "${group}" has joined run "${run}"`, {
+        hint: 'pluralllm aggregator status lists the groups.',
+      });
+    }
+    await locked.event('left', { group });
+    await locked.deliver({ type: 'leave', group });
+  });
+}

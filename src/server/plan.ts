@@ -1,0 +1,63 @@
+import { type Config, parseConfig, roundPlugins } from '../config/config.ts';
+import { predictorOf } from '../config/worker-setup.ts';
+import { PluralError } from '../core/errors.ts';
+import type { TrainablePredictor } from '../predictor/predictor.ts';
+import type { Protection } from '../privacy/protection.ts';
+import type { Strategy } from '../strategy/strategy.ts';
+import type { RunPlan } from '../wire/run-definition.ts';
+
+/** A plan with its plug-ins: what the aggregator itself needs of a configuration. */
+export interface OpenPlan {
+  readonly config: Config;
+  readonly predictor: TrainablePredictor;
+  readonly strategy: Strategy;
+  readonly protection: Protection;
+}
+
+/**
+ * Opens the plan of a run. Errors: those of `parseConfig`; CONFIG_CONFLICT where the predictor has another size than the
+ * plan says, or the protection needs steps that the server does not carry out.
+ */
+export function openPlan(plan: RunPlan): OpenPlan {
+  const config = parseConfig(plan.config);
+  const predictor = predictorOf(config, plan.features.width);
+  const { strategy, protection } = roundPlugins(config);
+  if (predictor.layout.size !== plan.parameters) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `the plan says ${plan.parameters} parameters, its predictor has ${predictor.layout.size}`,
+      { hint: 'The command line and the aggregator run different versions.' },
+    );
+  }
+  if (protection.steps.length !== 1) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `the server does not carry out protection "${protection.name}"`,
+      {
+        hint: 'Choose another protection.',
+      },
+    );
+  }
+  return { config, predictor, strategy, protection };
+}
+
+/** Longest submission that a run can need: far above any encoding of its parameters, far below what would fill a disk. */
+export function mostUploadBytes(plan: RunPlan): number {
+  return 65_536 + 16 * plan.parameters;
+}
+
+const MOST_OPEN = 16;
+
+/** The definitions of runs never change, so an opened plan is kept; the longest unused goes first. */
+export class PlanCache {
+  readonly #plans = new Map<string, OpenPlan>();
+
+  get(digest: string, plan: RunPlan): OpenPlan {
+    const known = this.#plans.get(digest) ?? openPlan(plan);
+    this.#plans.delete(digest);
+    this.#plans.set(digest, known);
+    const [oldest] = this.#plans.keys();
+    if (this.#plans.size > MOST_OPEN && oldest !== undefined) this.#plans.delete(oldest);
+    return known;
+  }
+}

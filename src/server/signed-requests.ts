@@ -1,0 +1,88 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { invariant } from '../core/errors.ts';
+import { runIdSchema } from '../wire/run-definition.ts';
+import type { SignedClaim } from '../wire/signed-request.ts';
+import { checkBody, claimOf, spendNonce } from './authenticate.ts';
+import { unknownRun } from './locked-run.ts';
+import { type Member, memberOf, noteSeen } from './members.ts';
+import type { Services } from './services.ts';
+
+/** Who sent a request, and the bytes it came with. */
+interface Signed {
+  readonly claim: SignedClaim;
+  /** Null on the route by which a new key joins. */
+  readonly member: Member | null;
+  body: Buffer;
+}
+
+const NOTHING = Buffer.alloc(0);
+const signed = new WeakMap<FastifyRequest, Signed>();
+
+function signedOf(request: FastifyRequest): Signed {
+  const found = signed.get(request);
+  invariant(found !== undefined, 'a route of groups checks signatures first');
+  return found;
+}
+
+/** The key that signed a request. */
+export function keyOf(request: FastifyRequest): string {
+  return signedOf(request).claim.publicKey;
+}
+
+/** The group that signed a request. */
+export function memberOfRequest(request: FastifyRequest): Member {
+  const { member } = signedOf(request);
+  invariant(member !== null, 'only joining needs no member');
+  return member;
+}
+
+/** The group of a request, where it got as far as that. */
+export function knownMember(request: FastifyRequest): Member | null {
+  return signed.get(request)?.member ?? null;
+}
+
+/** The path of a request may be anything: what is no run id names no run. */
+function runOf({ params }: FastifyRequest): string {
+  const named = typeof params === 'object' && params !== null && 'run' in params ? params.run : undefined;
+  const parsed = runIdSchema.safeParse(named);
+  if (parsed.success) return parsed.data;
+  throw unknownRun(String(named).slice(0, 80));
+}
+
+/**
+ * Makes all routes of `app` need a signature. Signature, clock and key are checked before the body is read; body and
+ * nonce before anything is done. `joining`: the key need not be a member's.
+ */
+export function requireSignature(
+  app: FastifyInstance,
+  { aggregator }: Services,
+  { joining }: { readonly joining: boolean },
+): void {
+  app.addHook('onRequest', async (request) => {
+    const claim = claimOf(aggregator, request);
+    const member = joining ? null : await memberOf(aggregator, runOf(request), claim.publicKey);
+    signed.set(request, { claim, member, body: NOTHING });
+  });
+  for (const type of ['application/json', 'application/octet-stream']) {
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (request, body, done) => {
+      const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+      signedOf(request).body = bytes;
+      if (type === 'application/octet-stream') return done(null, bytes);
+      try {
+        done(null, bytes.byteLength === 0 ? undefined : JSON.parse(bytes.toString('utf8')));
+      } catch (thrown) {
+        const message = thrown instanceof Error ? thrown.message : String(thrown);
+        done(Object.assign(new Error(`not JSON: ${message}`), { statusCode: 400 }), undefined);
+      }
+    });
+  }
+  app.addHook('preValidation', async (request) => {
+    const { claim, body } = signedOf(request);
+    checkBody(claim, body);
+  });
+  app.addHook('preHandler', async (request) => {
+    const { claim, member } = signedOf(request);
+    await spendNonce(aggregator, claim);
+    if (member !== null) await noteSeen(aggregator, member);
+  });
+}

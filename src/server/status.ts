@@ -1,0 +1,173 @@
+import { formatBytes } from '../core/bytes.ts';
+import {
+  type AggregatorState,
+  aggregatorStateSchema,
+  awaited,
+  repliesNow,
+} from '../round/aggregator-state.ts';
+import type { Awaited, RunStatus, RunSummary } from '../wire/http.ts';
+import type { RunDefinition } from '../wire/run-definition.ts';
+import type { Aggregator } from './aggregator.ts';
+import { unknownRun } from './locked-run.ts';
+import { scoreSummaries } from './scores.ts';
+
+/** Refusals that the status shows. */
+const MOST_ERRORS = 20;
+
+interface RunRow {
+  readonly id: string;
+  readonly digest: string;
+  readonly definition: RunDefinition;
+  readonly state: AggregatorState;
+  readonly deadline_at: number | null;
+  readonly created_at: number;
+}
+
+const COLUMNS = ['id', 'digest', 'definition', 'state', 'deadline_at', 'created_at'] as const;
+
+function summaryOf({ id, digest, state, created_at }: RunRow): RunSummary {
+  const { phase, round, rounds, quorum, enrolled } = state;
+  return { run: id, digest, phase, round, rounds, quorum, groups: enrolled.length, createdAt: created_at };
+}
+
+/** All runs, the newest first. */
+export async function listRuns({ db }: Aggregator): Promise<RunSummary[]> {
+  const rows = await db.selectFrom('runs').select(COLUMNS).orderBy('created_at', 'desc').execute();
+  return rows.map((row) => summaryOf({ ...row, state: aggregatorStateSchema.parse(row.state) }));
+}
+
+/** What a run waits for, or why it stands. */
+function sentence(state: AggregatorState, missing: number): string {
+  const { phase, round, rounds, quorum, enrolled, asked } = state;
+  switch (phase) {
+    case 'waiting':
+      return `Waits for groups to join: ${enrolled.length} of the ${quorum} that are needed to start.`;
+    case 'collecting': {
+      const replied = repliesNow(state).length;
+      return `Round ${round} of ${rounds}: ${replied} of ${asked.length} groups have sent their update; ${missing} awaited, ${quorum} are enough at the deadline.`;
+    }
+    case 'folding':
+      return `Round ${round} of ${rounds}: all updates are in and are being added.`;
+    case 'finished':
+      return `Finished after ${rounds} rounds.`;
+    case 'failed':
+      return `Round ${round} of ${rounds} failed: ${state.failure}. "aggregator start" opens it again.`;
+    case 'stopped':
+      return `Stopped in round ${round} of ${rounds}.`;
+  }
+}
+
+interface Progress {
+  readonly received: number;
+  readonly size: number;
+  readonly complete: boolean;
+}
+
+function reasonOf(progress: Progress | undefined, lastSeenAt: number | null, askedAt: number | null): string {
+  if (progress?.complete === true) return 'has uploaded its update and not yet submitted it';
+  if (progress !== undefined) {
+    return `is uploading: ${formatBytes(progress.received)} of ${formatBytes(progress.size)}`;
+  }
+  if (lastSeenAt === null) return 'has not been seen yet';
+  if (askedAt !== null && lastSeenAt < askedAt) return 'has not been seen since this step began';
+  return 'has seen the round and is at work on it';
+}
+
+async function awaitedOf(
+  { db }: Aggregator,
+  { id, state, deadline_at, definition }: RunRow,
+  lastSeen: ReadonlyMap<string, number | null>,
+): Promise<Awaited[]> {
+  const uploads = await db
+    .selectFrom('uploads')
+    .select(['group_id', 'received', 'size', 'complete'])
+    .where('run', '=', id)
+    .orderBy('touched_at')
+    .execute();
+  const progress = new Map(uploads.map((upload) => [upload.group_id, upload]));
+  const askedAt = deadline_at === null ? null : deadline_at - definition.plan.deadlineMs;
+  return awaited(state).map((group) => {
+    const own = progress.get(group);
+    const lastSeenAt = lastSeen.get(group) ?? null;
+    return {
+      group,
+      why: reasonOf(own, lastSeenAt, askedAt),
+      lastSeenAt,
+      uploadedBytes: own?.received ?? 0,
+      uploadBytes: own?.size ?? null,
+    };
+  });
+}
+
+async function historyOf({ db }: Aggregator, run: string): Promise<RunStatus['history']> {
+  const rows = await db
+    .selectFrom('models')
+    .select(['round', 'record', 'uploaded_bytes', 'published_at'])
+    .where('run', '=', run)
+    .orderBy('round')
+    .execute();
+  return rows.map(({ round, record, uploaded_bytes, published_at }) => ({
+    round,
+    model: record.model,
+    updates: record.updates,
+    uploadedBytes: uploaded_bytes,
+    publishedAt: published_at,
+  }));
+}
+
+async function errorsOf({ db }: Aggregator, run: string): Promise<RunStatus['errors']> {
+  const rows = await db
+    .selectFrom('events')
+    .select(['at', 'data'])
+    .where('run', '=', run)
+    .where('type', '=', 'refused')
+    .orderBy('seq', 'desc')
+    .limit(MOST_ERRORS)
+    .execute();
+  return rows.map(({ at, data }) => ({
+    at,
+    code: String(data['code']),
+    message: String(data['message']),
+    group: typeof data['group'] === 'string' ? data['group'] : null,
+  }));
+}
+
+/** Everything that is told of a run. Errors: AGGREGATOR_UNKNOWN_RUN. */
+export async function statusOf(aggregator: Aggregator, run: string): Promise<RunStatus> {
+  const { db } = aggregator;
+  const found = await db.selectFrom('runs').select(COLUMNS).where('id', '=', run).executeTakeFirst();
+  if (found === undefined) throw unknownRun(run);
+  const row: RunRow = { ...found, state: aggregatorStateSchema.parse(found.state) };
+  const { state, definition, deadline_at } = row;
+  const seen = await db
+    .selectFrom('members')
+    .select(['group_id', 'last_seen_at'])
+    .where('run', '=', run)
+    .execute();
+  const lastSeen = new Map(seen.map(({ group_id, last_seen_at }) => [group_id, last_seen_at]));
+  const missing = await awaitedOf(aggregator, row, lastSeen);
+  const { config, parameters } = definition.plan;
+  return {
+    ...summaryOf(row),
+    summary: sentence(state, missing.length),
+    step: state.phase === 'collecting' ? (state.steps[state.step]?.name ?? null) : null,
+    replied: repliesNow(state).length,
+    asked: state.asked.length,
+    awaited: missing,
+    deadlineAt: deadline_at,
+    failure: state.failure,
+    parameters,
+    protection: nameOf(config['protection']),
+    strategy: nameOf(config['strategy']),
+    members: state.enrolled.map((group) => ({ group, lastSeenAt: lastSeen.get(group) ?? null })),
+    history: await historyOf(aggregator, run),
+    scores: await scoreSummaries(db, run),
+    errors: await errorsOf(aggregator, run),
+  };
+}
+
+/** Name of a plug-in section of a configuration. */
+function nameOf(section: unknown): string {
+  const named = typeof section === 'object' && section !== null && 'name' in section;
+  return named ? String(section.name) : 'unknown';
+}

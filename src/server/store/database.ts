@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { PluralError } from '../../core/errors.ts';
+import { makeFolder } from '../../core/files.ts';
+import { migrate } from './migrations.ts';
+import type { Tables } from './tables.ts';
+
+/** An open database, with the pool that other engines (job queues) may use too. */
+export interface Database {
+  readonly db: Kysely<Tables>;
+  readonly pool: pg.Pool;
+  /** Embedded, or a server that several replicas can share. */
+  readonly kind: 'embedded' | 'postgres';
+  close(): Promise<void>;
+}
+
+/**
+ * How the embedded server is started. Its own defaults leave fsync off and take 128 MB of buffers; with these an
+ * acknowledged row survives a power failure, and the database takes about 200 MB of memory.
+ */
+const EMBEDDED_PARAMETERS = {
+  search_path: 'public',
+  exit_on_error: 'false',
+  log_checkpoints: 'false',
+  max_worker_processes: '0',
+  max_parallel_workers: '0',
+  max_parallel_workers_per_gather: '0',
+  max_parallel_maintenance_workers: '0',
+  io_method: 'sync',
+  fsync: 'on',
+  shared_buffers: '16MB',
+};
+
+function startParameters(): string[] {
+  const settings = Object.entries(EMBEDDED_PARAMETERS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  return ['--single', '-O', '-j', ...settings];
+}
+
+function kyselyOf(pool: pg.Pool): Kysely<Tables> {
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/**
+ * The database inside the process, kept in a folder, or in memory where that is null. Only one process may open a
+ * folder at a time: the caller holds a lock. Errors: FOLDER_NOT_READY, STORE_UNAVAILABLE.
+ */
+export async function openEmbedded(folder: string | null): Promise<Database> {
+  if (folder !== null) makeFolder(folder);
+  try {
+    const [{ PGlite }, { createPgConfig }] = await Promise.all([
+      import('@electric-sql/pglite'),
+      import('@electric-sql/pglite/node-postgres'),
+    ]);
+    const place = folder === null ? {} : { dataDir: folder };
+    const engine = await PGlite.create({ ...place, startParams: startParameters() });
+    const pool = new pg.Pool({ ...createPgConfig(engine), max: 1 });
+    const db = kyselyOf(pool);
+    await migrate(db);
+    const close = async () => {
+      await db.destroy();
+      await engine.close();
+    };
+    return { db, pool, kind: 'embedded', close };
+  } catch (thrown) {
+    throw unavailable(`the embedded database ${folder ?? ''}`, thrown);
+  }
+}
+
+/** Whether there is an embedded database in this folder. */
+export function hasEmbedded(folder: string): boolean {
+  return existsSync(join(folder, 'PG_VERSION'));
+}
+
+/** A PostgreSQL server by its URL. `schema` keeps several aggregators apart in one database. Errors: STORE_UNAVAILABLE. */
+export async function openPostgres(url: string, schema = 'pluralllm'): Promise<Database> {
+  const pool = new pg.Pool({ connectionString: url, max: 8, options: `-c search_path=${schema}` });
+  // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  try {
+    await pool.query(`create schema if not exists "${schema}"`);
+    const db = kyselyOf(pool);
+    await migrate(db);
+    return { db, pool, kind: 'postgres', close: () => db.destroy() };
+  } catch (thrown) {
+    await pool.end();
+    throw unavailable('PostgreSQL', thrown);
+  }
+}
+
+function unavailable(what: string, thrown: unknown): PluralError {
+  if (thrown instanceof PluralError) return thrown;
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new PluralError('STORE_UNAVAILABLE', `${what} cannot be opened: ${reason}`, {
+    hint: 'Check that it runs, its address, and who may use it.',
+    cause: thrown,
+  });
+}

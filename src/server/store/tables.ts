@@ -1,0 +1,120 @@
+import type { ColumnType, Generated } from 'kysely';
+import type { AggregatorState } from '../../round/aggregator-state.ts';
+import type { ModelRecord } from '../../wire/model-record.ts';
+import type { RunDefinition } from '../../wire/run-definition.ts';
+
+/** A jsonb column: read as a value, written as its JSON text. */
+type Json<Value> = ColumnType<Value, string, string>;
+
+/** One run; its row is locked by whoever changes anything of the run. Times are milliseconds since 1970. */
+export interface RunsTable {
+  id: string;
+  digest: string;
+  definition: ColumnType<RunDefinition, string, never>;
+  state: Json<AggregatorState>;
+  /** Copies of what the state says, to search by. */
+  phase: AggregatorState['phase'];
+  round: number;
+  deadline_at: number | null;
+  /** What the strategy remembers: CBOR. */
+  strategy_state: Buffer;
+  created_at: number;
+}
+
+/** A group in a run. Whoever left or was revoked keeps the row, so that nobody else takes the name. */
+export interface MembersTable {
+  run: string;
+  group_id: string;
+  public_key: string;
+  joined_at: number;
+  left_at: number | null;
+  revoked_at: number | null;
+  last_seen_at: number | null;
+}
+
+/** Invitations by the digest of their token; a key on the allow-list is an invitation for that key. */
+export interface InvitationsTable {
+  token_digest: string;
+  run: string;
+  group_id: string | null;
+  expires_at: number;
+  /** The key that used it, or the only one that may. */
+  public_key: string | null;
+}
+
+/** Nonces of signed requests, until their time has passed. */
+export interface NoncesTable {
+  public_key: string;
+  nonce: string;
+  expires_at: number;
+}
+
+/** An upload under way or complete and not yet submitted. */
+export interface UploadsTable {
+  id: string;
+  run: string;
+  group_id: string;
+  digest: string;
+  size: number;
+  received: number;
+  /** Where each part begins, ascending. */
+  offsets: Json<number[]>;
+  complete: boolean;
+  touched_at: number;
+}
+
+/** An accepted submission. */
+export interface SubmissionsTable {
+  run: string;
+  round: number;
+  step: number;
+  group_id: string;
+  digest: string;
+  blob: string;
+  size: number;
+  /** Part of the round's capacity that it takes. */
+  capacity: number;
+  accepted_at: number;
+  /** Whether its bytes are still kept: until the round is in a model. */
+  kept: boolean;
+}
+
+/** The published models. */
+export interface ModelsTable {
+  run: string;
+  round: number;
+  record: Json<ModelRecord>;
+  uploaded_bytes: number;
+  published_at: number;
+}
+
+/** What a group says of a model on its own answers. */
+export interface ScoresTable {
+  run: string;
+  round: number;
+  group_id: string;
+  alignment: number;
+  questions: number;
+  loss: number | null;
+}
+
+/** What happened, in order; within a run ascending `seq` is the order of commits. */
+export interface EventsTable {
+  seq: Generated<number>;
+  run: string;
+  at: number;
+  type: string;
+  data: Json<Record<string, unknown>>;
+}
+
+export interface Tables {
+  runs: RunsTable;
+  members: MembersTable;
+  invitations: InvitationsTable;
+  nonces: NoncesTable;
+  uploads: UploadsTable;
+  submissions: SubmissionsTable;
+  models: ModelsTable;
+  scores: ScoresTable;
+  events: EventsTable;
+}

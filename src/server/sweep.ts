@@ -1,0 +1,161 @@
+import { asPluralError } from '../core/errors.ts';
+import type { Aggregator } from './aggregator.ts';
+import { changeRun, resume } from './locked-run.ts';
+import { forgetUpload } from './uploads.ts';
+
+/** Uploads that nobody touched for so long are given up. */
+const UPLOAD_KEPT_MS = 86_400_000;
+/** Refusals that are kept per run. */
+const REFUSALS_KEPT = 1000;
+/** Submissions whose bytes are removed in one go. */
+const SPENT_AT_ONCE = 200;
+
+/** Ends the steps whose time has passed; the machine itself ignores a deadline that is not of its step. */
+export async function passDeadlines(aggregator: Aggregator): Promise<void> {
+  const due = await aggregator.db
+    .selectFrom('runs')
+    .select('id')
+    .where('phase', '=', 'collecting')
+    .where('deadline_at', '<=', aggregator.clock.now())
+    .execute();
+  for (const { id } of due) {
+    await changeRun(aggregator, id, async (locked) => {
+      const { deadline_at } = await locked.tx
+        .selectFrom('runs')
+        .select('deadline_at')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      // Another replica may have been faster, and the next step have begun.
+      if (deadline_at === null || deadline_at > aggregator.clock.now()) return;
+      const { round, step } = locked.state;
+      await locked.deliver({ type: 'deadline', round, step });
+    });
+  }
+}
+
+/** Asks again for folds that are due: whoever was to do them may be gone. */
+export async function requestFolds(aggregator: Aggregator): Promise<void> {
+  const due = await aggregator.db
+    .selectFrom('runs')
+    .select(['id', 'state'])
+    .where('phase', '=', 'folding')
+    .execute();
+  for (const { id, state } of due) await resume(aggregator, id, state);
+}
+
+/** Removes the bytes of updates that are in a model, or of a run that has ended. */
+async function dropSpent({ db, blobs }: Aggregator): Promise<void> {
+  const spent = await db
+    .selectFrom('submissions')
+    .innerJoin('runs', 'runs.id', 'submissions.run')
+    .select(['submissions.run', 'submissions.round', 'submissions.step', 'submissions.group_id', 'blob'])
+    .where('kept', '=', true)
+    .where((where) =>
+      where.or([
+        where('submissions.round', '<', where.ref('runs.round')),
+        where('runs.phase', 'in', ['finished', 'stopped']),
+      ]),
+    )
+    .limit(SPENT_AT_ONCE)
+    .execute();
+  await blobs.delete(spent.map(({ blob }) => blob));
+  for (const { run, round, step, group_id } of spent) {
+    await db
+      .updateTable('submissions')
+      .set({ kept: false })
+      .where('run', '=', run)
+      .where('round', '=', round)
+      .where('step', '=', step)
+      .where('group_id', '=', group_id)
+      .execute();
+  }
+}
+
+async function dropExpired({ db, clock }: Aggregator): Promise<void> {
+  const now = clock.now();
+  await db.deleteFrom('nonces').where('expires_at', '<', now).execute();
+  await db.deleteFrom('invitations').where('expires_at', '<', now).execute();
+}
+
+async function dropStaleUploads(aggregator: Aggregator): Promise<void> {
+  const stale = await aggregator.db
+    .selectFrom('uploads')
+    .select('id')
+    .where('touched_at', '<', aggregator.clock.now() - UPLOAD_KEPT_MS)
+    .execute();
+  for (const { id } of stale) await forgetUpload(aggregator, id);
+}
+
+async function dropOldRefusals({ db }: Aggregator): Promise<void> {
+  const runs = await db.selectFrom('runs').select('id').execute();
+  for (const { id } of runs) {
+    const oldest = await db
+      .selectFrom('events')
+      .select('seq')
+      .where('run', '=', id)
+      .where('type', '=', 'refused')
+      .orderBy('seq', 'desc')
+      .offset(REFUSALS_KEPT)
+      .limit(1)
+      .executeTakeFirst();
+    if (oldest === undefined) continue;
+    await db
+      .deleteFrom('events')
+      .where('run', '=', id)
+      .where('type', '=', 'refused')
+      .where('seq', '<=', oldest.seq)
+      .execute();
+  }
+}
+
+/** Removes all that is not needed any more. */
+export async function cleanUp(aggregator: Aggregator): Promise<void> {
+  await dropSpent(aggregator);
+  await dropExpired(aggregator);
+  await dropStaleUploads(aggregator);
+  await dropOldRefusals(aggregator);
+}
+
+/** How often, in milliseconds. */
+const EVERY = { deadlines: 500, folds: 3000, cleaning: 20_000 } as const;
+
+/** Does the aggregator's chores until it is stopped; every replica does them, and that does no harm. */
+export function startChores(aggregator: Aggregator): () => Promise<void> {
+  const stops = [
+    repeat(aggregator, 'deadlines', EVERY.deadlines, passDeadlines),
+    repeat(aggregator, 'folds', EVERY.folds, requestFolds),
+    repeat(aggregator, 'cleaning', EVERY.cleaning, cleanUp),
+  ];
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+/** A chore that fails is told of and tried again at its next turn. */
+function repeat(
+  aggregator: Aggregator,
+  what: string,
+  everyMs: number,
+  chore: (aggregator: Aggregator) => Promise<void>,
+): () => Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const once = async () => {
+    try {
+      await chore(aggregator);
+    } catch (thrown) {
+      aggregator.observe({ type: 'failed', what, error: asPluralError(thrown) });
+    }
+    if (!stopped) timer = setTimeout(turn, everyMs);
+  };
+  let underWay = Promise.resolve();
+  const turn = () => {
+    underWay = once();
+  };
+  turn();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    return underWay;
+  };
+}
