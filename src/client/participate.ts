@@ -100,40 +100,42 @@ export class Participant {
    * round up, and those that waiting does not cure.
    */
   async takeRound(): Promise<RoundOutcome> {
-    const before = this.#record.machine.round;
-    let task = await this.#turn();
-    // Over while nobody looked: the caller wants to take part in one that is not.
-    if (this.#headRound() >= before) this.#conclude(before);
     let answered = this.#openRound();
+    let task = await this.#look();
+    if (answered !== null && (task.phase === 'failed' || this.#headRound() >= answered)) {
+      // Over while nobody looked: the caller wants to take part in one that is not.
+      if (task.phase !== 'failed') this.#conclude(answered);
+      answered = null;
+    }
     while (!isOver(task)) {
       if (answered !== null && this.#headRound() >= answered) return this.#outcome(answered, null);
       if (answered !== null && task.phase === 'failed') throw givenUp(task);
-      await this.#pause(task);
-      task = await this.#turn();
+      await this.#answer(task);
       answered ??= this.#openRound();
+      await this.#pause(task);
+      task = await this.#look();
     }
     return this.#end(task, answered);
   }
 
   /** Takes part in every round until the run is over. */
   async watch(): Promise<RoundOutcome> {
-    let task = await this.#turn();
+    let task = await this.#look();
     while (!isOver(task)) {
+      await this.#answer(task);
       await this.#pause(task);
-      task = await this.#turn();
+      task = await this.#look();
     }
     return this.#end(task, this.#record.trained?.round ?? null);
   }
 
-  /** One look at the task, and all that follows from it. */
-  async #turn(): Promise<Task> {
-    const { api } = this.#options;
-    const task = await api.task();
+  /** Asks for the task, and takes in what it says beside what is asked: the newest model, and how the run stands. */
+  async #look(): Promise<Task> {
+    const task = await this.#options.api.task();
     this.#show(task);
     await this.#receive(task);
     if (isOver(task)) this.#tell({ type: 'finished' });
     else if (task.phase === 'failed') this.#tell({ type: 'failed', round: task.round });
-    else if (task.phase === 'collecting' && task.asked) await this.#answer(task);
     return task;
   }
 
@@ -214,6 +216,7 @@ export class Participant {
   /** Does what the group's machine says about a step that this group is asked for. */
   async #answer(task: Task): Promise<void> {
     const { round, step, replied } = task;
+    if (task.phase !== 'collecting' || !task.asked) return;
     if (replied !== null) return this.#settle({ round, step }, replied);
     // Between two rounds the model of the one before may still be missing.
     if (task.model.round !== round - 1) return;

@@ -4,7 +4,7 @@ import { type ErrorCode, PluralError } from '../core/errors.ts';
 import type { UploadAnswer } from '../wire/http.ts';
 import type { ModelRecord } from '../wire/model-record.ts';
 import type { AggregatorApi } from './api.ts';
-import { isPassing, type Retry } from './retry.ts';
+import type { Retry } from './retry.ts';
 
 /** Large enough that a request's own cost does not show, small enough for most links. */
 const FIRST_CHUNK_BYTES = 256 * 1024;
@@ -12,32 +12,44 @@ const SMALLEST_CHUNK_BYTES = 16 * 1024;
 /** How often an upload may begin anew before it is given up. */
 const MOST_BEGINNINGS = 4;
 
-/** How many bytes to send or ask for at once: halved when a transfer breaks, doubled when one arrives. */
+/** After a break, so many chunks must arrive in a row before a larger one is tried: a try in vain costs its whole size. */
+const ARRIVALS_TO_GROW = 8;
+
+/** How many bytes to send or ask for at once: doubled while all goes well, halved when a transfer breaks. */
 class ChunkSize {
   readonly #largest: number;
   #bytes: number;
+  #hasBroken = false;
+  #arrivals = 0;
 
   constructor(largest: number) {
     this.#largest = largest;
     this.#bytes = Math.min(FIRST_CHUNK_BYTES, largest);
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** One transfer of a chunk, and what it teaches about the link. */
   async try<Result>(transfer: (bytes: number) => Promise<Result>): Promise<Result> {
     try {
       const result = await transfer(this.#bytes);
-      this.#bytes = Math.min(this.#largest, 2 * this.#bytes);
+      this.#grow();
       return result;
     } catch (thrown) {
-      const broken = isPassing(thrown) && thrown.code === 'AGGREGATOR_UNREACHABLE';
-      const smallest = Math.min(SMALLEST_CHUNK_BYTES, this.#largest);
-      if (broken) this.#bytes = Math.max(smallest, Math.floor(this.#bytes / 2));
+      if (isCode(thrown, ['AGGREGATOR_UNREACHABLE'])) this.#shrink();
       throw thrown;
     }
+  }
+
+  #grow(): void {
+    if (++this.#arrivals < (this.#hasBroken ? ARRIVALS_TO_GROW : 1)) return;
+    this.#arrivals = 0;
+    this.#bytes = Math.min(this.#largest, 2 * this.#bytes);
+  }
+
+  #shrink(): void {
+    this.#hasBroken = true;
+    this.#arrivals = 0;
+    const smallest = Math.min(SMALLEST_CHUNK_BYTES, this.#largest);
+    this.#bytes = Math.max(smallest, Math.floor(this.#bytes / 2));
   }
 }
 

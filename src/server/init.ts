@@ -5,7 +5,7 @@ import { PluralError } from '../core/errors.ts';
 import { fileExists, makeFolder, writeError, writeFileAtomic } from '../core/files.ts';
 import { DATABASE_FOLDER } from './compose.ts';
 import { makeKeys, readIdentity } from './keys.ts';
-import { SETTINGS_FILE, type settingsSchema, settingsYaml } from './settings.ts';
+import { checkListen, SETTINGS_FILE, settingsSchema, settingsYaml } from './settings.ts';
 import { openEmbedded } from './store/database.ts';
 
 const OWNER_ONLY = 0o700;
@@ -26,7 +26,7 @@ async function makeDatabase(folder: string): Promise<void> {
 
 /**
  * Makes the folder of a new aggregator: keys, settings, and the embedded database unless the settings name another. The
- * settings come last, so a folder that has them is complete. Errors: RUN_EXISTS, WRITE_FAILED, DISK_FULL.
+ * settings come last, so a folder that has them is complete. Errors: RUN_EXISTS, CONFIG_CONFLICT, WRITE_FAILED, DISK_FULL.
  */
 export async function initAggregator(
   folder: string,
@@ -38,6 +38,7 @@ export async function initAggregator(
       hint: `Start it with "pluralllm aggregator serve ${folder}", or choose another folder.`,
     });
   }
+  checkListen(settingsSchema.parse(settings));
   makeFolder(folder, OWNER_ONLY);
   makeKeys(folder);
   if (settings.database === undefined || settings.database === null) await makeDatabase(folder);

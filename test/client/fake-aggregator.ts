@@ -1,7 +1,7 @@
+import type { Transport, TransportAnswer, TransportRequest } from '../../src/client/transport.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { asPluralError, PluralError } from '../../src/core/errors.ts';
-import type { Transport, TransportAnswer, TransportRequest } from '../../src/client/transport.ts';
 import { none } from '../../src/privacy/none.ts';
 import { type AggregatorMessage, stepAggregator } from '../../src/round/aggregator.ts';
 import { type AggregatorState, digestFrom, newRun } from '../../src/round/aggregator-state.ts';
@@ -255,6 +255,15 @@ export class FakeAggregator {
   /** Forgets what was uploaded and not submitted, as a clean-up might. */
   forgetUploads(): void {
     this.#uploads.clear();
+  }
+
+  has(digest: string): boolean {
+    return this.#uploads.has(digest);
+  }
+
+  /** What was uploaded under a name, whole or not. */
+  uploaded(digest: string): Buffer {
+    return Buffer.from(this.#uploads.get(digest)!.bytes);
   }
 
   #submit(group: string, { round, step, digest }: Record<string, never>) {

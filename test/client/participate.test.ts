@@ -262,9 +262,12 @@ describe('what the aggregator does not take', () => {
       aggregator.deliver({ type: 'start' });
       aggregator.enrol('g0', group!.identity.publicKey);
     };
-    await Promise.all([group!.start().takeRound(), other.start().watch()]).catch(() => undefined);
-    expect(typesOf(group!)).toContain('refused');
-    expect(group!.work.trained.at(-1)).toBe(2);
+    await Promise.all([group!.start().watch(), other.start().watch()]);
+    expect(group!.events).toContainEqual(
+      expect.objectContaining({ type: 'refused', round: 1, code: 'GROUP_NOT_ASKED' }),
+    );
+    const taken = aggregator.accepted.filter((line) => line.includes('/g0/'));
+    expect(taken.map((line) => line[0])).toEqual(['2', '3', '4']);
   });
 
   test('is not sent for ever', async () => {

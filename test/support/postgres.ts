@@ -22,7 +22,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** Address of a PostgreSQL for tests: of the environment, used without a look, or of this machine; null without one. */
+/** Address of a PostgreSQL for tests: of the environment, unseen, or of this machine; null without one. */
 export async function testDatabaseUrl(): Promise<string | null> {
   const given = process.env['PLURALLLM_TEST_DATABASE_URL'];
   if (given !== undefined && given !== '') return given;
@@ -40,7 +40,7 @@ async function administer(url: string, statement: string): Promise<void> {
   }
 }
 
-/** A new database beside the one at `url`, which goes with the test file and whoever is still connected to it; its address. */
+/** Address of a new database on the server at `url`; it goes with the test file, whoever is connected to it. */
 export async function freshDatabase(url: string): Promise<string> {
   const name = `pluralllm_test_${randomBytes(8).toString('hex')}`;
   // From template0, which nobody can be connected to: that would keep it from being copied.

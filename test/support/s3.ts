@@ -5,7 +5,7 @@ import type { S3Options } from '../../src/server/blobs/s3-config.ts';
 /** What a request meets instead of an answer: an error of the server, a lost connection, an answer cut in half. */
 export type S3Fault = 'SlowDown' | 'reset' | 'cut';
 
-/** A server with one bucket in memory that speaks as much of the protocol as blobs need; on 127.0.0.1, for tests. */
+/** A server on 127.0.0.1 with one bucket in memory, that speaks as much of the protocol as blobs need. */
 export interface FakeS3 {
   readonly options: S3Options;
   readonly objects: Map<string, Buffer>;
@@ -35,7 +35,7 @@ function refuse(response: ServerResponse, code: keyof typeof STATUS): void {
   );
 }
 
-/** As servers that are older than these headers do: some refuse them, some store the frames of a trailer as content. */
+/** Servers older than these headers refuse them, or store the frames of a trailer as content. */
 function hasNewChecksums({ headers }: IncomingMessage): boolean {
   return Object.keys(headers).some((name) => /^x-amz-(?:sdk-)?checksum|^x-amz-trailer/.test(name));
 }

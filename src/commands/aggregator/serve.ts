@@ -1,5 +1,4 @@
 import { forgetAddress, noteAddress } from '../../server/address.ts';
-import { serve } from '../../server/serve.ts';
 import { defineCommand } from '../command.ts';
 import { interruptible } from '../interrupt.ts';
 
@@ -21,6 +20,8 @@ export const serveCommand = defineCommand({
       .example('DATABASE_URL=postgres://... $0 aggregator serve agg', 'one of several replicas'),
   run: async (flags, terminal) => {
     const { folder, host, port, schema, logLevel } = flags;
+    // The server's libraries are loaded by the commands that need them.
+    const { serve } = await import('../../server/serve.ts');
     const { signal } = interruptible();
     const databaseUrl = process.env['DATABASE_URL'] ?? null;
     const { url, publicKey, close } = await serve({ folder, databaseUrl, schema, host, port, logLevel });

@@ -1,9 +1,9 @@
 import { invariant } from '../../core/errors.ts';
 
-/** No part begins with a dot, so that no key leaves the store's folder or meets a hidden file of the store itself. */
+/** No part begins with a dot: no key leaves the store's folder or meets a hidden file of the store itself. */
 const KEY = /^[a-z0-9-][a-z0-9.-]*(?:\/[a-z0-9-][a-z0-9.-]*)*$/;
 
-/** Refuses, as INTERNAL, a key that is no relative path of `[a-z0-9-./]`: keys are made by our code, never by a request. */
+/** Refuses, as INTERNAL, a key that is no relative path of `[a-z0-9-./]`: our code makes keys, not a request. */
 export function checkKey(key: string): void {
   invariant(KEY.test(key) && !key.includes('..'), `"${key}" is a key of a blob`);
 }

@@ -19,7 +19,7 @@ export interface S3Options {
 export const ATTEMPTS = 3;
 const CONNECTION_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 20_000;
-/** The time to connect counts from the request on, and so the wait for a free socket: let there be no such wait. */
+/** The time to connect includes the wait for a free socket: let there be no such wait. */
 const MAX_SOCKETS = 256;
 
 /** Settings of the client: bounded waits, and nothing that S3-compatible servers often lack. */
@@ -32,7 +32,7 @@ export function s3ClientConfig(options: S3Options): S3ClientConfig {
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(given ? { credentials: { accessKeyId, secretAccessKey } } : {}),
     maxAttempts: ATTEMPTS,
-    // Checksums in headers and trailers are newer than many S3-compatible servers, which then refuse or garble blobs.
+    // Checksums in headers are newer than many S3-compatible servers, which then refuse or garble blobs.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // Otherwise each blob of 2 MB and more opens a connection of its own.

@@ -119,7 +119,7 @@ class S3Blobs implements BlobStore {
       'STORE_UNAVAILABLE',
       `cannot ${what} bucket ${this.#bucket} (${reasonOf(thrown)})`,
       {
-        hint: 'Check the address of the bucket, its name and the credentials, which need to get, put, delete and list.',
+        hint: 'Check address and name of the bucket, and that the credentials let get, put, delete and list.',
         cause: thrown,
       },
     );

@@ -1,9 +1,9 @@
 import { sha256 } from '../../core/digest.ts';
 
 /**
- * The same id for the same fold, in the form of a UUID of version 8. The id is the key of the table, so that a fold is
- * there once, in whatever state. The queue's own policies for single jobs do not fit: they let a job in that waits beside one
- * that is under way, and while such a job is the oldest, the jobs behind it wait too.
+ * The same id for the same fold, in the form of a UUID of version 8. The id is the key of the table, so that a fold
+ * is there once, in whatever state. The queue's own policies for single jobs do not fit: they let a job in that
+ * waits beside one that is under way, and while it is the oldest, all the jobs behind it wait too.
  */
 export function jobIdOf(run: string, round: number): string {
   const hex = sha256(JSON.stringify([run, round]));

@@ -12,11 +12,13 @@ async function connect(schema: string, query: Query, migrate: boolean): Promise<
 }
 
 /**
- * Makes the tables and the queue where they are not there, one replica after the other: pg-boss has a lock of its own,
- * but replicas that start at once still collide on the schema and deadlock on the queue.
+ * Makes the tables and the queue where they are not there, one replica after the other: pg-boss has a lock of its
+ * own, but replicas that start at once still collide on the schema and deadlock on the queue.
  */
 async function setUp(pool: Pool, schema: string): Promise<void> {
   const client = await pool.connect();
+  // The statement under way fails too; an error that nobody listens to would end the process.
+  client.on('error', () => undefined);
   try {
     await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`pluralllm jobs in ${schema}`]);
     const boss = await connect(schema, (text, values) => client.query(text, values), true);
@@ -29,7 +31,7 @@ async function setUp(pool: Pool, schema: string): Promise<void> {
   }
 }
 
-/** Opens pg-boss over a pool, with its tables in a schema of their own, which it makes where they are not there. */
+/** Opens pg-boss over a pool, with its tables in a schema of their own; makes what is not there. */
 export async function openBoss(
   pool: Pool,
   schema: string,

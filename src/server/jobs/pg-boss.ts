@@ -88,8 +88,8 @@ class PgBossJobs implements FoldJobs {
   }
 
   /**
-   * Takes jobs itself, for the engine's own loop does not wait until the end of a job is stored: where the database is away
-   * at that moment, that is a rejection that nobody handles, and the end of the process.
+   * Takes jobs itself, for the engine's own loop does not wait until the end of a job is stored: where the database
+   * is away at that moment, that is a rejection that nobody handles, and the end of the process.
    */
   async #loop(boss: PgBoss, work: FoldWork): Promise<void> {
     while (!this.#stopped) {

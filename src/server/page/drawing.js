@@ -19,10 +19,14 @@ import { roundAxis, valueAxis } from './scale.js';
  */
 /** @typedef {{ x: (round: number) => number, y: (value: number) => number, top: number, bottom: number, column: number }} Frame */
 
-const MARGIN = { top: 28, right: 10, bottom: 40, left: 58 };
+const MARGIN = { top: 28, right: 6, bottom: 40, left: 58 };
 /** Room in px for one label of the axis of rounds. */
 const TICK_ROOM = 64;
 const WIDEST_COLUMN = 28;
+/** From this many rounds on a line has less than three px for each: dashes and a broad pen would only blur it. */
+const DENSE = 240;
+/** Half the width in px of one digit in a label. */
+const HALF_DIGIT = 4.2;
 
 /**
  * @param {PlotSpec} spec
@@ -38,7 +42,8 @@ export function drawPlot(spec, rows, rounds, size) {
   const horizontal = roundAxis(rows.at(-1)?.round ?? 0, rounds, across / TICK_ROOM);
   const frame = frameOf(spec, vertical, horizontal, size);
   const over = drawn('g');
-  const svg = drawn('svg', { class: 'plot', width: size.width, height: size.height, 'aria-hidden': 'true' }, [
+  const looks = rows.length < DENSE ? 'plot' : 'plot dense';
+  const svg = drawn('svg', { class: looks, width: size.width, height: size.height, 'aria-hidden': 'true' }, [
     ...valueMarks(spec, vertical, frame, size),
     ...roundMarks(horizontal, frame, size),
     ...(spec.kind === 'columns' ? [columns(rows, frame)] : lines(spec, rows, frame)),
@@ -92,10 +97,22 @@ function valueMarks(spec, axis, frame, { width }) {
 function roundMarks(axis, frame, { width, height }) {
   const marks = axis.ticks.flatMap((tick) => [
     drawn('path', { class: 'tick', d: `M${frame.x(tick)} ${frame.bottom}v4` }),
-    drawn('text', { x: frame.x(tick), y: frame.bottom + 17, 'text-anchor': 'middle' }, [String(tick)]),
+    drawn('text', { x: labelAt(frame.x(tick), tick, width), y: frame.bottom + 17, 'text-anchor': 'middle' }, [
+      String(tick),
+    ]),
   ]);
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
   return [...marks, drawn('text', { x: middle, y: height - 5, 'text-anchor': 'middle' }, ['round'])];
+}
+
+/**
+ * The middle of a label, moved in where the last one would be cut off at the edge.
+ * @param {number} x
+ * @param {number} tick
+ * @param {number} width
+ */
+function labelAt(x, tick, width) {
+  return Math.min(x, width - HALF_DIGIT * String(tick).length);
 }
 
 /**

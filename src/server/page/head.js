@@ -110,10 +110,8 @@ export function showHead(status) {
     `made ${instant(createdAt).slice(0, 16)}`,
   ];
   setText(at('run-name'), run);
-  keyed(at('run-facts'), facts, {
-    key: (fact) => fact,
-    create: (fact) => element('span', {}, [` · ${fact}`]),
-  });
+  const parts = facts.map((fact, i) => (i < facts.length - 1 ? `${fact} · ` : fact));
+  keyed(at('run-facts'), parts, { key: (part) => part, create: (part) => element('span', {}, [part]) });
   setText(at('run-digest'), digest);
   showSentence(status);
   showPlace(status);

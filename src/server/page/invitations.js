@@ -47,11 +47,13 @@ export async function makeInvitations(key, run, wanted) {
     invitationWord({ url, run, aggregatorKey, token, group }),
   );
   const until = `valid until ${instant(expiresAt).slice(0, 16)}`;
-  const title = `${plural(made.length, 'invitation')} to ${run}, ${until}. Each works once and is shown only now: give each to one group, on a way that you trust.`;
+  const title = `${plural(made.length, 'invitation')} to ${run}, ${until}. Each works once and is shown only now: send each to one group, in a way that you trust.`;
   setText(byId('invitations-title', HTMLElement), title);
   words().value = made.join('\n');
   byId('invitations', HTMLElement).hidden = false;
   words().focus();
+  // At the beginning of the words, not scrolled to the end of the last.
+  words().setSelectionRange(0, 0);
 }
 
 /** Takes the words out of the page. */

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Pool } from 'pg';
@@ -31,6 +32,31 @@ function startStuckReplica(schema: string): { replica: ChildProcess; said: () =>
     output += chunk;
   });
   return { replica, said: () => output };
+}
+
+/** A way to the database that breaks as a network does, without a word. */
+async function breakableLine(to: string) {
+  const { hostname, port } = new URL(to);
+  const sockets = new Set<Socket>();
+  const line = createServer((near) => {
+    const far = connect({ host: hostname, port: Number(port) });
+    for (const socket of [near, far]) sockets.add(socket.on('error', () => undefined));
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
+  const address = line.address();
+  const near = new URL(to);
+  near.port = String(typeof address === 'object' ? address?.port : undefined);
+  near.hostname = '127.0.0.1';
+  const breakOff = () => {
+    for (const socket of sockets) socket.resetAndDestroy();
+    sockets.clear();
+  };
+  const close = () => {
+    breakOff();
+    line.close();
+  };
+  return { url: near.href, breakOff, close };
 }
 
 let schemas = 0;
@@ -148,25 +174,31 @@ describe.skipIf(server === null)(`fold jobs on pg-boss${why}`, () => {
     await eventually(async () => expect(await rowsOf(schema)).toEqual([]));
   });
 
-  test('a connection that is lost while replicas wait for each other at the start is STORE_UNAVAILABLE', async () => {
+  test('a connection that breaks while replicas wait for each other at the start is STORE_UNAVAILABLE', async () => {
     const schema = newSchema();
+    const line = await breakableLine(url);
     const other = await pool.connect();
     await other.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`pluralllm jobs in ${schema}`]);
-    const jobs = open({ schema });
-    const refused = expect(jobs.start(async () => undefined)).rejects.toMatchObject({
-      code: 'STORE_UNAVAILABLE',
-    });
+    const jobs = open({ schema, pool: testPool(line.url) });
+    const start = jobs.start(async () => undefined);
+    const refused = expect(start).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     await eventually(async () => {
       const { rows } = await other.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'",
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
       );
       expect(rows).toHaveLength(1);
     });
+    line.breakOff();
     await refused;
     other.release(true);
     const recorded = await startWork(jobs);
     await jobs.request('run', 1);
     await eventually(() => expect(recorded.done).toEqual(['run 1']));
+    line.breakOff();
+    await eventually(() => jobs.request('run', 2));
+    await eventually(() => expect(recorded.done).toContain('run 2'));
+    await jobs.stop();
+    line.close();
   });
 
   test('what failed says why in the queue, without its stack', async () => {
