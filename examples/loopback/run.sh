@@ -12,7 +12,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 echo "== the aggregator"
 pluralllm aggregator init "$place/aggregator" --port 0
 # --port 0 takes a free port; the folder remembers which.
-pluralllm aggregator serve "$place/aggregator" >"$place/aggregator.log" 2>&1 &
+(exec node --import tsx src/cli.ts aggregator serve "$place/aggregator" >"$place/aggregator.log" 2>&1) &
 for _ in $(seq 300); do [ -f "$place/aggregator/address.json" ] && break; sleep 0.2; done
 pluralllm aggregator start "$place/aggregator" configs/quickstart.yaml training.rounds=3 round.quorum=5
 
@@ -23,7 +23,7 @@ for group in "${groups[@]}"; do
   invitation=$(pluralllm aggregator invite "$place/aggregator" quickstart --quiet)
   pluralllm group init "$place/$group" --answers nonvoters --group "$group" >/dev/null
   pluralllm group join "$place/$group" "$invitation" | head -n 1
-  pluralllm group watch "$place/$group" >"$place/$group.log" 2>&1 &
+  (exec node --import tsx src/cli.ts group watch "$place/$group" >"$place/$group.log" 2>&1) &
   watchers+=($!)
 done
 for watcher in "${watchers[@]}"; do wait "$watcher"; done

@@ -94,7 +94,10 @@ describe('waiting', () => {
   test('whatever the chance: never less than half of the full wait, never more than it', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 1, maxLength: 12 }),
+        fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+          minLength: 1,
+          maxLength: 12,
+        }),
         async (chances) => {
           let draw = 0;
           const { retry, waits } = patient(Number.POSITIVE_INFINITY, () => chances[draw++]!);
