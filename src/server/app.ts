@@ -1,6 +1,6 @@
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { PluralError } from '../core/errors.ts';
 import { ownVersion } from '../core/version.ts';
@@ -49,7 +49,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     trustProxy,
     bodyLimit: JSON_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // Streams of events would keep the process: their connections are cut at the end.
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 1000 },

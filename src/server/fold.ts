@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { sha256 } from '../core/digest.ts';
-import { asPluralError, PluralError } from '../core/errors.ts';
+import { PluralError } from '../core/errors.ts';
 import type { Fold } from '../privacy/protection.ts';
 import { type AggregatorState, aggregatorStateSchema } from '../round/aggregator-state.ts';
 import type { StrategyState } from '../strategy/strategy.ts';
@@ -164,7 +164,7 @@ export async function foldRound(
     const { updates } = folded;
     if (published) aggregator.observe({ type: 'published', run, round, updates, seconds });
   } catch (thrown) {
-    const error = asPluralError(thrown);
+    const error = asStoreError(thrown);
     if (!HOPELESS.has(error.code)) throw error;
     await changeRun(aggregator, run, (locked) =>
       locked.deliver({

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { PluralError } from '../core/errors.ts';
 import { fileExists, makeFolder, writeError, writeFileAtomic } from '../core/files.ts';
+import { parseOptions } from '../core/options.ts';
 import { DATABASE_FOLDER } from './compose.ts';
 import { makeKeys, readIdentity } from './keys.ts';
 import { checkListen, SETTINGS_FILE, settingsSchema, settingsYaml } from './settings.ts';
@@ -26,22 +27,23 @@ async function makeDatabase(folder: string): Promise<void> {
 
 /**
  * Makes the folder of a new aggregator: keys, settings, and the embedded database unless the settings name another. The
- * settings come last, so a folder that has them is complete. Errors: RUN_EXISTS, CONFIG_CONFLICT, WRITE_FAILED, DISK_FULL.
+ * settings come last, so a folder that has them is complete. Errors: RUN_EXISTS, CONFIG_INVALID, CONFIG_CONFLICT, WRITE_FAILED, DISK_FULL.
  */
 export async function initAggregator(
   folder: string,
-  settings: z.input<typeof settingsSchema>,
+  given: z.input<typeof settingsSchema>,
 ): Promise<{ publicKey: string }> {
+  const settings = parseOptions('aggregator', settingsSchema, given);
+  checkListen(settings);
   const file = join(folder, SETTINGS_FILE);
   if (fileExists(file)) {
     throw new PluralError('RUN_EXISTS', `${folder} already holds an aggregator`, {
       hint: `Start it with "pluralllm aggregator serve ${folder}", or choose another folder.`,
     });
   }
-  checkListen(settingsSchema.parse(settings));
   makeFolder(folder, OWNER_ONLY);
   makeKeys(folder);
-  if (settings.database === undefined || settings.database === null) await makeDatabase(folder);
+  if (settings.database === null) await makeDatabase(folder);
   writeFileAtomic(file, settingsYaml(settings));
   return { publicKey: readIdentity(folder).publicKey };
 }

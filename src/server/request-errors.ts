@@ -1,11 +1,12 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { PluralError } from '../core/errors.ts';
 import { httpStatusOf } from './http-status.ts';
+import { asStoreError } from './store/trouble.ts';
 
 /** What the framework and the database driver throw, in our words. */
 function translated(thrown: unknown): PluralError {
   if (thrown instanceof PluralError) return thrown;
-  const { code, statusCode, message } = thrown as Partial<FastifyError>;
+  const { statusCode, message } = thrown as Partial<FastifyError>;
   if (statusCode === 413) {
     return new PluralError('BODY_TOO_LARGE', 'the body is larger than this route takes', {
       hint: 'The limits are in /v1/aggregator.',
@@ -21,20 +22,7 @@ function translated(thrown: unknown): PluralError {
       hint: 'Compare it with /openapi.json.',
     });
   }
-  if (isConnectionTrouble(code)) {
-    return new PluralError('STORE_UNAVAILABLE', 'the database does not answer', {
-      hint: 'Try again; nothing that was acknowledged is lost.',
-      cause: thrown,
-    });
-  }
-  return new PluralError('INTERNAL', message ?? String(thrown), { cause: thrown });
-}
-
-/** System errors of a socket, and the classes 08 (connection) and 57P (shutdown) of PostgreSQL. */
-function isConnectionTrouble(code: unknown): boolean {
-  return (
-    typeof code === 'string' && (/^(08|57P)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND)/.test(code))
-  );
+  return asStoreError(thrown);
 }
 
 /** Answers an error in the one form that all have. A fault of the server is logged whole and told without details. */

@@ -91,8 +91,8 @@ export function readSettings(folder: string): Settings {
 }
 
 /** Settings as the file that `readSettings` reads. */
-export function settingsYaml(settings: z.input<typeof settingsSchema>): string {
-  return `# Settings of a pluralllm aggregator; docs/deployment.md has every key.\n${stringify(settingsSchema.parse(settings))}`;
+export function settingsYaml(settings: Settings): string {
+  return `# Settings of a pluralllm aggregator; docs/deployment.md has every key.\n${stringify(settings)}`;
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);

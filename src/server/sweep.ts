@@ -1,4 +1,3 @@
-import { asPluralError } from '../core/errors.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, resume } from './locked-run.ts';
 import { forgetUpload } from './uploads.ts';
@@ -144,7 +143,7 @@ function repeat(
     try {
       await chore(aggregator);
     } catch (thrown) {
-      aggregator.observe({ type: 'failed', what, error: asPluralError(thrown) });
+      aggregator.observe({ type: 'failed', what, error: asStoreError(thrown) });
     }
     if (!stopped) timer = setTimeout(turn, everyMs);
   };

@@ -61,6 +61,9 @@ const deadlines = fc.tuple(offset, offset).map(([ahead, further]) =>
 const foldeds = offset.map((ahead) =>
   named(`folded ${ahead}`, ({ round }) => ({ type: 'folded', round: round + ahead })),
 );
+const unfoldables = offset.map((ahead) =>
+  named(`unfoldable ${ahead}`, ({ round }) => ({ type: 'unfoldable', round: round + ahead, reason: 'NaN' })),
+);
 const stops = fc.constant(named('stop', () => ({ type: 'stop' })));
 
 const commands = fc.array(
@@ -71,6 +74,7 @@ const commands = fc.array(
     { weight: 24, arbitrary: submissions },
     { weight: 2, arbitrary: deadlines },
     { weight: 6, arbitrary: foldeds },
+    { weight: 1, arbitrary: unfoldables },
     { weight: 1, arbitrary: stops },
   ),
   { maxLength: 120, size: 'max' },
@@ -312,6 +316,18 @@ describe('stepAggregator, over random sequences of messages', () => {
         expect(after).toBe(before);
         const allowed = message.type === 'submission' ? ['acknowledge', 'refuse'] : [];
         expect(effects.filter(({ type }) => !allowed.includes(type))).toEqual([]);
+      }
+    });
+  });
+
+  test('a round that makes no model has failed, and only the one that is being folded', () => {
+    forAllHistories((events) => {
+      for (const { before, message, after, effects } of events) {
+        if (message.type !== 'unfoldable') continue;
+        if (before.phase === 'folding' && message.round === before.round) {
+          expect(after).toEqual({ ...before, phase: 'failed', failure: 'NaN' });
+          expect(effects).toEqual([{ type: 'fail', round: before.round, reason: 'NaN' }]);
+        } else expect(after).toBe(before);
       }
     });
   });

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { PAGE_HEADERS, pageAssets } from '../../src/server/page-assets.ts';
 import {
   aggregatorSchema,
@@ -62,11 +61,12 @@ export class FakeAggregator {
     });
   }
 
-  /** Listens on a free loopback port; returns the origin. */
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    const { port } = this.#server.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
+  /** Listens on loopback, on a free port unless one is given; returns the origin. */
+  async listen(port = 0): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return `http://127.0.0.1:${address.port}`;
   }
 
   async close(): Promise<void> {

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { buffer } from 'node:stream/consumers';
 import type { S3Options } from '../../src/server/blobs/s3-config.ts';
 
-/** What a request meets instead of an answer: an error of the server, a lost connection, an answer cut in half. */
-export type S3Fault = 'SlowDown' | 'reset' | 'cut';
+/** What a request meets: an error of the server, a lost connection, an answer cut in half, the whole for a range. */
+export type S3Fault = 'SlowDown' | 'reset' | 'cut' | 'whole';
 
 /** A server on 127.0.0.1 with one bucket in memory, that speaks as much of the protocol as blobs need. */
 export interface FakeS3 {
@@ -40,8 +40,16 @@ function hasNewChecksums({ headers }: IncomingMessage): boolean {
   return Object.keys(headers).some((name) => /^x-amz-(?:sdk-)?checksum|^x-amz-trailer/.test(name));
 }
 
+function sendWhole(response: ServerResponse, whole: Buffer): void {
+  response.writeHead(200, { 'content-length': whole.length }).end(whole);
+}
+
 function sendRange(response: ServerResponse, whole: Buffer, range: string): void {
   const [first = 0, last = 0] = range.slice('bytes='.length).split('-').map(Number);
+  if (last < first) {
+    sendWhole(response, whole);
+    return;
+  }
   if (first >= whole.length) {
     refuse(response, 'InvalidRange');
     return;
@@ -74,7 +82,7 @@ class MemoryS3 {
       refuse(response, 'InvalidAccessKeyId');
     else if (hasNewChecksums(request)) refuse(response, 'NotImplemented');
     else if (bucket !== BUCKET) refuse(response, 'NoSuchBucket');
-    else this.#carryOut(method, key.join('/'), body, headers.range, response);
+    else this.#carryOut(method, key.join('/'), body, fault === 'whole' ? undefined : headers.range, response);
   }
 
   #carryOut(
@@ -94,7 +102,7 @@ class MemoryS3 {
     } else if (method !== 'GET') refuse(response, 'NotImplemented');
     else if (object === undefined) refuse(response, 'NoSuchKey');
     else if (range !== undefined) sendRange(response, object, range);
-    else response.writeHead(200, { 'content-length': object.length }).end(object);
+    else sendWhole(response, object);
   }
 }
 

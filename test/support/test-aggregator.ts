@@ -30,7 +30,7 @@ export const ADMIN_KEY = 'ad'.repeat(32);
 export function tinyPlan(change: Partial<RunPlan> = {}, rounds = 3): RunPlan {
   const config = {
     data: { survey: 'tiny', groups: { training: 2, unseen: 1 } },
-    predictor: { name: 'gpo', width: 2, layers: 1, heads: 1, feedforward: 2, embedderLayers: 1 },
+    predictor: { name: 'gpo', width: 2, layers: 1, heads: 1, feedforward: 2, embedderLayers: 2 },
     training: { rounds, localSteps: 1 },
     compare: [],
   };

@@ -14,6 +14,8 @@ const THROTTLE_MS = 1000;
 export const POLL_MS = 5000;
 /** With it too, but rarely: a connection can be dead without an error. */
 const SAFETY_POLL_MS = 30_000;
+/** How exactly these times are kept. */
+const TICK_MS = 500;
 /** A browser gives up a stream that was answered with an error; this long after, the page opens a new one. */
 const REOPEN_MS = 5000;
 
@@ -48,7 +50,7 @@ export class Feed {
     this.#on.connection('connecting');
     this.#open();
     this.refresh();
-    this.#clock = setInterval(() => this.#poll(), POLL_MS);
+    this.#clock = setInterval(() => this.#poll(), TICK_MS);
   }
 
   close() {
@@ -87,8 +89,7 @@ export class Feed {
   #poll() {
     const live = this.#stream?.readyState === EventSource.OPEN;
     const silentMs = performance.now() - this.#askedAt;
-    // A little less, so that a timer that comes early does not skip a turn.
-    if (silentMs > (live ? SAFETY_POLL_MS : POLL_MS) - 500) this.refresh();
+    if (silentMs >= (live ? SAFETY_POLL_MS : POLL_MS)) this.refresh();
   }
 
   #open() {

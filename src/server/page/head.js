@@ -8,7 +8,7 @@ import { countdown } from './times.js';
 /** @typedef {import('../../wire/http.ts').RunStatus} RunStatus */
 
 /** A failure names every missing group, which may be a thousand. */
-const HEADLINE = 220;
+const HEADLINE = 180;
 const WHOLE = 20_000;
 
 /** @param {string} id */

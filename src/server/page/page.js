@@ -1,11 +1,11 @@
 import { Admin } from './admin.js';
 import { CallError, get } from './api.js';
-import { byId, setText, showText } from './dom.js';
+import { byId, setText } from './dom.js';
 import { Feed, POLL_MS } from './feed.js';
 import { makeFigures } from './figures.js';
-import { timeOfDay } from './format.js';
 import { showGroups } from './groups.js';
 import { showDeadline, showHead } from './head.js';
+import { showConnection, showFailure, showNoRun, showNothing, showStale } from './notices.js';
 import { showErrors, showModels } from './records.js';
 import { chooseRun, runInAddress, showRuns } from './runs.js';
 import { now, refreshTimes, setClock } from './times.js';
@@ -17,8 +17,6 @@ import { now, refreshTimes, setClock } from './times.js';
 
 /** While a run is shown, others matter less. */
 const LIST_POLL_MS = 15_000;
-/** With a space that does not break. */
-const EVERY = `every ${POLL_MS / 1000}\u00a0s`;
 
 /** @type {readonly RunSummary[]} */
 let runs = [];
@@ -39,34 +37,6 @@ const admin = new Admin(() => {
 /** @param {string} id */
 const at = (id) => byId(id, HTMLElement);
 
-/** @param {import('./feed.js').Connection | 'looking'} state */
-function showConnection(state) {
-  const texts = {
-    connecting: 'connecting',
-    live: 'live',
-    reconnecting: `reconnecting, asking ${EVERY}`,
-    looking: `looking ${EVERY}`,
-  };
-  at('connection').dataset['state'] = state;
-  setText(at('connection'), texts[state]);
-}
-
-/**
- * Says in place of a run why there is none.
- * @param {string} title
- * @param {string} text
- * @param {boolean} [command] whether the command that starts a run helps
- */
-function showNothing(title, text, command = false) {
-  at('run').hidden = true;
-  at('to-admin').hidden = true;
-  at('nothing').hidden = false;
-  setText(at('nothing-title'), title);
-  showText(at('nothing-text'), text);
-  at('nothing-command').hidden = !command;
-  document.title = 'pluralllm aggregator';
-}
-
 /** @param {RunStatus} answer */
 function show(answer) {
   status = answer;
@@ -85,25 +55,16 @@ function show(answer) {
 function receive(answer) {
   if (answer.run !== chosen) return;
   answeredAt = now();
-  showText(at('stale'), '');
+  showStale(null, answeredAt);
   show(answer);
   runs = runs.map((run) => (run.run === answer.run ? answer : run));
   showRuns(runs, chosen);
 }
 
 /** @param {CallError} error */
-function complain({ code, message, hint }) {
-  if (status !== null) {
-    const last = `What you see is from ${timeOfDay(answeredAt)}; the page asks again ${EVERY}.`;
-    showText(at('stale'), `No news: ${message} (${code}). ${last}`);
-  } else if (code === 'AGGREGATOR_UNKNOWN_RUN') {
-    showNothing(
-      `This aggregator has no run “${chosen}”.`,
-      'It may have been removed, or the address is of another one.',
-    );
-  } else {
-    showNothing(`No answer: ${message}.`, `${hint ?? ''} The page asks again ${EVERY}.`.trim());
-  }
+function complain(error) {
+  if (status === null) showFailure(error, chosen);
+  else showStale(error, answeredAt);
 }
 
 /** @param {string} run */
@@ -111,7 +72,7 @@ function follow(run) {
   if (run === chosen) return;
   feed?.close();
   [chosen, status] = [run, null];
-  showText(at('stale'), '');
+  showStale(null, answeredAt);
   showNothing(`Asking for ${run}…`, '');
   showRuns(runs, chosen);
   feed = new Feed(run, { status: receive, failure: complain, connection: connected });
@@ -145,12 +106,7 @@ async function readRuns() {
   const run = chosen ?? runInAddress() ?? chooseRun(runs);
   showRuns(runs, chosen);
   if (run !== null) return follow(run);
-  showConnection('looking');
-  showNothing(
-    'No run yet.',
-    `Start one on the computer that has the admin key. The page looks again ${EVERY}.`,
-    true,
-  );
+  showNoRun();
 }
 
 async function keepReading() {

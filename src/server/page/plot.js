@@ -1,13 +1,15 @@
 import { drawn, element, keyed, setText } from './dom.js';
 import { drawPlot, markAt } from './drawing.js';
+import { describe, legendOf, TABLE_ROWS, tableOf } from './plot-parts.js';
 
 /** @typedef {import('./drawing.js').PlotSpec} PlotSpec */
 /** @typedef {import('./drawing.js').Row} Row */
 
-/** Rounds in the table behind a plot; more would only slow the page down. */
-const TABLE_ROWS = 200;
 /** Keys that move the chosen round, and by how many rounds. */
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
+
+/** @type {Row} */
+const EMPTY_ROW = { round: 0, values: [] };
 
 /** A figure that shows rows by round, lets pointer and keys choose a round, and has the same numbers as a table. */
 export class Plot {
@@ -149,69 +151,4 @@ export class Plot {
         ]),
     });
   }
-}
-
-/** @type {Row} */
-const EMPTY_ROW = { round: 0, values: [] };
-
-/**
- * A slider is what screen readers know that has a value by position and moves with the arrow keys.
- * @param {Element} canvas
- * @param {string} title
- * @param {readonly Row[]} rows
- * @param {number} round
- * @param {string} spoken
- */
-function describe(canvas, title, rows, round, spoken) {
-  const values = {
-    role: 'slider',
-    tabindex: '0',
-    'aria-label': `${title} by round`,
-    'aria-valuemin': String(rows[0]?.round ?? 0),
-    'aria-valuemax': String(rows.at(-1)?.round ?? 0),
-    'aria-valuenow': String(round),
-    'aria-valuetext': spoken,
-  };
-  for (const [name, value] of Object.entries(values)) canvas.setAttribute(name, value);
-}
-
-/** @param {PlotSpec} spec */
-function legendOf({ series, kind }) {
-  const entries = series.map(({ name, style }) =>
-    element('li', {}, [
-      swatch(kind, style),
-      element('span', {}, [name]),
-      element('span', { class: 'figure' }),
-    ]),
-  );
-  return element('ul', { class: 'legend' }, [...entries, element('li', { class: 'at' })]);
-}
-
-/**
- * @param {PlotSpec['kind']} kind
- * @param {import('./drawing.js').LineStyle} style
- */
-function swatch(kind, style) {
-  const parts =
-    kind === 'columns'
-      ? [drawn('path', { class: 'columns', d: 'M8 1h20v12H8Z' })]
-      : [drawn('path', { class: 'line', d: 'M1 7H35' }), markAt(style, 18, 7)];
-  return drawn('svg', { class: `swatch ${style}`, width: 36, height: 14, 'aria-hidden': 'true' }, parts);
-}
-
-/**
- * @param {PlotSpec} spec
- * @param {HTMLElement} body
- */
-function tableOf({ title, unit, series }, body) {
-  const names = ['Round', ...series.map(({ name }) => name)];
-  const cells = names.map((name) => element('th', { scope: 'col' }, [name]));
-  const head = element('thead', {}, [element('tr', {}, cells)]);
-  const caption = element('caption', {}, [
-    `${title}, ${unit} by round; the last ${TABLE_ROWS} rounds at most`,
-  ]);
-  return element('details', { class: 'numbers' }, [
-    element('summary', {}, ['The numbers behind this plot']),
-    element('div', { class: 'scroll' }, [element('table', {}, [caption, head, body])]),
-  ]);
 }

@@ -48,6 +48,13 @@ describe('blobs in a bucket', () => {
     },
   );
 
+  test('a server that answers a range with the whole', async () => {
+    const blobs = await open();
+    await blobs.write('a/whole', CONTENT, KEPT);
+    s3.faults.push('whole');
+    expect(await blobs.readRange('a/whole', 2, 3)).toEqual(CONTENT.subarray(2, 5));
+  });
+
   test('an answer that is cut off twice is asked for again', async () => {
     const blobs = await open();
     await blobs.write('again/b', CONTENT, KEPT);

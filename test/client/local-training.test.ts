@@ -1,0 +1,220 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GroupHome } from '../../src/client/home.ts';
+import { type LocalOptions, type LocalWork, openLocalWork } from '../../src/client/local-training.ts';
+import { roundPlugins } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { canonicalJson } from '../../src/core/digest.ts';
+import type { Survey } from '../../src/data/survey.ts';
+import { writeFeatures } from '../../src/features/vector-file.ts';
+import { evaluateModel, type RunContext } from '../../src/simulate/context.ts';
+import { prepareExperiment, setupOf } from '../../src/simulate/experiment.ts';
+import { trainFederated } from '../../src/simulate/federated.ts';
+import { planOf } from '../../src/simulate/run-plan.ts';
+import { initialModel } from '../../src/training/initial-model.ts';
+import { startPool } from '../../src/training/pool.ts';
+import { type RunDefinition, type RunPlan, runDigest } from '../../src/wire/run-definition.ts';
+import type { Model } from '../../src/wire/stages.ts';
+import { decodeSubmission } from '../../src/wire/submission.ts';
+import { ROOT, SMALL, temporaryFolder } from '../support/cli.ts';
+
+const folder = temporaryFolder();
+const ROUNDS = 2;
+const FEW = ['data.groups.training=5', 'data.groups.unseen=2', 'data.heldOutQuestions=0.2'];
+let run: RunContext;
+let plan: RunPlan;
+const opened: LocalWork[] = [];
+let homes = 0;
+
+beforeAll(async () => {
+  const overrides = [...SMALL, ...FEW, `training.rounds=${ROUNDS}`, 'compare=[]', 'runtime.workers=1'];
+  const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+  const experiment = await prepareExperiment(config, () => undefined);
+  const pool = startPool(setupOf(experiment), 1);
+  run = { experiment, pool, folder: join(folder, 'run'), fingerprint: 'simulated', emit: () => undefined };
+  plan = planOf(experiment);
+});
+
+afterAll(async () => {
+  await Promise.all(opened.map((work) => work.close()));
+  await run.pool.close();
+});
+
+function defined(change: Partial<RunPlan> = {}): RunDefinition {
+  return { format: 1, run: 'deployed', nonce: '0'.repeat(32), plan: { ...plan, ...change } };
+}
+
+/** A group's answers as they come out of its own folder. */
+function answersOf(group: string): Survey {
+  const home = new GroupHome(join(folder, `group-${homes++}`));
+  home.create(run.experiment.survey, group);
+  return home.answers();
+}
+
+async function workOf(group: string, change: Partial<LocalOptions> = {}): Promise<LocalWork> {
+  const work = await openLocalWork({
+    definition: defined(),
+    group,
+    answers: change.answers ?? answersOf(group),
+    featuresPath: null,
+    device: 'cpu',
+    warn: () => undefined,
+    ...change,
+  });
+  opened.push(work);
+  return work;
+}
+
+const trainingGroups = () =>
+  run.experiment.trainingGroups.map((index) => run.experiment.survey.groups[index]!.id);
+
+describe("a group's own work", () => {
+  test('all groups together end with the very bytes of the simulation', async () => {
+    const { experiment } = run;
+    const groups = trainingGroups();
+    expect(experiment.heldOutQuestions.length).toBeGreaterThan(5);
+    const works = new Map<string, LocalWork>();
+    for (const group of groups) works.set(group, await workOf(group));
+    const { protection, strategy } = roundPlugins(experiment.config);
+    let model: Model = initialModel(experiment.predictor, experiment.config.seed);
+    for (let round = 1; round <= ROUNDS; round++) {
+      const fold = protection.fold(round, model.parameters.length);
+      for (const group of groups) {
+        const { bytes } = await works.get(group)!.submission({ round, step: 0 }, model);
+        const { update, origin } = decodeSubmission(bytes);
+        expect(update).toMatchObject({ group, round });
+        expect(origin).toEqual({ run: runDigest(defined()), step: 0, model: model.digest });
+        fold.add(update);
+      }
+      model = strategy.next(model, fold.finish(), null).model;
+    }
+    const simulated = await trainFederated(run);
+    expect(model.digest).toBe(simulated.model.digest);
+    // The score that a group gives is the one that the simulation gives it.
+    const [group] = groups;
+    const own = await works.get(group!)!.score(model);
+    const { evaluation } = await evaluateModel(run, model.parameters);
+    const seen = evaluation.scores.find((score) => score.group === group && score.split === 'training')!;
+    expect(own).toEqual({ alignment: seen.alignment, questions: seen.questions });
+  });
+
+  test('the same place and model give the same bytes, from another process and from another file', async () => {
+    const [group] = trainingGroups();
+    const model = initialModel(run.experiment.predictor, 7);
+    const place = { round: 2, step: 0 };
+    const first = await (await workOf(group!)).submission(place, model);
+    const second = await (await workOf(group!)).submission(place, model);
+    expect(Buffer.from(second.bytes).equals(first.bytes)).toBe(true);
+    expect(second.loss).toBe(first.loss);
+  });
+
+  test('under another name draws other tasks', async () => {
+    const [group] = trainingGroups();
+    const model = initialModel(run.experiment.predictor, 7);
+    const own = await (await workOf(group!)).submission({ round: 1, step: 0 }, model);
+    const renamed = await (await workOf('another name', { answers: answersOf(group!) })).submission(
+      { round: 1, step: 0 },
+      model,
+    );
+    expect(renamed.loss).not.toBe(own.loss);
+  });
+
+  test('exports the model with what it was trained as', async () => {
+    const work = await workOf(trainingGroups()[0]!);
+    const model = initialModel(run.experiment.predictor, 7);
+    const text = Buffer.from(work.exportModel(model)).toString('latin1');
+    expect(text).toContain(canonicalJson({ round: 0, digest: model.digest }));
+  });
+
+  test('that is closed is given up', async () => {
+    const work = await workOf(trainingGroups()[0]!);
+    await work.close();
+    const model = initialModel(run.experiment.predictor, 7);
+    await expect(work.score(model)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+});
+
+describe('a group with few answers', () => {
+  /** The group with its first answers alone. */
+  function withAnswers(count: number): Survey {
+    const held = new Set(plan.survey.heldOutQuestions);
+    const whole = answersOf(trainingGroups()[0]!);
+    const kept = whole.answers[0]!.filter(({ question }) => !held.has(whole.questions[question]!.id));
+    return { ...whole, answers: [kept.slice(0, count)] };
+  }
+
+  test('tells fewer in its score, so that one is left to predict', async () => {
+    const work = await workOf('small', { answers: withAnswers(3) });
+    const { questions } = await work.score(initialModel(run.experiment.predictor, 7));
+    expect(questions).toBeGreaterThan(0);
+    expect(questions).toBeLessThanOrEqual(3);
+  });
+
+  test('too few is told', async () => {
+    const opening = workOf('small', { answers: withAnswers(1) });
+    await expect(opening).rejects.toMatchObject({ code: 'DATA_CONTEXT_TOO_LARGE' });
+  });
+});
+
+describe('what does not fit the definition is refused', () => {
+  test.each<[string, () => Partial<RunPlan>]>([
+    ['features of another digest', () => ({ features: { ...plan.features, digest: '0'.repeat(64) } })],
+    ['features of another width', () => ({ features: { ...plan.features, width: 5 } })],
+    ['another number of parameters', () => ({ parameters: plan.parameters + 1 })],
+  ])('%s', async (_, change) => {
+    const opening = workOf(trainingGroups()[0]!, { definition: defined(change()) });
+    await expect(opening).rejects.toMatchObject({ code: 'MODEL_MISMATCH' });
+  });
+
+  test('a question that the run does not have', async () => {
+    const [first, ...rest] = plan.survey.questions;
+    const change = { survey: { ...plan.survey, questions: [{ ...first!, id: 'renamed' }, ...rest] } };
+    const opening = workOf(trainingGroups()[0]!, { definition: defined(change) });
+    await expect(opening).rejects.toMatchObject({ code: 'DATA_FORMAT' });
+  });
+
+  test('a device that is not there', async () => {
+    const opening = workOf(trainingGroups()[0]!, { device: 'coreml' });
+    await expect(opening).rejects.toMatchObject({ code: 'DEVICE_UNAVAILABLE' });
+  });
+});
+
+describe('features from a file', () => {
+  /** The same run with its features in a file. */
+  async function arrowDefinition(path: string): Promise<RunDefinition> {
+    const { experiment } = run;
+    writeFeatures(path, experiment.survey.questions, experiment.features);
+    const { features: _, ...config } = plan.config;
+    const overrides = [...SMALL, 'training.rounds=2', ...FEW, 'compare=[]', 'features.name=arrow'];
+    const arrow = loadConfig(join(ROOT, 'configs/quickstart.yaml'), [...overrides, `features.path=${path}`]);
+    const { features } = await prepareExperiment(arrow, () => undefined);
+    const chosen = { name: 'arrow', path: 'on/somebody/elses/machine' };
+    const { provider, width, digest } = features;
+    return defined({
+      config: { ...config, features: chosen },
+      features: { provider, width, digest },
+    });
+  }
+
+  test('are asked for, and a path in the definition is not followed', async () => {
+    const path = join(folder, 'vectors.arrow');
+    const definition = await arrowDefinition(path);
+    const [group] = trainingGroups();
+    await expect(workOf(group!, { definition })).rejects.toMatchObject({ code: 'FEATURES_MISSING' });
+    const work = await workOf(group!, { definition, featuresPath: path });
+    const model = initialModel(run.experiment.predictor, 7);
+    const lexical = await (await workOf(group!)).submission({ round: 1, step: 0 }, model);
+    // The same vectors train the same.
+    expect((await work.submission({ round: 1, step: 0 }, model)).loss).toBe(lexical.loss);
+  });
+
+  test('that are others are refused', async () => {
+    const path = join(folder, 'vectors.arrow');
+    const definition = await arrowDefinition(path);
+    const other = join(folder, 'other.arrow');
+    const { survey, features } = run.experiment;
+    writeFeatures(other, survey.questions, { ...features, rows: features.rows.map((value) => value + 1) });
+    const opening = workOf(trainingGroups()[0]!, { definition, featuresPath: other });
+    await expect(opening).rejects.toMatchObject({ code: 'MODEL_MISMATCH' });
+  });
+});

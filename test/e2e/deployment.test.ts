@@ -1,0 +1,210 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { temporaryFolder } from '../support/cli.ts';
+import {
+  enrol,
+  eventIn,
+  eventsOf,
+  FIVE,
+  invite,
+  modelOf,
+  type RunEvent,
+  type Serving,
+  serve,
+  simulated,
+  smallRun,
+  startRun,
+  statusOf,
+  stop,
+  takeRound,
+  untilStatus,
+  watch,
+} from '../support/deployment.ts';
+import { type CommandLine, compiledCommandLine } from '../support/processes.ts';
+
+const TIMEOUT_MS = 420_000;
+const folder = temporaryFolder();
+const place = (name: string) => join(folder, name);
+
+let cli: CommandLine;
+let serving: Serving;
+
+beforeAll(async () => {
+  cli = await compiledCommandLine();
+  await cli.run(['aggregator', 'init', place('aggregator')]);
+  serving = await serve(cli, place('aggregator'));
+}, TIMEOUT_MS);
+
+/** Files of a folder and all below it that others than their owner may open. */
+function openToOthers(path: string): string[] {
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => (statSync(file).mode & 0o077) !== 0);
+}
+
+const outcomeSchema = z.object({ type: z.literal('outcome'), round: z.int().nullable() });
+
+/** Runs `group round`; the round that the group took part in. */
+async function roundOf(group: string): Promise<number> {
+  const { stdout } = await takeRound(cli, group).succeeded();
+  return eventIn(stdout, outcomeSchema)!.round!;
+}
+
+describe('one aggregator and five groups, each a process', () => {
+  const three = smallRun(FIVE, ['training.rounds=3', 'round.quorum=5']);
+
+  it(
+    'end with the bytes of the simulation, on every disk',
+    async () => {
+      const expected = simulated(cli, place('simulated'), three);
+      const run = await startRun(cli, place('aggregator'), three);
+      const invitations = await invite(cli, place('aggregator'), run, FIVE.length);
+      const folders = FIVE.map((group) => place(group));
+      const joined = FIVE.map((group, index) => enrol(cli, folders[index]!, group, invitations[index]!));
+      await Promise.all([expected, ...joined]);
+      // Four go through all rounds in one process; the fifth starts a process for each round.
+      const watching = folders.slice(1).map((path) => watch(cli, path).succeeded());
+      const rounds: number[] = [];
+      for (let turn = 0; turn < 3; turn++) rounds.push(await roundOf(folders[0]!));
+      await Promise.all(watching);
+      expect(rounds).toEqual([1, 2, 3]);
+      for (const path of folders) expect(modelOf(path).equals(await expected), path).toBe(true);
+      const { phase, history } = await statusOf(serving.url, run);
+      expect(phase).toBe('finished');
+      expect(history.map(({ updates }) => updates)).toEqual([0, 5, 5, 5]);
+    },
+    TIMEOUT_MS,
+  );
+
+  it('keep what is secret for their owners alone', () => {
+    for (const group of FIVE) {
+      expect(statSync(place(group)).mode & 0o777, group).toBe(0o700);
+      expect(openToOthers(place(group))).toEqual([]);
+    }
+    expect(readdirSync(place(FIVE[0]))).toContain('identity.json');
+    expect(statSync(place('aggregator')).mode & 0o777).toBe(0o700);
+    expect(openToOthers(place('aggregator/blobs'))).toEqual([]);
+    for (const key of ['identity.key', 'admin.key']) {
+      expect(statSync(join(place('aggregator'), key)).mode & 0o777, key).toBe(0o600);
+    }
+  });
+});
+
+/** Groups whose update counted in each round; index 0 is nobody's. */
+function takersOf(events: readonly RunEvent[], rounds: number): string[][] {
+  return Array.from({ length: rounds + 1 }, (_, round) =>
+    events.flatMap((event) =>
+      event.type === 'received' && event.round === round ? [String(event.group)] : [],
+    ),
+  );
+}
+
+describe('groups that come and go', () => {
+  const [away, first, second, late] = FIVE;
+  const ROUNDS = 40;
+  const DEADLINE_SECONDS = 5;
+  const plan = smallRun(
+    [away, first, second],
+    [`training.rounds=${ROUNDS}`, 'round.quorum=2', `round.deadlineSeconds=${DEADLINE_SECONDS}`],
+  );
+  let events: RunEvent[];
+  let back: number;
+
+  /** Waits for a round to be under way, and opens a round again that a busy machine let pass. */
+  async function untilRound(run: string, round: number): Promise<void> {
+    await untilStatus(
+      () => statusOf(serving.url, run),
+      (status) => {
+        if (status.phase === 'failed') cli.start(['aggregator', 'start', place('aggregator'), run]);
+        return status.round >= round;
+      },
+    );
+  }
+
+  beforeAll(async () => {
+    const run = await startRun(cli, place('aggregator'), [...plan, 'name=coming-and-going']);
+    const invitations = await invite(cli, place('aggregator'), run, 4);
+    const names = [away, first, second, late];
+    const homes = names.map((group) => place(`free-${group}`));
+    // The one that will be away joins first: the run begins with the quorum, which must not be without it.
+    for (const index of [0, 1, 2]) await enrol(cli, homes[index]!, names[index]!, invitations[index]!);
+    const watching = [watch(cli, homes[1]!), watch(cli, homes[2]!)];
+    const left = await roundOf(homes[0]!);
+    await untilRound(run, left + 2);
+    await enrol(cli, homes[3]!, late, invitations[3]!);
+    watching.push(watch(cli, homes[3]!));
+    await untilRound(run, left + 4);
+    back = await roundOf(homes[0]!);
+    await untilRound(run, back + 1);
+    await cli.run(['aggregator', 'stop', place('aggregator'), run]);
+    await Promise.all(watching.map((running) => running.succeeded()));
+    events = await eventsOf(serving.url, run);
+    const models = homes.slice(1).map((home) => modelOf(home).toString('base64'));
+    expect(new Set(models).size).toBe(1);
+  }, TIMEOUT_MS);
+
+  it('a group that was away for three rounds takes part again by the same command', () => {
+    const took = takersOf(events, ROUNDS).flatMap((takers, round) => (takers.includes(away) ? [round] : []));
+    expect(took).toHaveLength(2);
+    expect(took[1]! - took[0]!).toBeGreaterThan(3);
+    expect(took[1]).toBe(back);
+  });
+
+  it('a group that joins late is asked from the next round on, and takes part', () => {
+    const joined = events.findIndex(({ type, group }) => type === 'joined' && group === late);
+    const before = events.slice(0, joined).filter(({ type }) => type === 'asked');
+    const after = events.slice(joined).filter(({ type }) => type === 'asked');
+    expect(before.at(-1)).toMatchObject({ groups: 3 });
+    // A round that a busy machine let pass is opened again with all; so the next asking counts, whatever its round.
+    expect(after[0]).toMatchObject({ groups: 4 });
+    expect(takersOf(events, ROUNDS).filter((takers) => takers.includes(late)).length).toBeGreaterThan(0);
+  });
+});
+
+/** A certificate for this machine that no authority stands for; why there is none. */
+function selfSigned(cert: string, key: string): string {
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  try {
+    execFileSync('openssl', [...args, '-keyout', key, '-out', cert, '-days', '2', ...subject], {
+      stdio: 'ignore',
+    });
+    return '';
+  } catch {
+    return ' (SKIPPED: no openssl that makes certificates on PATH)';
+  }
+}
+
+const cert = place('cert.pem');
+const key = place('key.pem');
+const why = selfSigned(cert, key);
+
+describe.skipIf(why !== '')(`over TLS${why}`, () => {
+  it(
+    'a group joins and takes part with the certificate it was given, and not without',
+    async () => {
+      const [group] = FIVE;
+      const home = place('secure-group');
+      const aggregator = place('secure');
+      const overrides = smallRun([group], ['training.rounds=1', 'name=secure']);
+      await cli.run(['aggregator', 'init', aggregator, '--tls-cert', cert, '--tls-key', key]);
+      const secure = await serve(cli, aggregator);
+      expect(secure.url).toMatch(/^https:/);
+      const run = await startRun(cli, aggregator, overrides);
+      const [invitation] = await invite(cli, aggregator, run, 1);
+      await cli.run(['group', 'init', home, '--answers', 'nonvoters', '--group', group]);
+      const refused = await cli.start(['group', 'join', home, invitation!, '--json']).ended;
+      expect(refused.stdout).toContain('"code":"AGGREGATOR_UNREACHABLE"');
+      await cli.run(['group', 'join', home, invitation!, '--ca', cert]);
+      expect(await roundOf(home)).toBe(1);
+      const expected = await simulated(cli, place('secure-simulated'), overrides);
+      expect(modelOf(home).equals(expected)).toBe(true);
+      await stop(secure);
+    },
+    TIMEOUT_MS,
+  );
+});
