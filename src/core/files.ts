@@ -25,7 +25,7 @@ export function writeError(path: string, thrown: unknown): PluralError {
   const code = systemCode(thrown);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
     return new PluralError('DISK_FULL', `no space left to write ${path}`, {
-      hint: 'Free some space or choose another place with --output-dir. What was there before is untouched.',
+      hint: 'Free some space or choose another place. What was there before is untouched.',
       cause: thrown,
     });
   }

@@ -1,11 +1,10 @@
-import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { PluralError } from '../core/errors.ts';
 import { ownVersion } from '../core/version.ts';
-import { SIGNATURE_HEADERS } from '../wire/signed-request.ts';
-import { answerError } from './request-errors.ts';
+import { RateLimits } from './rate-limits.ts';
+import { answerBrokenRequest, answerError } from './request-errors.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { eventRoutes } from './routes/events.ts';
 import { groupRoutes, joinRoutes } from './routes/group.ts';
@@ -16,27 +15,46 @@ import type { Services } from './services.ts';
 
 /** Bodies of requests that name nothing larger. */
 const JSON_BYTES = 65_536;
-/** A chunk on a slow link takes some seconds; who needs longer sends smaller ones. */
+/** A chunk on a slow link takes some seconds; who needs longer sends smaller ones. As long nothing may move at all. */
 const REQUEST_TIMEOUT_MS = 120_000;
+/** A group's id in a path, with each of its 256 UTF-16 units as up to nine characters. */
+const PARAMETER_CHARACTERS = 256 * 9;
 
 /** How the process listens. */
 export interface AppOptions {
   /** PEM texts; null for plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Whether the address is the one that the proxy in front added last to X-Forwarded-For. */
   readonly trustProxy: boolean;
   readonly logger: FastifyBaseLogger;
 }
 
-/** One limit for each key, one for each address without a key. */
-async function limitRates(app: FastifyInstance, { limits }: Services): Promise<void> {
-  await app.register(rateLimit, {
-    global: true,
-    timeWindow: 60_000,
-    keyGenerator: ({ headers, ip }) => {
-      const key = headers[SIGNATURE_HEADERS.key];
-      return typeof key === 'string' && /^[0-9a-f]{64}$/.test(key) ? key : ip;
-    },
-    max: (_request, key) => (key.length === 64 ? limits.perKeyPerMinute : limits.anonymousPerMinute),
+function refuseUnknown(app: FastifyInstance, rates: RateLimits): void {
+  const preHandler = rates.countAddress.bind(rates);
+  app.setNotFoundHandler({ preHandler }, ({ method, url }) => {
+    throw new PluralError('ROUTE_UNKNOWN', `there is nothing at ${method} ${url.slice(0, 200)}`, {
+      hint: 'See /openapi.json.',
+    });
+  });
+}
+
+/** What groups ask counts for their keys, all else for the address it comes from. */
+async function addRoutes(app: FastifyInstance, services: Services, rates: RateLimits): Promise<void> {
+  const shared = { ...services, rates };
+  for (const routes of [joinRoutes, groupRoutes, uploadRoutes]) await app.register(routes(shared));
+  await app.register(async (open) => {
+    open.addHook('onRequest', rates.countAddress.bind(rates));
+    for (const routes of [publicRoutes, eventRoutes, adminRoutes]) await open.register(routes(shared));
+    await open.register(pageRoutes());
+    open.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  });
+}
+
+/** Nobody in between keeps an answer: one address has another for each group, and the next one may differ. */
+function forbidKeeping(app: FastifyInstance): void {
+  app.addHook('onSend', async (_request, reply) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+    reply.header('x-content-type-options', 'nosniff');
   });
 }
 
@@ -46,28 +64,23 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   const base = fastify({
     loggerInstance: logger,
     ...(tls === null ? {} : { https: tls }),
-    trustProxy,
+    trustProxy: trustProxy ? 1 : false,
     bodyLimit: JSON_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: REQUEST_TIMEOUT_MS,
+    frameworkErrors: answerError,
+    clientErrorHandler: answerBrokenRequest,
     logController: new LogController({ disableRequestLogging: true }),
     // Streams of events would keep the process: their connections are cut at the end.
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 1000 },
+    routerOptions: { maxParamLength: PARAMETER_CHARACTERS },
   });
   const app: FastifyInstance = base;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) => {
-    const error = new PluralError(
-      'ROUTE_UNKNOWN',
-      `there is nothing at ${request.method} ${request.url.slice(0, 200)}`,
-      {
-        hint: 'See /openapi.json.',
-      },
-    );
-    answerError(error, request, reply);
-  });
+  // Bodies are JSON, or bytes where a route says so.
+  app.removeContentTypeParser('text/plain');
   app.addHook('onResponse', async ({ method, routeOptions }, reply) => {
     services.metrics.request(
       routeOptions.url ?? 'unknown',
@@ -76,15 +89,13 @@ export async function buildApp(services: Services, options: AppOptions): Promise
       reply.elapsedTime / 1000,
     );
   });
-  await limitRates(app, services);
+  forbidKeeping(app);
+  const rates = await RateLimits.create(app, services.limits);
+  refuseUnknown(app, rates);
   await app.register(swagger, {
     openapi: { info: { title: 'pluralllm aggregator', version: ownVersion() } },
     transform: jsonSchemaTransform,
   });
-  for (const routes of [publicRoutes, eventRoutes, joinRoutes, groupRoutes, uploadRoutes, adminRoutes]) {
-    await app.register(routes(services));
-  }
-  await app.register(pageRoutes());
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  await addRoutes(app, services, rates);
   return app;
 }

@@ -10,6 +10,7 @@ import type { Aggregator } from './aggregator.ts';
 import { changeRun, readStrategyState, storedStrategyState, unknownRun } from './locked-run.ts';
 import { keepModel, newestRecord, publishModel, readModel, recordOf } from './models.ts';
 import type { PlanCache } from './plan.ts';
+import { asStoreError } from './store/trouble.ts';
 
 /** A round that is to be folded, as the database has it. */
 interface DueRound {

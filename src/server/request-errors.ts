@@ -1,4 +1,5 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { Socket } from 'node:net';
+import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { PluralError } from '../core/errors.ts';
 import { httpStatusOf } from './http-status.ts';
 import { asStoreError } from './store/trouble.ts';
@@ -25,13 +26,35 @@ function translated(thrown: unknown): PluralError {
   return asStoreError(thrown);
 }
 
+/** A fault as it is told: its code says what can be done; where files lie and what they are called is for the log alone. */
+function toldOfFault({ code, hint }: PluralError): { message: string; hint: string | null } {
+  const message = 'the aggregator failed to answer; its log has the details';
+  return { message, hint: code === 'STORE_UNAVAILABLE' ? (hint ?? null) : null };
+}
+
 /** Answers an error in the one form that all have. A fault of the server is logged whole and told without details. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = translated(thrown);
   const status = httpStatusOf(error.code);
-  const fault = status >= 500 && error.code === 'INTERNAL';
   if (status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, error.message);
   else request.log.info({ code: error.code }, error.message);
-  const message = fault ? 'the aggregator failed to answer; its log has the details' : error.message;
-  reply.status(status).send({ error: { code: error.code, message, hint: error.hint ?? null } });
+  const told = status >= 500 ? toldOfFault(error) : { message: error.message, hint: error.hint ?? null };
+  reply.status(status).send({ error: { code: error.code, ...told } });
+}
+
+/** Status lines of what node:http refuses by itself; anything else is 400. */
+const REFUSED: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
+
+/** Answers bytes that are no request, and hangs up. They are not logged: they may hold keys. */
+export function answerBrokenRequest({ code }: ConnectionError, socket: Socket): void {
+  if (code !== 'ECONNRESET' && socket.writable) {
+    const error = { code: 'REQUEST_MALFORMED', message: 'this is not an HTTP request', hint: null };
+    const body = JSON.stringify({ error });
+    const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close`;
+    socket.write(`HTTP/1.1 ${REFUSED[code] ?? '400 Bad Request'}\r\n${head}\r\n\r\n${body}`);
+  }
+  socket.destroy();
 }

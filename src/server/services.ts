@@ -3,6 +3,7 @@ import type { Doorbell } from './event-stream.ts';
 import type { Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { PlanCache } from './plan.ts';
+import type { RateLimits, Rates } from './rate-limits.ts';
 
 /** What the routes of one process share. */
 export interface Services {
@@ -12,9 +13,10 @@ export interface Services {
   readonly doorbell: Doorbell;
   readonly metrics: Metrics;
   readonly adminKey: string;
-  readonly limits: {
-    readonly chunkBytes: number;
-    readonly anonymousPerMinute: number;
-    readonly perKeyPerMinute: number;
-  };
+  readonly limits: Rates & { readonly chunkBytes: number };
+}
+
+/** What one HTTP interface adds. */
+export interface RouteServices extends Services {
+  readonly rates: RateLimits;
 }

@@ -5,7 +5,7 @@ import type { SignedClaim } from '../wire/signed-request.ts';
 import { checkBody, claimOf, spendNonce } from './authenticate.ts';
 import { unknownRun } from './locked-run.ts';
 import { type Member, memberOf, noteSeen } from './members.ts';
-import type { Services } from './services.ts';
+import type { RouteServices } from './services.ts';
 
 /** Who sent a request, and the bytes it came with. */
 interface Signed {
@@ -52,17 +52,31 @@ function runOf({ params }: FastifyRequest): string {
 /**
  * Makes all routes of `app` need a signature. Signature, clock and key are checked before the body is read; body and
  * nonce before anything is done. `joining`: the key need not be a member's.
+ *
+ * What is refused counts for the address, for anybody can make a key or name another's; the rest counts for the key.
  */
 export function requireSignature(
   app: FastifyInstance,
-  { aggregator }: Services,
+  { aggregator, rates }: RouteServices,
   { joining }: { readonly joining: boolean },
 ): void {
-  app.addHook('onRequest', async (request) => {
-    const claim = claimOf(aggregator, request);
-    const member = joining ? null : await memberOf(aggregator, runOf(request), claim.publicKey);
-    signed.set(request, { claim, member, body: NOTHING });
+  app.addHook('onRequest', async (request, reply) => {
+    try {
+      const claim = claimOf(aggregator, request);
+      const member = joining ? null : await memberOf(aggregator, runOf(request), claim.publicKey);
+      signed.set(request, { claim, member, body: NOTHING });
+    } catch (thrown) {
+      await rates.countAddress(request, reply);
+      throw thrown;
+    }
+    if (joining) await rates.checkAddress(request, reply);
+    else await rates.countKey(request, reply, keyOf(request));
   });
+  if (joining) {
+    app.addHook('onError', async (request, reply) => {
+      if (signed.has(request)) await rates.countAddress(request, reply).catch(() => undefined);
+    });
+  }
   for (const type of ['application/json', 'application/octet-stream']) {
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (request, body, done) => {
       const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
@@ -70,9 +84,9 @@ export function requireSignature(
       if (type === 'application/octet-stream') return done(null, bytes);
       try {
         done(null, bytes.byteLength === 0 ? undefined : JSON.parse(bytes.toString('utf8')));
-      } catch (thrown) {
-        const message = thrown instanceof Error ? thrown.message : String(thrown);
-        done(Object.assign(new Error(`not JSON: ${message}`), { statusCode: 400 }), undefined);
+      } catch {
+        // What the parser says quotes the body, and bodies hold tokens: it would stand in the log.
+        done(Object.assign(new Error('the body is not JSON'), { statusCode: 400 }), undefined);
       }
     });
   }

@@ -1,5 +1,6 @@
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, resume } from './locked-run.ts';
+import { asStoreError } from './store/trouble.ts';
 import { forgetUpload } from './uploads.ts';
 
 /** Uploads that nobody touched for so long are given up. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { publicKeySchema } from './identity.ts';
 import { modelRecordSchema } from './model-record.ts';
 import {
+  countSchema,
   digestSchema,
   groupIdSchema,
   runDefinitionSchema,
@@ -129,20 +130,23 @@ export const uploadRequestSchema = z.strictObject({ digest: digestSchema, size: 
 export const uploadAnswerSchema = z.object({ received: z.int(), size: z.int(), complete: z.boolean() });
 
 export const submissionRequestSchema = z.strictObject({
-  round: z.int().min(1),
-  step: z.int().min(0),
+  round: countSchema.min(1),
+  step: countSchema,
   digest: digestSchema,
 });
 export const submissionAnswerSchema = z.object({ repeated: z.boolean() });
 
+/** Far above any loss of a predictor that is of use; the mean over all groups stays finite. */
+const MOST_LOSS = 1e30;
+
 export const scoreRequestSchema = z.strictObject({
   /** Round of the model that was scored. */
-  round: z.int().min(0),
+  round: countSchema,
   model: digestSchema,
   alignment: z.number().min(0).max(1),
-  questions: z.int().min(1),
+  questions: countSchema.min(1),
   /** Training loss of the round that this group took part in to make the model; null where it did not. */
-  loss: z.number().nullable(),
+  loss: z.number().min(-MOST_LOSS).max(MOST_LOSS).nullable(),
 });
 export const doneSchema = z.object({ done: z.literal(true) });
 

@@ -8,8 +8,30 @@ import {
 } from 'node:crypto';
 import { z } from 'zod';
 
+/**
+ * The y coordinates of all points whose order divides 8, in the encodings that node:crypto reads, with the bit of the sign
+ * left out. Under such a key one signature fits many messages, and nobody's secret belongs to it.
+ */
+const SMALL_ORDER: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+function hasSmallOrder(publicKey: string): boolean {
+  const last = Number.parseInt(publicKey.slice(-2), 16) & 0x7f;
+  return SMALL_ORDER.has(publicKey.slice(0, -2) + last.toString(16).padStart(2, '0'));
+}
+
 /** An Ed25519 public key (RFC 8032): 32 bytes as 64 lower-case hex digits. Who has the key, is the identity. */
-export const publicKeySchema = z.string().regex(/^[0-9a-f]{64}$/, 'not a public key: 64 hex digits');
+export const publicKeySchema = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'not a public key: 64 hex digits')
+  .refine((key) => !hasSmallOrder(key), 'not a public key: anybody can sign for it');
 /** An Ed25519 signature: 64 bytes as 128 lower-case hex digits. */
 export const signatureSchema = z.string().regex(/^[0-9a-f]{128}$/, 'not a signature: 128 hex digits');
 

@@ -1,4 +1,4 @@
-import { decode, encode } from 'cborg';
+import { decode, encode, type Token, Tokenizer } from 'cborg';
 import { z } from 'zod';
 import { asStage } from '../core/brand.ts';
 import { sha256 } from '../core/digest.ts';
@@ -50,6 +50,29 @@ export function encodeSubmission(update: ProtectedUpdate, origin: Origin): Submi
 /** Longest submission that is looked at, in bytes: 2^28 float32 parameters. */
 const MOST_BYTES = 2 ** 30;
 
+/** Items of a message: the map, and a key and a value for each of its fields. */
+const ITEMS = 1 + 2 * Object.keys(message.shape).length;
+
+/**
+ * Reads no more items than a message has: a few megabytes of empty maps would become gigabytes of objects before
+ * anything else could refuse them.
+ */
+class FewItems extends Tokenizer {
+  #left = ITEMS;
+
+  override next(): Token {
+    if (this.#left-- === 0) throw new Error(`it has more than ${ITEMS} items`);
+    return super.next();
+  }
+}
+
+function decodeItems(bytes: Uint8Array): unknown {
+  const options = { strict: true, rejectDuplicateMapKeys: true, allowIndefinite: false };
+  // A Buffer would lend its own memory to the payload, where an array gives it a copy.
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return decode(plain, { ...options, tokenizer: new FewItems(plain, options) });
+}
+
 /**
  * Decodes what a group sent. Anything that `encodeSubmission` would not have written is UPDATE_MALFORMED, also
  * another encoding of the same content: a submission has one digest.
@@ -59,7 +82,7 @@ export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
     throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_BYTES} may be sent`);
   let content: unknown;
   try {
-    content = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+    content = decodeItems(bytes);
   } catch (thrown) {
     throw refused('it is not valid CBOR', thrown);
   }

@@ -26,7 +26,9 @@ const doubles = fc
   )
   .map((value) => value + 0);
 /** Text as JSON columns can hold it: they have no U+0000 and no half of a surrogate pair. */
-const texts = fc.string({ unit: 'binary', maxLength: 20 }).map((text) => text.replaceAll(/[\0\p{Cs}]/gu, '~'));
+const texts = fc
+  .string({ unit: 'binary', maxLength: 20 })
+  .map((text) => text.replaceAll(/[\0\p{Cs}]/gu, '~'));
 const objects = fc.dictionary(
   texts,
   fc.letrec<{ value: unknown }>((tie) => ({
@@ -69,10 +71,10 @@ export function storeConformance({ name, open }: StoreCase): void {
     };
 
     test('migrations that run again, one after the other or at once, change nothing', async () => {
-      const { db } = databases[0];
+      const { db, schema } = databases[0];
       const before = await db.selectFrom('runs').selectAll().execute();
-      await migrate(db);
-      await Promise.all(databases.flatMap((database) => [migrate(database.db), migrate(database.db)]));
+      await migrate(db, schema);
+      await Promise.all(databases.flatMap((each) => [migrate(each.db, schema), migrate(each.db, schema)]));
       expect(await db.selectFrom('runs').selectAll().execute()).toEqual(before);
       const { rows } = await sql`select name from kysely_migration`.execute(db);
       expect(rows).toEqual([{ name: '001-initial' }]);
@@ -130,7 +132,9 @@ export function storeConformance({ name, open }: StoreCase): void {
       const changes = Array.from({ length: 20 }, (_, index) =>
         changeRun(replicas[index % 2]!.aggregator, run, async (locked) => {
           const all = locked.tx.selectFrom('events').where('run', '=', run).where('type', '=', 'note');
-          const { count } = await all.select(({ fn }) => fn.countAll<string>().as('count')).executeTakeFirstOrThrow();
+          const { count } = await all
+            .select(({ fn }) => fn.countAll<string>().as('count'))
+            .executeTakeFirstOrThrow();
           await locked.event('note', { note: Number(count) });
         }),
       );
@@ -160,7 +164,10 @@ export function storeConformance({ name, open }: StoreCase): void {
       const writers: ((database: Database) => Promise<unknown>)[] = [
         ({ db }) => db.insertInto('nonces').values(rows).execute(),
         ({ db }) =>
-          db.insertInto('members').values({ ...member, revoked_at: null, last_seen_at: null }).execute(),
+          db
+            .insertInto('members')
+            .values({ ...member, revoked_at: null, last_seen_at: null })
+            .execute(),
         ({ db }) =>
           db
             .insertInto('members')
@@ -179,7 +186,9 @@ export function storeConformance({ name, open }: StoreCase): void {
             .execute(),
       ];
       const outcomes = await Promise.all(
-        writers.map(async (write) => (await Promise.allSettled(databases.map(write))).map(({ status }) => status)),
+        writers.map(async (write) =>
+          (await Promise.allSettled(databases.map(write))).map(({ status }) => status),
+        ),
       );
       const done = outcomes.flat().filter((status) => status === 'fulfilled');
       expect(done).toHaveLength(writers.length - 1);

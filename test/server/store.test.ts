@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { changeRun } from '../../src/server/locked-run.ts';
 import { createRun } from '../../src/server/runs.ts';
 import { type Database, openEmbedded, openPostgres } from '../../src/server/store/database.ts';
+import { asStoreError } from '../../src/server/store/trouble.ts';
+import { eventually } from '../conformance/fold-jobs.ts';
 import { storeConformance } from '../conformance/store.ts';
 import { temporaryFolder } from '../support/cli.ts';
 import { freshDatabase, testDatabaseUrl, testPool, WITHOUT_DATABASE } from '../support/postgres.ts';
@@ -34,25 +36,23 @@ const url = server === null ? '' : await freshDatabase(server);
 const why = server === null ? ` (${WITHOUT_DATABASE})` : '';
 const freshSchema = () => `store_${randomBytes(6).toString('hex')}`;
 
-async function withClosed<Result>(
-  databases: readonly Database[],
-  work: () => Promise<Result>,
-): Promise<Result> {
+async function thenClose(databases: readonly Database[], work: () => Promise<void>): Promise<void> {
   try {
-    return await work();
+    await work();
   } finally {
     for (const database of databases) await database.close();
   }
 }
 
 describe.skipIf(server === null)(`PostgreSQL${why}`, () => {
-  const admin = server === null ? null : testPool(url, 2);
+  const pool = testPool(url, 1);
   /** As a restart of the server does: every connection but the one that asks is ended. */
   const endAllConnections = () =>
-    admin!.query(
+    pool.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
-       where datname = current_database() and application_name <> 'admin' and pid <> pg_backend_pid()`,
+       where datname = current_database() and pid <> pg_backend_pid()`,
     );
+  const unavailable = expect.objectContaining({ code: 'STORE_UNAVAILABLE' });
 
   storeConformance({
     name: 'PostgreSQL',
@@ -66,7 +66,7 @@ describe.skipIf(server === null)(`PostgreSQL${why}`, () => {
     for (let attempt = 0; attempt < 5; attempt++) {
       const schema = freshSchema();
       const opened = await Promise.all([1, 2, 3].map(() => openPostgres(url, schema)));
-      await withClosed(opened, async () => {
+      await thenClose(opened, async () => {
         for (const { db } of opened) expect(await db.selectFrom('runs').selectAll().execute()).toEqual([]);
       });
     }
@@ -75,34 +75,65 @@ describe.skipIf(server === null)(`PostgreSQL${why}`, () => {
   test('two aggregators in one database know nothing of each other', async () => {
     const one = await openPostgres(url, freshSchema());
     const other = await openPostgres(url, freshSchema());
-    await withClosed([one, other], async () => {
+    await thenClose([one, other], async () => {
       await one.db.insertInto('nonces').values({ public_key: 'k', nonce: 'n', expires_at: 1 }).execute();
       expect(await other.db.selectFrom('nonces').selectAll().execute()).toEqual([]);
     });
   });
 
-  test('connections that are lost, idle, at work or between two steps of a change, end no process', async () => {
+  test('a connection that is lost at work or between two steps of a change ends no process', async () => {
     const database = await openPostgres(url, freshSchema());
     const { aggregator, close } = await openTestAggregator({ database });
-    await withClosed([{ ...database, close: async () => close().then(database.close) }], async () => {
+    await thenClose([database], async () => {
       const { run } = await createRun(aggregator, { name: 'kept', plan: tinyPlan() });
       const between = changeRun(aggregator, run, async (locked) => {
         await locked.event('note', {});
         await endAllConnections();
         await locked.event('note', {});
       });
-      await expect(between).rejects.toThrow();
-      const { pid } = await sql<{ pid: number }>`select pg_backend_pid() as pid`
-        .execute(database.db)
-        .then(({ rows }) => rows[0]!);
-      expect(pid).toBeGreaterThan(0);
-      const atWork = sql`select pg_sleep(60)`.execute(database.db);
-      const lost = expect(atWork).rejects.toThrow();
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(await between.catch(asStoreError)).toEqual(unavailable);
+      const atWork = sql`select pg_sleep(600)`.execute(database.db).catch(asStoreError);
+      await eventually(async () => {
+        const { rows } = await pool.query(`select from pg_stat_activity where query like 'select pg_sleep%'`);
+        expect(rows).toHaveLength(1);
+      });
       await endAllConnections();
-      await lost;
-      expect(await changeRun(aggregator, run, async ({ state }) => state.phase)).toBe('waiting');
-      expect(await database.db.selectFrom('events').selectAll().execute()).toEqual([]);
+      expect(await atWork).toEqual(unavailable);
+      await close();
     });
+  });
+
+  test('a connection that is lost while it is idle is replaced', async () => {
+    const database = await openPostgres(url, freshSchema());
+    const { aggregator, app, close } = await openTestAggregator({ database });
+    await thenClose([database], async () => {
+      const { run } = await createRun(aggregator, { name: 'kept', plan: tinyPlan() });
+      await endAllConnections();
+      await eventually(async () => {
+        const { statusCode, payload } = await app.inject({ method: 'GET', url: `/v1/runs/${run}` });
+        if (statusCode !== 200) expect(JSON.parse(payload).error).toEqual(unavailable);
+        expect(statusCode).toBe(200);
+      });
+      await close();
+    });
+  });
+
+  test('a replica that hangs in the middle of a change does not keep the run for ever', async () => {
+    const database = await openPostgres(url, freshSchema());
+    await thenClose([database], async () => {
+      const { rows } = await sql`show idle_in_transaction_session_timeout`.execute(database.db);
+      expect(rows).toEqual([{ idle_in_transaction_session_timeout: '30s' }]);
+    });
+  });
+
+  test('a schema whose name would need quotes is refused', async () => {
+    for (const schema of ['Upper', 'a b', 'a,public', '1', 'a"', 'ä', '', 'a'.repeat(51)]) {
+      await expect(openPostgres(url, schema), schema).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    }
+  });
+
+  test('a server that is not there is STORE_UNAVAILABLE', async () => {
+    const nowhere = openPostgres('postgresql://nobody@127.0.0.1:1/none');
+    await expect(nowhere).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 
 /** For the name of a suite that needs PostgreSQL where there is none. */
 export const WITHOUT_DATABASE =
@@ -40,11 +40,12 @@ async function administer(url: string, statement: string): Promise<void> {
   }
 }
 
-/** Address of a new database on the server at `url`; it goes with the test file, whoever is connected to it. */
-export async function freshDatabase(url: string): Promise<string> {
+/** Address of a database on the server at `url` that is there from the first test of the file to its last. */
+export function freshDatabase(url: string): string {
   const name = `pluralllm_test_${randomBytes(8).toString('hex')}`;
-  // From template0, which nobody can be connected to: that would keep it from being copied.
-  await administer(url, `CREATE DATABASE ${name} TEMPLATE template0`);
+  // Not at once: where no test of the file is chosen, nothing is called at its end. From template0, for nobody can be
+  // connected to that, which would keep it from being copied.
+  beforeAll(() => administer(url, `CREATE DATABASE ${name} TEMPLATE template0`));
   afterAll(() => administer(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
   const fresh = new URL(url);
   fresh.pathname = `/${name}`;

@@ -28,7 +28,11 @@ export function showDone(sentence) {
  */
 export function showRefusal(thrown) {
   if (!(thrown instanceof CallError)) throw thrown;
-  const what = element('p', {}, [element('code', {}, [thrown.code]), element('bdi', {}, [thrown.message])]);
+  const what = element('p', {}, [
+    element('code', {}, [thrown.code]),
+    ' ',
+    element('bdi', {}, [thrown.message]),
+  ]);
   const hint = thrown.hint === null ? [] : [element('p', { class: 'quiet' }, [thrown.hint])];
   show([], [what, ...hint]);
 }

@@ -13,15 +13,19 @@ export interface Database {
   readonly pool: pg.Pool;
   /** Embedded, or a server that several replicas can share. */
   readonly kind: 'embedded' | 'postgres';
+  /** Where the tables are. */
+  readonly schema: string;
   close(): Promise<void>;
 }
+
+const EMBEDDED_SCHEMA = 'public';
 
 /**
  * How the embedded server is started. Its own defaults leave fsync off and take 128 MB of buffers; with these an
  * acknowledged row survives a power failure, and the database takes about 200 MB of memory.
  */
 const EMBEDDED_PARAMETERS = {
-  search_path: 'public',
+  search_path: EMBEDDED_SCHEMA,
   exit_on_error: 'false',
   log_checkpoints: 'false',
   max_worker_processes: '0',
@@ -57,12 +61,12 @@ export async function openEmbedded(folder: string | null): Promise<Database> {
     const engine = await PGlite.create({ ...place, startParams: startParameters() });
     const pool = new pg.Pool({ ...createPgConfig(engine), max: 1 });
     const db = kyselyOf(pool);
-    await migrate(db);
+    await migrate(db, EMBEDDED_SCHEMA);
     const close = async () => {
       await db.destroy();
       await engine.close();
     };
-    return { db, pool, kind: 'embedded', close };
+    return { db, pool, kind: 'embedded', schema: EMBEDDED_SCHEMA, close };
   } catch (thrown) {
     throw unavailable(`the embedded database ${folder ?? ''}`, thrown);
   }
@@ -73,16 +77,41 @@ export function hasEmbedded(folder: string): boolean {
   return existsSync(join(folder, 'PG_VERSION'));
 }
 
-/** A PostgreSQL server by its URL. `schema` keeps several aggregators apart in one database. Errors: STORE_UNAVAILABLE. */
-export async function openPostgres(url: string, schema = 'pluralllm'): Promise<Database> {
-  const pool = new pg.Pool({ connectionString: url, max: 8, options: `-c search_path=${schema}` });
-  // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
+/** What needs no quotes, and leaves room for the suffix of the queue's own schema in the 50 that pg-boss takes. */
+const SCHEMA = /^[a-z_][a-z0-9_]{0,44}$/;
+
+/**
+ * A replica that hangs in the middle of a change, or whose network is gone, keeps the run from the others for no longer
+ * than this, in milliseconds. Far above any pause of a process that lives.
+ */
+const IDLE_IN_TRANSACTION_MS = 30_000;
+
+function poolOf(connectionString: string, schema: string): pg.Pool {
+  const settings = { search_path: schema, idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS };
+  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  const pool = new pg.Pool({ connectionString, max: 8, options: options.join(' '), keepAlive: true });
+  // An error that nobody listens to would end the process. Whoever uses the connection that breaks is told by its
+  // statement; the others get a new one.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+/**
+ * A PostgreSQL server by its URL. `schema` keeps several aggregators apart in one database. Errors: CONFIG_INVALID,
+ * STORE_UNAVAILABLE.
+ */
+export async function openPostgres(url: string, schema = 'pluralllm'): Promise<Database> {
+  if (!SCHEMA.test(schema)) {
+    throw new PluralError('CONFIG_INVALID', `"${schema}" is not a name for a schema`, {
+      hint: 'Use lower-case letters, digits and "_", at most 45.',
+    });
+  }
+  const pool = poolOf(url, schema);
   try {
-    await pool.query(`create schema if not exists "${schema}"`);
     const db = kyselyOf(pool);
-    await migrate(db);
-    return { db, pool, kind: 'postgres', close: () => db.destroy() };
+    await migrate(db, schema);
+    return { db, pool, kind: 'postgres', schema, close: () => db.destroy() };
   } catch (thrown) {
     await pool.end();
     throw unavailable('PostgreSQL', thrown);

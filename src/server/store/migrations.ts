@@ -57,9 +57,14 @@ const initial: Migration = {
 /** All migrations in order of their names; the same for the embedded database and for PostgreSQL. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = { '001-initial': initial };
 
-/** Brings a database up to date. Replicas that start at once wait for each other (Kysely takes an advisory lock). */
-export async function migrate(db: Kysely<Tables>): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } });
+/**
+ * Brings a schema up to date, and makes it where it is not there. Replicas that start at once wait for each other (Kysely
+ * takes an advisory lock). `schema` is the one that `db` searches.
+ */
+export async function migrate(db: Kysely<Tables>, schema: string): Promise<void> {
+  const provider = { getMigrations: async () => ({ ...MIGRATIONS }) };
+  // Without its schema, Kysely takes the tables of another aggregator in the same database for ours.
+  const migrator = new Migrator({ db, provider, migrationTableSchema: schema });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   throw new PluralError('STORE_UNAVAILABLE', 'the database could not be brought up to date', {

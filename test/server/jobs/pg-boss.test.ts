@@ -12,7 +12,7 @@ import { ROOT } from '../../support/cli.ts';
 import { freshDatabase, testDatabaseUrl, testPool, WITHOUT_DATABASE } from '../../support/postgres.ts';
 
 const server = await testDatabaseUrl();
-const url = server === null ? '' : await freshDatabase(server);
+const url = server === null ? '' : freshDatabase(server);
 const why = server === null ? ` (${WITHOUT_DATABASE})` : '';
 
 /** A process that takes the fold of a run, says so, and never ends it. */
