@@ -7,7 +7,8 @@ import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
 import type { Membership } from './group-record.ts';
 import type { GroupHome } from './home.ts';
-import { type LocalOptions, openLocalWork } from './local-training.ts';
+import type { LocalOptions } from './local-setup.ts';
+import { openLocalWork } from './local-training.ts';
 
 /** Where requests stay on this machine. */
 function isLoopback(hostname: string): boolean {

@@ -1,9 +1,10 @@
 import { float32From } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
-import { type ErrorCode, PluralError } from '../core/errors.ts';
+import { PluralError } from '../core/errors.ts';
 import type { UploadAnswer } from '../wire/http.ts';
 import type { ModelRecord } from '../wire/model-record.ts';
 import type { AggregatorApi } from './api.ts';
+import { isCode, UPLOAD_TROUBLE } from './failures.ts';
 import type { Retry } from './retry.ts';
 
 /** Large enough that a request's own cost does not show, small enough for most links. */
@@ -62,13 +63,6 @@ export interface TransferOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** What an aggregator says that stands elsewhere in an upload, or knows nothing of it. */
-const BEGIN_ANEW: readonly ErrorCode[] = ['UPLOAD_RANGE', 'UPLOAD_DIGEST', 'UPLOAD_INCOMPLETE'];
-
-function isCode(thrown: unknown, codes: readonly ErrorCode[]): boolean {
-  return thrown instanceof PluralError && codes.includes(thrown.code);
-}
-
 /** Whether an answer is a place to go on from, behind the one before it. */
 function goesOn({ received, complete }: UploadAnswer, after: number, size: number): boolean {
   return complete || (received > after && received < size);
@@ -104,7 +98,7 @@ export async function upload(
       }
       throw astray(state);
     } catch (thrown) {
-      if (!isCode(thrown, BEGIN_ANEW)) throw thrown;
+      if (!isCode(thrown, UPLOAD_TROUBLE)) throw thrown;
       fault = thrown;
     }
   }

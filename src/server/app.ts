@@ -64,7 +64,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   const base = fastify({
     loggerInstance: logger,
     ...(tls === null ? {} : { https: tls }),
-    trustProxy: trustProxy ? 1 : false,
+    // The nearest proxy alone: what stands further left in the header was written by whoever asks.
+    trustProxy: (_address, hop) => trustProxy && hop === 0,
     bodyLimit: JSON_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,

@@ -1,16 +1,11 @@
 import type { InviteRequest } from '../wire/http.ts';
 import { freshSecret } from '../wire/identity.ts';
 import type { Aggregator } from './aggregator.ts';
-import { unknownRun } from './locked-run.ts';
 import { allowDigest, tokenDigest } from './members.ts';
+import { checkRun } from './runs.ts';
 
 /** Expiry of an entry of the allow-list: none. */
 const NEVER = Number.MAX_SAFE_INTEGER;
-
-async function checkRun({ db }: Aggregator, run: string): Promise<void> {
-  const row = await db.selectFrom('runs').select('id').where('id', '=', run).executeTakeFirst();
-  if (row === undefined) throw unknownRun(run);
-}
 
 /** Makes invitations that each admit one group once; their tokens are kept nowhere. Errors: AGGREGATOR_UNKNOWN_RUN. */
 export async function invite(

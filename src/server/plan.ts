@@ -5,6 +5,7 @@ import type { TrainablePredictor } from '../predictor/predictor.ts';
 import type { Protection } from '../privacy/protection.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import type { RunPlan } from '../wire/run-definition.ts';
+import { MOST_SUBMISSION_BYTES } from '../wire/submission.ts';
 
 /** A plan with its plug-ins: what the aggregator itself needs of a configuration. */
 export interface OpenPlan {
@@ -42,8 +43,8 @@ export function openPlan(plan: RunPlan): OpenPlan {
 }
 
 /** Longest submission that a run can need: far above any encoding of its parameters, far below what would fill a disk. */
-export function mostUploadBytes(plan: RunPlan): number {
-  return 65_536 + 16 * plan.parameters;
+export function mostUploadBytes(parameters: number): number {
+  return Math.min(MOST_SUBMISSION_BYTES, 65_536 + 16 * parameters);
 }
 
 const MOST_OPEN = 16;
@@ -53,11 +54,20 @@ export class PlanCache {
   readonly #plans = new Map<string, OpenPlan>();
 
   get(digest: string, plan: RunPlan): OpenPlan {
-    const known = this.#plans.get(digest) ?? openPlan(plan);
+    return this.known(digest) ?? this.#keep(digest, openPlan(plan));
+  }
+
+  /** Undefined where it is not kept: then its definition, which can be large, is to be read. */
+  known(digest: string): OpenPlan | undefined {
+    const plan = this.#plans.get(digest);
+    return plan === undefined ? undefined : this.#keep(digest, plan);
+  }
+
+  #keep(digest: string, plan: OpenPlan): OpenPlan {
     this.#plans.delete(digest);
-    this.#plans.set(digest, known);
+    this.#plans.set(digest, plan);
     const [oldest] = this.#plans.keys();
     if (this.#plans.size > MOST_OPEN && oldest !== undefined) this.#plans.delete(oldest);
-    return known;
+    return plan;
   }
 }

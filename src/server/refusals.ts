@@ -6,6 +6,12 @@ import type { Member } from './members.ts';
 
 /** Longest text of a refusal that is kept. */
 const MOST_CHARACTERS = 500;
+/** What a refused update calls itself may be anything: databases keep no NUL and no half of a surrogate pair. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+function printable(text: string): string {
+  return text.slice(0, MOST_CHARACTERS).replaceAll(UNPRINTABLE, '\ufffd');
+}
 
 /** Tells in the run's events that a submission was refused; faults of the server are in its log instead. */
 export async function noteRefusal(
@@ -15,6 +21,6 @@ export async function noteRefusal(
 ): Promise<void> {
   if (httpStatusOf(code) >= 500) return;
   await changeRun(aggregator, run, (locked) =>
-    locked.event('refused', { group, code, message: message.slice(0, MOST_CHARACTERS) }),
+    locked.event('refused', { group, code, message: printable(message) }),
   );
 }

@@ -3,10 +3,11 @@ import { newRun } from '../round/aggregator-state.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { CreateRunRequest } from '../wire/http.ts';
 import { type RunDefinition, runDigest } from '../wire/run-definition.ts';
+import type { Model } from '../wire/stages.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, storedStrategyState, unknownRun } from './locked-run.ts';
 import { keepModel, publishModel } from './models.ts';
-import { openPlan } from './plan.ts';
+import { type OpenPlan, openPlan, type PlanCache } from './plan.ts';
 
 /** A name as a run id: lower case, with hyphens for everything that is not a letter or a digit. */
 function slug(name: string): string {
@@ -29,16 +30,31 @@ export async function createRun(
   aggregator: Aggregator,
   { name, plan }: CreateRunRequest,
 ): Promise<{ run: string; digest: string }> {
-  const { config, predictor, strategy, protection } = openPlan(plan);
-  const run = await freeId(aggregator, name);
-  const nonce = randomBytes(16).toString('hex');
-  const definition: RunDefinition = { format: 1, run, nonce, plan };
-  const digest = runDigest(definition);
-  const model = initialModel(predictor, config.seed);
+  const opened = openPlan(plan);
+  const model = initialModel(opened.predictor, opened.config.seed);
   await keepModel(aggregator, model);
+  const nonce = randomBytes(16).toString('hex');
+  for (;;) {
+    const run = await freeId(aggregator, name);
+    const definition: RunDefinition = { format: 1, run, nonce, plan };
+    const digest = runDigest(definition);
+    const inserted = await insertRun(aggregator, opened, { definition, digest, model });
+    if (!inserted) continue;
+    aggregator.observe({ type: 'changed', run });
+    return { run, digest };
+  }
+}
+
+/** False where another run took the id meanwhile. */
+function insertRun(
+  aggregator: Aggregator,
+  { config, strategy, protection }: OpenPlan,
+  { definition, digest, model }: { definition: RunDefinition; digest: string; model: Model },
+): Promise<boolean> {
+  const { run, plan } = definition;
   const state = newRun({ rounds: config.training.rounds, quorum: plan.quorum, steps: protection.steps });
-  await aggregator.db.transaction().execute(async (tx) => {
-    await tx
+  return aggregator.db.transaction().execute(async (tx) => {
+    const inserted = await tx
       .insertInto('runs')
       .values({
         id: run,
@@ -51,15 +67,13 @@ export async function createRun(
         strategy_state: storedStrategyState(strategy.initialState()),
         created_at: aggregator.clock.now(),
       })
-      .execute();
-    await publishModel(
-      aggregator,
-      { tx, run, digest },
-      { model, previous: null, updates: 0, uploadedBytes: 0 },
-    );
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .executeTakeFirst();
+    if (inserted.numInsertedOrUpdatedRows === 0n) return false;
+    const first = { model, previous: null, updates: 0, uploadedBytes: 0 };
+    await publishModel(aggregator, { tx, run, digest }, first);
+    return true;
   });
-  aggregator.observe({ type: 'changed', run });
-  return { run, digest };
 }
 
 /** Opens a failed round again, or starts a run with the groups that joined; nothing where it is under way. */
@@ -70,6 +84,37 @@ export async function startRun(aggregator: Aggregator, run: string): Promise<voi
 /** Ends a run for good; its last model stays. */
 export async function stopRun(aggregator: Aggregator, run: string): Promise<void> {
   await changeRun(aggregator, run, (locked) => locked.deliver({ type: 'stop' }));
+}
+
+/** Errors: AGGREGATOR_UNKNOWN_RUN. */
+export async function checkRun({ db }: Aggregator, run: string): Promise<void> {
+  const row = await db.selectFrom('runs').select('id').where('id', '=', run).executeTakeFirst();
+  if (row === undefined) throw unknownRun(run);
+}
+
+/** Length of a run's parameter vector, without the rest of its definition. Errors: AGGREGATOR_UNKNOWN_RUN. */
+export async function parametersOf({ db }: Aggregator, run: string): Promise<number> {
+  const row = await db
+    .selectFrom('runs')
+    .select(({ ref }) => ref('definition', '->').key('plan').key('parameters').as('parameters'))
+    .where('id', '=', run)
+    .executeTakeFirst();
+  if (row === undefined) throw unknownRun(run);
+  return row.parameters;
+}
+
+/** The opened plan of a run; its definition is read only where the plan is not open yet. Errors: AGGREGATOR_UNKNOWN_RUN. */
+export async function planOf(aggregator: Aggregator, plans: PlanCache, run: string): Promise<OpenPlan> {
+  const row = await aggregator.db
+    .selectFrom('runs')
+    .select('digest')
+    .where('id', '=', run)
+    .executeTakeFirst();
+  if (row === undefined) throw unknownRun(run);
+  const known = plans.known(row.digest);
+  if (known !== undefined) return known;
+  const { definition } = await definitionOf(aggregator, run);
+  return plans.get(row.digest, definition.plan);
 }
 
 /** The definition of a run with its digest. Errors: AGGREGATOR_UNKNOWN_RUN. */

@@ -36,13 +36,13 @@ export async function scoreSummaries(db: Kysely<Tables>, run: string): Promise<S
     .orderBy('round')
     .orderBy('group_id')
     .execute();
-  const rounds = [...new Set(rows.map(({ round }) => round))];
-  return rounds.map((round) =>
-    summaryOf(
-      round,
-      rows.filter((row) => row.round === round),
-    ),
-  );
+  const byRound = new Map<number, typeof rows>();
+  for (const row of rows) {
+    const of = byRound.get(row.round);
+    if (of === undefined) byRound.set(row.round, [row]);
+    else of.push(row);
+  }
+  return [...byRound].map(([round, of]) => summaryOf(round, of));
 }
 
 /** Takes what a group says of a published model on its own answers; the last word counts. Errors: UPDATE_OF_ANOTHER_MODEL. */

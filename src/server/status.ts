@@ -6,7 +6,6 @@ import {
   repliesNow,
 } from '../round/aggregator-state.ts';
 import type { Awaited, RunStatus, RunSummary } from '../wire/http.ts';
-import type { RunDefinition } from '../wire/run-definition.ts';
 import type { Aggregator } from './aggregator.ts';
 import { unknownRun } from './locked-run.ts';
 import { scoreSummaries } from './scores.ts';
@@ -17,13 +16,13 @@ const MOST_ERRORS = 20;
 interface RunRow {
   readonly id: string;
   readonly digest: string;
-  readonly definition: RunDefinition;
   readonly state: AggregatorState;
   readonly deadline_at: number | null;
   readonly created_at: number;
 }
 
-const COLUMNS = ['id', 'digest', 'definition', 'state', 'deadline_at', 'created_at'] as const;
+/** Not the definition: it carries all questions, and anybody may ask. */
+const COLUMNS = ['id', 'digest', 'state', 'deadline_at', 'created_at'] as const;
 
 function summaryOf({ id, digest, state, created_at }: RunRow): RunSummary {
   const { phase, round, rounds, quorum, enrolled } = state;
@@ -75,7 +74,8 @@ function reasonOf(progress: Progress | undefined, lastSeenAt: number | null, ask
 
 async function awaitedOf(
   { db }: Aggregator,
-  { id, state, deadline_at, definition }: RunRow,
+  { id, state, deadline_at }: RunRow,
+  deadlineMs: number,
   lastSeen: ReadonlyMap<string, number | null>,
 ): Promise<Awaited[]> {
   const uploads = await db
@@ -85,7 +85,7 @@ async function awaitedOf(
     .orderBy('touched_at')
     .execute();
   const progress = new Map(uploads.map((upload) => [upload.group_id, upload]));
-  const askedAt = deadline_at === null ? null : deadline_at - definition.plan.deadlineMs;
+  const askedAt = deadline_at === null ? null : deadline_at - deadlineMs;
   return awaited(state).map((group) => {
     const own = progress.get(group);
     const lastSeenAt = lastSeen.get(group) ?? null;
@@ -135,18 +135,27 @@ async function errorsOf({ db }: Aggregator, run: string): Promise<RunStatus['err
 /** Everything that is told of a run. Errors: AGGREGATOR_UNKNOWN_RUN. */
 export async function statusOf(aggregator: Aggregator, run: string): Promise<RunStatus> {
   const { db } = aggregator;
-  const found = await db.selectFrom('runs').select(COLUMNS).where('id', '=', run).executeTakeFirst();
+  const found = await db
+    .selectFrom('runs')
+    .select(COLUMNS)
+    .select(({ ref }) => [
+      ref('definition', '->').key('plan').key('config').as('config'),
+      ref('definition', '->').key('plan').key('parameters').as('parameters'),
+      ref('definition', '->').key('plan').key('deadlineMs').as('deadlineMs'),
+    ])
+    .where('id', '=', run)
+    .executeTakeFirst();
   if (found === undefined) throw unknownRun(run);
+  const { config, parameters, deadlineMs } = found;
   const row: RunRow = { ...found, state: aggregatorStateSchema.parse(found.state) };
-  const { state, definition, deadline_at } = row;
+  const { state, deadline_at } = row;
   const seen = await db
     .selectFrom('members')
     .select(['group_id', 'last_seen_at'])
     .where('run', '=', run)
     .execute();
   const lastSeen = new Map(seen.map(({ group_id, last_seen_at }) => [group_id, last_seen_at]));
-  const missing = await awaitedOf(aggregator, row, lastSeen);
-  const { config, parameters } = definition.plan;
+  const missing = await awaitedOf(aggregator, row, deadlineMs, lastSeen);
   return {
     ...summaryOf(row),
     summary: sentence(state, missing.length),

@@ -62,14 +62,18 @@ function checkClaim({ update, origin }: ReceivedUpdate, member: Member, claim: C
   );
 }
 
+function bytesGone(): PluralError {
+  return new PluralError('UPLOAD_INCOMPLETE', 'the uploaded bytes are not there any more', {
+    hint: 'Upload them again.',
+  });
+}
+
 /** Reads and checks an uploaded submission. Errors: those of `decodeSubmission` and of the protection's `screen`. */
 async function check(aggregator: Aggregator, plan: OpenPlan, member: Member, claim: Claim): Promise<Checked> {
   const { id, blob, size } = await completeUpload(aggregator, member, claim.digest);
   const bytes = await aggregator.blobs.read(blob);
   if (bytes === null || sha256(bytes) !== claim.digest) {
-    throw new PluralError('UPLOAD_INCOMPLETE', 'the uploaded bytes are not there any more', {
-      hint: 'Upload them again.',
-    });
+    throw bytesGone();
   }
   const received = decodeSubmission(bytes);
   checkClaim(received, member, claim);
@@ -136,7 +140,9 @@ async function keep(
       kept: true,
     })
     .execute();
-  await locked.tx.deleteFrom('uploads').where('id', '=', checked.upload).execute();
+  const taken = await locked.tx.deleteFrom('uploads').where('id', '=', checked.upload).executeTakeFirst();
+  // Given up for another while it was checked: its bytes may be gone, and no fold could ever do without them.
+  if (taken.numDeletedRows === 0n) throw bytesGone();
 }
 
 /**

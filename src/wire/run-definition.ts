@@ -14,7 +14,9 @@ export const groupIdSchema = z
     /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]+$/u,
     'a group id has no control characters, line breaks or marks of direction',
   )
-  .regex(/[^\s\p{Cf}]/u, 'a group id has something to be seen');
+  .regex(/[^\s\p{Cf}]/u, 'a group id has something to be seen')
+  // They cannot stand in a path.
+  .refine((id) => id !== '.' && id !== '..', 'a group id is not a dot or two');
 /** Number of a round, of a step or the like: what the database's whole numbers hold. */
 export const countSchema = z
   .int()

@@ -48,7 +48,7 @@ export function encodeSubmission(update: ProtectedUpdate, origin: Origin): Submi
 }
 
 /** Longest submission that is looked at, in bytes: 2^28 float32 parameters. */
-const MOST_BYTES = 2 ** 30;
+export const MOST_SUBMISSION_BYTES = 2 ** 30;
 
 /** Items of a message: the map, and a key and a value for each of its fields. */
 const ITEMS = 1 + 2 * Object.keys(message.shape).length;
@@ -78,8 +78,8 @@ function decodeItems(bytes: Uint8Array): unknown {
  * another encoding of the same content: a submission has one digest.
  */
 export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
-  if (bytes.byteLength > MOST_BYTES)
-    throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_BYTES} may be sent`);
+  if (bytes.byteLength > MOST_SUBMISSION_BYTES)
+    throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_SUBMISSION_BYTES} may be sent`);
   let content: unknown;
   try {
     content = decodeItems(bytes);

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GroupHome } from '../../src/client/home.ts';
-import { type LocalOptions, type LocalWork, openLocalWork } from '../../src/client/local-training.ts';
+import type { LocalOptions } from '../../src/client/local-setup.ts';
+import { type LocalWork, openLocalWork } from '../../src/client/local-training.ts';
 import { roundPlugins } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { canonicalJson } from '../../src/core/digest.ts';

@@ -59,8 +59,8 @@ async function send(run: string, member: Member, value = 0.5) {
   );
   const { bytes } = encodeSubmission(update, { run: runDigest, step, model: model.model });
   const digest = sha256(bytes);
-  await beginUpload(aggregator, member, { digest, size: bytes.byteLength }, 2 ** 20);
-  await takeChunk(aggregator, member, { digest, offset: 0, bytes: Buffer.from(bytes) });
+  await beginUpload(aggregator, services.gate, member, { digest, size: bytes.byteLength }, 2 ** 20);
+  await takeChunk(aggregator, services.gate, member, { digest, offset: 0, bytes: Buffer.from(bytes) });
   return submit(aggregator, services.gate, services.plans.get(runDigest, definition.plan), member, {
     round,
     step,
@@ -103,8 +103,14 @@ describe('a run', () => {
     const { run, members } = await runWith(['a', 'b']);
     const bytes = Buffer.alloc(1000, 7);
     const digest = sha256(bytes);
-    await beginUpload(test_.aggregator, members.get('a')!, { digest, size: 1000 }, 2 ** 20);
-    await takeChunk(test_.aggregator, members.get('a')!, {
+    await beginUpload(
+      test_.aggregator,
+      test_.services.gate,
+      members.get('a')!,
+      { digest, size: 1000 },
+      2 ** 20,
+    );
+    await takeChunk(test_.aggregator, test_.services.gate, members.get('a')!, {
       digest,
       offset: 0,
       bytes: bytes.subarray(0, 400),

@@ -33,7 +33,7 @@ export const serveCommand = defineCommand({
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     }
     terminal.note('Stopping; what was acknowledged is kept.');
-    forgetAddress(folder);
+    forgetAddress(folder, url);
     await close();
   },
 });

@@ -54,6 +54,7 @@ export async function makeInvitations(key, run, wanted) {
   words().focus();
   // At the beginning of the words, not scrolled to the end of the last.
   words().setSelectionRange(0, 0);
+  words().scrollTo(0, 0);
 }
 
 /** Takes the words out of the page. */

@@ -19,6 +19,7 @@ let allModels = false;
 function errorRow({ at, code, message, group }) {
   const what = [
     element('code', {}, [shortened(code, 64)]),
+    ' ',
     element('bdi', {}, [shortened(message, MESSAGE)]),
   ];
   return element('tr', {}, [

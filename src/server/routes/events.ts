@@ -1,42 +1,56 @@
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { runIdSchema } from '../../wire/run-definition.ts';
+import { countSchema, runIdSchema } from '../../wire/run-definition.ts';
 import { eventStream, newestEvent } from '../event-stream.ts';
-import { definitionOf } from '../runs.ts';
+import { checkRun } from '../runs.ts';
 import type { Services } from '../services.ts';
+import { StreamPlaces } from '../stream-places.ts';
+
+const eventNumber = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number)
+  .pipe(countSchema);
 
 /** Where a stream goes on: behind the last event that the client saw, or with what is new. */
 function lastSeen(header: unknown): number | null {
-  const text = typeof header === 'string' ? header : '';
-  return /^\d{1,15}$/.test(text) ? Number(text) : null;
+  const parsed = eventNumber.safeParse(header);
+  return parsed.success ? parsed.data : null;
 }
 
 /** Server-sent events of a run. Closing the server closes all streams. */
 export function eventRoutes({ aggregator, doorbell, metrics }: Services): FastifyPluginAsyncZod {
   return async (app) => {
-    const closing = new AbortController();
-    app.addHook('preClose', async () => closing.abort());
+    const open = new Set<AbortController>();
+    const places = new StreamPlaces();
+    app.addHook('preClose', async () => {
+      for (const stream of open) stream.abort();
+    });
 
     app.get(
       '/v1/runs/:run/events',
       { schema: { params: z.object({ run: runIdSchema }) } },
       async (request, reply) => {
         const { run } = request.params;
-        await definitionOf(aggregator, run);
+        await checkRun(aggregator, run);
         const after = lastSeen(request.headers['last-event-id']) ?? (await newestEvent(aggregator, run));
-        const gone = new AbortController();
-        const signal = AbortSignal.any([closing.signal, gone.signal]);
+        const leave = places.take(request.ip);
+        const stream = new AbortController();
+        open.add(stream);
         metrics.streamOpened();
-        reply.raw.once('close', () => {
+        // Also where the client has gone already, while the run was looked up.
+        finished(reply.raw, () => {
+          leave();
           metrics.streamClosed();
-          gone.abort();
+          open.delete(stream);
+          stream.abort();
         });
         return reply
           .type('text/event-stream')
           .header('cache-control', 'no-store')
           .header('x-accel-buffering', 'no')
-          .send(Readable.from(eventStream(aggregator, doorbell, run, after, signal)));
+          .send(Readable.from(eventStream(aggregator, doorbell, run, after, stream.signal)));
       },
     );
   };

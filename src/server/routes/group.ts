@@ -11,13 +11,13 @@ import {
   submissionRequestSchema,
   taskSchema,
 } from '../../wire/http.ts';
-import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { countSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
 import { join, leave } from '../members.ts';
 import { readModelRange, recordOf, recordsAfter } from '../models.ts';
 import { noteRefusal } from '../refusals.ts';
-import { definitionOf } from '../runs.ts';
+import { definitionOf, planOf } from '../runs.ts';
 import { takeScore } from '../scores.ts';
-import type { Services } from '../services.ts';
+import type { RouteServices } from '../services.ts';
 import { keyOf, memberOfRequest, requireSignature } from '../signed-requests.ts';
 import { submit } from '../submissions.ts';
 import { taskOf } from '../tasks.ts';
@@ -31,7 +31,7 @@ const wholeNumber = z
   .transform(Number);
 
 /** The one route that a key needs no membership for. */
-export function joinRoutes(services: Services): FastifyPluginAsyncZod {
+export function joinRoutes(services: RouteServices): FastifyPluginAsyncZod {
   return async (app) => {
     requireSignature(app, services, { joining: true });
     app.post(
@@ -43,7 +43,7 @@ export function joinRoutes(services: Services): FastifyPluginAsyncZod {
 }
 
 /** What a group in a run can ask and send; uploads have a file of their own. */
-export function groupRoutes(services: Services): FastifyPluginAsyncZod {
+export function groupRoutes(services: RouteServices): FastifyPluginAsyncZod {
   const { aggregator, gate, plans, limits } = services;
   return async (app) => {
     requireSignature(app, services, { joining: false });
@@ -86,7 +86,7 @@ export function groupRoutes(services: Services): FastifyPluginAsyncZod {
       '/v1/runs/:run/models/:round/parameters',
       {
         schema: {
-          params: runParams.extend({ round: wholeNumber }),
+          params: runParams.extend({ round: wholeNumber.pipe(countSchema) }),
           querystring: z.strictObject({ offset: wholeNumber, length: wholeNumber }),
         },
       },
@@ -114,8 +114,7 @@ export function groupRoutes(services: Services): FastifyPluginAsyncZod {
       },
       async (request) => {
         const member = memberOfRequest(request);
-        const { definition, digest } = await definitionOf(aggregator, request.params.run);
-        const plan = plans.get(digest, definition.plan);
+        const plan = await planOf(aggregator, plans, request.params.run);
         try {
           return await submit(aggregator, gate, plan, member, request.body);
         } catch (thrown) {

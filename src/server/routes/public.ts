@@ -3,11 +3,9 @@ import { z } from 'zod';
 import { ownVersion } from '../../core/version.ts';
 import { aggregatorSchema, runListSchema, runStatusSchema } from '../../wire/http.ts';
 import { runIdSchema } from '../../wire/run-definition.ts';
+import { MOST_SUBMISSION_BYTES } from '../../wire/submission.ts';
 import type { Services } from '../services.ts';
 import { listRuns, statusOf } from '../status.ts';
-
-/** Largest upload that any run can ask for: 2^28 parameters at 16 bytes, the bound of a plan. */
-const MOST_UPLOAD_BYTES = 2 ** 32;
 
 /** What anybody may read: who the aggregator is, what runs there are, and how they stand. */
 export function publicRoutes({ aggregator, metrics, limits }: Services): FastifyPluginAsyncZod {
@@ -31,7 +29,7 @@ export function publicRoutes({ aggregator, metrics, limits }: Services): Fastify
       version: ownVersion(),
       publicKey: aggregator.identity.publicKey,
       timeMs: aggregator.clock.now(),
-      limits: { chunkBytes: limits.chunkBytes, uploadBytes: MOST_UPLOAD_BYTES },
+      limits: { chunkBytes: limits.chunkBytes, uploadBytes: MOST_SUBMISSION_BYTES },
     }));
 
     app.get('/v1/runs', { schema: { response: { 200: runListSchema } } }, async () => ({

@@ -4,16 +4,16 @@ import { PluralError } from '../../core/errors.ts';
 import { uploadAnswerSchema, uploadRequestSchema } from '../../wire/http.ts';
 import { digestSchema, runIdSchema } from '../../wire/run-definition.ts';
 import { mostUploadBytes } from '../plan.ts';
-import { definitionOf } from '../runs.ts';
-import type { Services } from '../services.ts';
+import { parametersOf } from '../runs.ts';
+import type { RouteServices } from '../services.ts';
 import { memberOfRequest, requireSignature } from '../signed-requests.ts';
 import { beginUpload, takeChunk } from '../uploads.ts';
 
 const answer = { 200: uploadAnswerSchema };
 
 /** Uploads in chunks, found again by the SHA-256 of their whole. */
-export function uploadRoutes(services: Services): FastifyPluginAsyncZod {
-  const { aggregator, limits } = services;
+export function uploadRoutes(services: RouteServices): FastifyPluginAsyncZod {
+  const { aggregator, gate, limits } = services;
   return async (app) => {
     requireSignature(app, services, { joining: false });
 
@@ -21,9 +21,8 @@ export function uploadRoutes(services: Services): FastifyPluginAsyncZod {
       '/v1/runs/:run/uploads',
       { schema: { params: z.object({ run: runIdSchema }), body: uploadRequestSchema, response: answer } },
       async (request) => {
-        const { definition } = await definitionOf(aggregator, request.params.run);
-        const most = mostUploadBytes(definition.plan);
-        return beginUpload(aggregator, memberOfRequest(request), request.body, most);
+        const most = mostUploadBytes(await parametersOf(aggregator, request.params.run));
+        return beginUpload(aggregator, gate, memberOfRequest(request), request.body, most);
       },
     );
     app.put(
@@ -49,7 +48,7 @@ export function uploadRoutes(services: Services): FastifyPluginAsyncZod {
           });
         }
         const chunk = { digest: params.digest, offset: query.offset, bytes: body };
-        return takeChunk(aggregator, memberOfRequest(request), chunk);
+        return takeChunk(aggregator, gate, memberOfRequest(request), chunk);
       },
     );
   };
