@@ -3,69 +3,72 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '../src/core/digest.ts';
 import { none } from '../src/privacy/none.ts';
+import type { BlobStore } from '../src/server/blobs/blob-store.ts';
 import { diskBlobs } from '../src/server/blobs/disk.ts';
-import { decodeSubmission } from '../src/wire/submission.ts';
+import { WorkMemory } from '../src/server/work-memory.ts';
+import type { Submission } from '../src/wire/stages.ts';
+import { viewSubmission } from '../src/wire/submission.ts';
 import { median, type Row } from './benchmark.ts';
 import { someDelta, updateOf } from './fold-groups.ts';
 
-const UPDATES = 8;
-const REPEATS = 40;
+const UPDATES = 200;
+/** Until the engine has compiled everything. */
+const WARM_UP = 20;
 
-/** Milliseconds that some work takes. */
-async function timed(work: () => unknown): Promise<number> {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
+const STAGES = ['copy', 'read', 'hash', 'decode', 'add', 'screen'] as const;
+type Times = Readonly<Record<(typeof STAGES)[number], number[]>>;
+
+/** One update after the other, each through all stages: whatever else the machine does strikes all of them alike. */
+async function timesOf(blobs: BlobStore, { bytes, digest }: Submission, parameters: number): Promise<Times> {
+  const times: Times = { copy: [], read: [], hash: [], decode: [], add: [], screen: [] };
+  const timed = async <Result>(stage: keyof Times, work: () => Result | Promise<Result>): Promise<Result> => {
+    const started = performance.now();
+    const result = await work();
+    times[stage].push(performance.now() - started);
+    return result;
+  };
+  const target = new Uint8Array(bytes.byteLength);
+  const protection = none.create({});
+  const memory = new WorkMemory();
+  const fold = protection.fold(1, parameters);
+  await blobs.write(digest, bytes, { durable: false });
+  for (let index = 0; index < UPDATES; index++) {
+    const read = await timed('read', () => blobs.read(digest, memory.take(bytes.byteLength)));
+    if (read === null) throw new Error('the blob is gone');
+    await timed('hash', () => sha256(read));
+    const { update } = await timed('decode', () => viewSubmission(read));
+    await timed('copy', () => target.set(update.payload));
+    await timed('add', () => fold.add({ ...update, group: `group-${index}` }));
+    await timed('screen', () => protection.screen(update, parameters));
+  }
+  return times;
 }
 
-/**
- * The parts of a fold, one after the other on the same update, again and again, so that whatever else the machine does
- * strikes all alike; against copying the update's bytes in memory.
- */
+/** The stages of a fold in this process, against copying the update's bytes in memory. */
 export async function kernelRows(parameters: number): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'pluralllm-bench-fold-'));
   try {
-    const blobs = await diskBlobs(folder);
-    const delta = someDelta(parameters);
     const origin = { round: 1, run: 'bench', model: '0'.repeat(64) };
-    const updates = Array.from({ length: UPDATES }, (_, index) => updateOf(delta, `group-${index}`, origin));
-    for (const { digest, bytes } of updates) await blobs.write(digest, bytes, { durable: false });
-    const target = Buffer.alloc(updates[0]!.bytes.byteLength);
-    const times = { copy: [] as number[], read: [] as number[], hash: [] as number[] };
-    const more = { decode: [] as number[], add: [] as number[], screen: [] as number[] };
-    const protection = none.create({});
-    for (let repeat = 0; repeat < REPEATS; repeat++) {
-      const fold = protection.fold(1, parameters);
-      for (const { digest } of updates) {
-        let bytes = Buffer.alloc(0);
-        times.read.push(await timed(async () => (bytes = (await blobs.read(digest))!)));
-        times.hash.push(await timed(() => sha256(bytes)));
-        let received = decodeSubmission(bytes);
-        more.decode.push(await timed(() => (received = decodeSubmission(bytes))));
-        times.copy.push(await timed(() => target.set(bytes)));
-        more.add.push(await timed(() => fold.add(received.update)));
-        more.screen.push(await timed(() => protection.screen(received.update, parameters)));
-      }
-    }
-    const all = { ...times, ...more };
-    const ms = (name: keyof typeof all) => median(all[name].slice(UPDATES));
+    const submission = updateOf(someDelta(parameters), 'group-0', origin);
+    const times = await timesOf(await diskBlobs(folder), submission, parameters);
+    const settled = (stage: keyof Times) => times[stage].slice(WARM_UP);
+    const copy = median(settled('copy'));
     const peer = 'copy of the same bytes';
-    const row = (name: string, value: number): Row => ({
-      name,
-      value,
-      unit: 'ms',
-      peer,
-      ratio: value / ms('copy'),
-    });
-    const path = ms('read') + ms('hash') + ms('decode') + ms('add');
+    const row = (name: string, stages: readonly (keyof Times)[]): Row => {
+      const value = stages.reduce((sum, stage) => sum + median(settled(stage)), 0);
+      const ratios = settled('copy').map(
+        (one, index) => stages.reduce((sum, stage) => sum + settled(stage)[index]!, 0) / one,
+      );
+      return { name, value, unit: 'ms', peer, ratio: median(ratios) };
+    };
     return [
-      row('fold-vs-memcpy', ms('add')),
-      row('read + SHA-256 + decode + add', path),
-      row('read', ms('read')),
-      row('SHA-256', ms('hash')),
-      row('decode', ms('decode')),
-      row('screen', ms('screen')),
-      { name: 'copy', value: ms('copy'), unit: 'ms' },
+      row('fold-vs-memcpy', ['add']),
+      row('read, SHA-256, decode and add of one update', ['read', 'hash', 'decode', 'add']),
+      row('read of one update', ['read']),
+      row('SHA-256 of one update', ['hash']),
+      row('decoding of one update', ['decode']),
+      row('screening of one update', ['screen']),
+      { name: 'copy of the bytes of one update', value: copy, unit: 'ms' },
     ];
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -10,6 +10,9 @@ const READY_WITHIN_MS = 60_000;
 /** How often a restarted process is asked whether it is there. */
 const ASK_EVERY_MS = 20;
 
+/** Of times in /proc, on every Linux. */
+const CLOCK_TICKS_PER_SECOND = 100;
+
 const lineSchema = z.looseObject({ type: z.string() });
 export type LogLine = z.output<typeof lineSchema>;
 
@@ -54,6 +57,14 @@ export class AggregatorProcess {
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
     if (peak === undefined) throw new Error('the kernel does not say how much memory the aggregator had');
     return Number(peak) / 1024;
+  }
+
+  /** Processor time that it has used, in seconds: less shaken by whatever else the machine does than time on the wall. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    // The name, in brackets, may hold anything; user and system time are the 12th and 13th field behind it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
   }
 
   /** What it logged of a kind. */

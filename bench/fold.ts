@@ -35,7 +35,9 @@ function checkRoom(folder: string, groups: number): void {
   const { bavail, bsize } = statfsSync(folder);
   const needed = groups * ROOM_PER_GROUP_BYTES;
   if (bavail * bsize > needed) return;
-  throw new Error(`${folder} has no room for ${(needed / 1e9).toFixed(1)} GB; set TMPDIR to a folder that has`);
+  throw new Error(
+    `${folder} has no room for ${(needed / 1e9).toFixed(1)} GB; set TMPDIR to a folder that has`,
+  );
 }
 
 /** A port that nobody uses now: a restarted aggregator must be found where it was. */
@@ -110,11 +112,13 @@ export async function measureAggregator(scale: FoldScale): Promise<Row[]> {
     const { crowd, joinSeconds } = filled;
     const afterJoins = server.peakResidentMiB();
     const before = await requestsOf(server);
+    const cpuBefore = server.cpuSeconds();
     const [intakeSeconds, failures] = await secondsOf(() =>
       uploadAll(crowd, crowd.groups, scale.uploadsAtOnce),
     );
     const requests = (await requestsOf(server)) - before;
     const afterIntake = server.peakResidentMiB();
+    const intakeCpu = server.cpuSeconds() - cpuBefore;
     for (const failure of failures.slice(0, 5)) process.stderr.write(`${failure}\n`);
     const published = await server.until('published', 1, FOLD_WITHIN_MS);
     const foldSeconds = Number(published['seconds']);
@@ -133,6 +137,11 @@ export async function measureAggregator(scale: FoldScale): Promise<Row[]> {
       { name: 'concurrent-uploads-failed', value: failures.length + failedLater.length, unit: 'uploads' },
       { name: 'uploads-per-second', value: crowd.groups.length / intakeSeconds, unit: 'uploads/s' },
       { name: 'requests-per-second', value: requests / intakeSeconds, unit: 'requests/s' },
+      {
+        name: 'processor time of the aggregator per upload',
+        value: (1000 * intakeCpu) / crowd.groups.length,
+        unit: 'ms',
+      },
       { name: 'joins-per-second', value: crowd.groups.length / joinSeconds, unit: 'joins/s' },
       { name: 'restart-seconds', value: seconds, unit: 's' },
       { name: 'acknowledged-updates-lost', value: lost, unit: 'updates' },

@@ -30,10 +30,6 @@ function json<Schema extends z.ZodType>(schema: Schema): Read<z.output<Schema>> 
   return (answer, where) => readAnswer(answer, schema, where);
 }
 
-function jsonBody(value: unknown): { body: Uint8Array; type: string } {
-  return { body: Buffer.from(JSON.stringify(value), 'utf8'), type: 'application/json' };
-}
-
 /**
  * What a group asks of its aggregator. Errors: those that the aggregator answers with; AGGREGATOR_UNTRUSTED where another
  * aggregator answers; AGGREGATOR_UNREACHABLE when patience ends.
@@ -53,10 +49,7 @@ export class AggregatorApi {
   }
 
   join(request: JoinRequest): Promise<JoinAnswer> {
-    return this.#session.ask(
-      { method: 'POST', path: `${this.#base}/groups`, ...jsonBody(request) },
-      joinAnswerSchema,
-    );
+    return this.#post('/groups', request, joinAnswerSchema);
   }
 
   async leave(): Promise<void> {
@@ -64,17 +57,16 @@ export class AggregatorApi {
   }
 
   definition(): Promise<RunDefinition> {
-    return this.#session.ask({ method: 'GET', path: `${this.#base}/definition` }, json(runDefinitionSchema));
+    return this.#get('/definition', runDefinitionSchema);
   }
 
   task(): Promise<Task> {
-    return this.#session.ask({ method: 'GET', path: `${this.#base}/task` }, json(taskSchema));
+    return this.#get('/task', taskSchema);
   }
 
   /** Records of the rounds after `after`, ascending; -1 for all. Not all of them where there are many. */
   async models(after: number): Promise<readonly ModelRecord[]> {
-    const path = `${this.#base}/models?after=${after}`;
-    return (await this.#session.ask({ method: 'GET', path }, json(modelRecordsSchema))).records;
+    return (await this.#get(`/models?after=${after}`, modelRecordsSchema)).records;
   }
 
   /** One attempt to get some bytes of a model: at least one, at most `length`. */
@@ -86,11 +78,7 @@ export class AggregatorApi {
 
   /** Begins an upload, or says how far it has come. */
   beginUpload(digest: string, size: number): Promise<UploadAnswer> {
-    const body = jsonBody({ digest, size });
-    return this.#session.ask(
-      { method: 'POST', path: `${this.#base}/uploads`, ...body },
-      json(uploadAnswerSchema),
-    );
+    return this.#post('/uploads', { digest, size }, uploadAnswerSchema);
   }
 
   /** One attempt to send some bytes of an upload. */
@@ -103,17 +91,24 @@ export class AggregatorApi {
   /** Hands a complete upload in as this group's part of a step; `repeated`: it was there already. */
   submit(place: { round: number; step: number }, digest: string): Promise<{ repeated: boolean }> {
     const { round, step } = place;
-    const body = jsonBody({ round, step, digest });
-    return this.#session.ask(
-      { method: 'POST', path: `${this.#base}/submissions`, ...body },
-      submissionAnswerSchema,
-    );
+    return this.#post('/submissions', { round, step, digest }, submissionAnswerSchema);
   }
 
   async score(request: ScoreRequest): Promise<void> {
-    await this.#session.ask(
-      { method: 'POST', path: `${this.#base}/scores`, ...jsonBody(request) },
-      doneSchema,
-    );
+    await this.#post('/scores', request, doneSchema);
+  }
+
+  #get<Schema extends z.ZodType>(place: string, schema: Schema): Promise<z.output<Schema>> {
+    return this.#session.ask({ method: 'GET', path: this.#base + place }, json(schema));
+  }
+
+  #post<Schema extends z.ZodType>(
+    place: string,
+    content: unknown,
+    schema: Schema,
+  ): Promise<z.output<Schema>> {
+    const body = Buffer.from(JSON.stringify(content), 'utf8');
+    const type = 'application/json';
+    return this.#session.ask({ method: 'POST', path: this.#base + place, body, type }, json(schema));
   }
 }

@@ -7,7 +7,7 @@ import { exportModel } from '../training/export-model.ts';
 import { makeUpdate } from '../training/make-update.ts';
 import { startPool, type TrainingPool } from '../training/pool.ts';
 import { predictWith } from '../training/pool-predict.ts';
-import { selfCheck } from '../training/self-check.ts';
+import { checkDevice } from '../training/self-check.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { runDigest } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
@@ -104,22 +104,12 @@ class OwnWork implements LocalWork {
   }
 }
 
-async function checkDevice(name: string): Promise<void> {
-  const device = resolveDevice(name);
-  if (device === 'cpu') return;
-  const { works, remark } = await selfCheck(device);
-  if (works) return;
-  throw new PluralError('DEVICE_UNAVAILABLE', `device "${device}" cannot be used: ${remark}`, {
-    hint: 'Run "pluralllm doctor" to see what each device needs, or use --device cpu.',
-  });
-}
-
 /**
  * Prepares a group's own work for a run, after checking that what is here fits the definition. Errors: MODEL_MISMATCH,
  * FEATURES_MISSING, DATA_CONTEXT_TOO_LARGE, DATA_FORMAT, DATA_OPTION_COUNT, DEVICE_UNAVAILABLE, and those of `parseConfig`.
  */
 export async function openLocalWork(options: LocalOptions): Promise<LocalWork> {
   const prepared = await prepare(options);
-  await checkDevice(options.device);
+  await checkDevice(resolveDevice(options.device));
   return new OwnWork(prepared, options);
 }

@@ -9,6 +9,7 @@ import type { Survey } from '../data/survey.ts';
 import { writeSurvey } from '../data/survey-folder.ts';
 import { textTable } from '../report/table.ts';
 import { type Command, defineCommand } from './command.ts';
+import { nestedCommand } from './nested.ts';
 import type { Terminal } from './terminal.ts';
 
 const left = (title: string) => ({ title, align: 'left' as const });
@@ -176,35 +177,9 @@ const describeCommand = defineCommand({
   },
 });
 
-const SUBCOMMANDS: readonly Command[] = [list, importCommand, validate, describeCommand];
-
-const ACTIONS = SUBCOMMANDS.map(({ verb }) => verb);
-
-/** What is typed where an action belongs, and is none. */
-const unknownAction = defineCommand({
-  usage: '$0 [action] [rest..]',
-  describe: false,
-  lists: ['rest'],
-  options: (parser) =>
-    parser
-      .positional('action', { type: 'string' })
-      .positional('rest', { type: 'string', array: true, default: [] as string[] })
-      .hide('action')
-      .hide('rest'),
-  run: async ({ action }) => {
-    const listed = `Actions: ${ACTIONS.join(', ')}.`;
-    if (action === undefined) throw new PluralError('USAGE', 'dataset needs an action', { hint: listed });
-    throw new PluralError('USAGE', `there is no dataset action "${action}"`, { hint: listed });
-  },
-});
-
-export const datasetCommand: Command = {
-  verb: 'dataset',
-  register: (parser) =>
-    parser.command('dataset', 'list, import, check and describe surveys', (inner) =>
-      [...SUBCOMMANDS, unknownAction].reduce(
-        (built, command) => command.register(built),
-        inner as typeof parser,
-      ),
-    ),
-};
+export const datasetCommand: Command = nestedCommand('dataset', 'list, import, check and describe surveys', [
+  list,
+  importCommand,
+  validate,
+  describeCommand,
+]);

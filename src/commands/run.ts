@@ -9,6 +9,7 @@ import { RECORD_FILE } from '../report/write.ts';
 import { runExperiment } from '../simulate/run.ts';
 import { frozenConfigPath } from '../simulate/run-folder.ts';
 import { defineCommand } from './command.ts';
+import { interruptible } from './interrupt.ts';
 import { showProgress } from './progress.ts';
 
 interface Chosen {
@@ -33,18 +34,6 @@ function flagOverrides(flags: {
     ...(flags.device === undefined ? [] : [`runtime.device=${flags.device}`]),
     ...(flags.workers === undefined ? [] : [`runtime.workers=${flags.workers}`]),
   ];
-}
-
-/** First Ctrl-C: stop and say how to go on. Second: leave at once. */
-function interruptible(): AbortController {
-  const controller = new AbortController();
-  const onSignal = () => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return controller;
 }
 
 /** The comparison as the last line for machines. */

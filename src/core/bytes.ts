@@ -5,7 +5,8 @@ export function bytesOf(array: ArrayBufferView): Uint8Array {
 
 /** A float32 vector read from raw bytes; copies, so that the offset need not be aligned. */
 export function float32From(bytes: Uint8Array): Float32Array {
-  return new Float32Array(bytes.slice().buffer);
+  // Not `slice`: that of a Buffer copies nothing, and its memory may be a pool of many.
+  return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
 /** 4_750_000 -> "4.75 MB" (SI units, as disks and networks count). */

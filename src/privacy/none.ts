@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { asStage } from '../core/brand.ts';
-import { bytesOf, float32From } from '../core/bytes.ts';
+import { bytesOf } from '../core/bytes.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
 import { UPLOAD_ONLY } from '../wire/step.ts';
@@ -26,7 +26,8 @@ function encodePayload({ weight, delta }: Update): Uint8Array {
 interface Payload {
   /** The weight in steps of the grid, a positive integer. */
   readonly weightSteps: number;
-  readonly delta: Float32Array;
+  /** Float32, little-endian. Not an array: a payload may begin at any byte, and a copy costs as much as adding it. */
+  readonly delta: DataView;
 }
 
 function decodePayload(update: ProtectedUpdate, parameters: number): Payload {
@@ -35,31 +36,50 @@ function decodePayload(update: ProtectedUpdate, parameters: number): Payload {
     const found = `it has ${payload.byteLength} bytes instead of ${HEADER_BYTES + 4 * parameters}`;
     throw refused('UPDATE_LENGTH', update, found);
   }
-  const weight = new DataView(payload.buffer, payload.byteOffset).getFloat64(0, true);
-  const weightSteps = Math.round(weight * STEPS_PER_UNIT);
+  const { buffer, byteOffset } = payload;
+  const weight = new DataView(buffer, byteOffset).getFloat64(0, true);
+  const weightSteps = rounded(weight * STEPS_PER_UNIT);
   if (!Number.isFinite(weight)) throw refused('UPDATE_NOT_FINITE', update, `its weight is ${weight}`);
   if (!(weightSteps > 0 && weightSteps < EXACT)) {
     throw refused('UPDATE_OUT_OF_RANGE', update, `its weight is ${weight}`);
   }
-  return { weightSteps, delta: float32From(payload.subarray(HEADER_BYTES)) };
+  return { weightSteps, delta: new DataView(buffer, byteOffset + HEADER_BYTES, 4 * parameters) };
 }
 
-/** Size of the largest weighted delta in steps. Errors: UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE. */
-function largestOf(update: ProtectedUpdate, { weightSteps, delta }: Payload): number {
+/**
+ * Halves up, as docs/protocol.md says. Math.round gives the same, but costs three times as much: its branch on the
+ * fraction cannot be predicted. They differ for one number below 2^52 only, 0.5 - 2^-54.
+ */
+function rounded(value: number): number {
+  return Math.floor(value + 0.5);
+}
+
+/** The largest absolute value; NaN where one is not a number. */
+function largestOf(values: DataView): number {
+  const count = values.byteLength / 4;
   let largest = 0;
-  for (let i = 0; i < delta.length; i++) {
-    const size = Math.abs(Math.round(delta[i]! * weightSteps));
-    if (!(size < EXACT)) {
-      const finite = Number.isFinite(delta[i]);
-      throw refused(
-        finite ? 'UPDATE_OUT_OF_RANGE' : 'UPDATE_NOT_FINITE',
-        update,
-        `parameter ${i} is ${finite ? 'far too large' : 'not finite'} (${delta[i]})`,
-      );
-    }
-    if (size > largest) largest = size;
-  }
+  for (let i = 0; i < count; i++) largest = Math.max(largest, Math.abs(values.getFloat32(4 * i, true)));
   return largest;
+}
+
+/** Bound of all weighted deltas in steps: rounding and weights keep the order. Errors: UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE. */
+function boundOf(update: ProtectedUpdate, { weightSteps, delta }: Payload): number {
+  const bound = rounded(largestOf(delta) * weightSteps);
+  if (bound < EXACT) return bound;
+  let at = 0;
+  while (rounded(Math.abs(delta.getFloat32(at, true)) * weightSteps) < EXACT) at += 4;
+  const value = delta.getFloat32(at, true);
+  const finite = Number.isFinite(value);
+  throw refused(
+    finite ? 'UPDATE_OUT_OF_RANGE' : 'UPDATE_NOT_FINITE',
+    update,
+    `parameter ${at / 4} is ${finite ? 'far too large' : 'not finite'} (${value})`,
+  );
+}
+
+/** Adds the weighted delta in steps. On its own, so that nothing but the sum is in the loop. */
+function addTo(sum: Float64Array, { weightSteps, delta }: Payload): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += rounded(delta.getFloat32(4 * i, true) * weightSteps);
 }
 
 function checkProtection(update: ProtectedUpdate): void {
@@ -91,7 +111,7 @@ function refused(code: Refusal, { group, round }: ProtectedUpdate, reason: strin
 function capacityOf(update: ProtectedUpdate, parameters: number): number {
   checkProtection(update);
   const payload = decodePayload(update, parameters);
-  return (Math.max(largestOf(update, payload), payload.weightSteps) / EXACT) * (1 + 1e-9);
+  return (Math.max(boundOf(update, payload), payload.weightSteps) / EXACT) * (1 + 1e-9);
 }
 
 function exactFold(round: number, parameters: number): Fold {
@@ -105,12 +125,12 @@ function exactFold(round: number, parameters: number): Fold {
       // All of it is looked at before any of it is added: a refused update leaves no trace in the sum.
       checkEnvelope(update, round, groups);
       const payload = decodePayload(update, parameters);
-      const { weightSteps, delta } = payload;
-      const largest = largestOf(update, payload);
+      const { weightSteps } = payload;
+      const largest = boundOf(update, payload);
       if (Math.max(largestSum + largest, totalSteps + weightSteps) >= EXACT) {
         throw refused('UPDATE_OUT_OF_RANGE', update, 'with it the sum would be too large to be exact');
       }
-      for (let i = 0; i < parameters; i++) sum[i]! += Math.round(delta[i]! * weightSteps);
+      addTo(sum, payload);
       largestSum += largest;
       totalSteps += weightSteps;
       groups.add(update.group);

@@ -5,12 +5,13 @@ import type { Fold } from '../privacy/protection.ts';
 import { type AggregatorState, aggregatorStateSchema } from '../round/aggregator-state.ts';
 import type { StrategyState } from '../strategy/strategy.ts';
 import type { Model } from '../wire/stages.ts';
-import { decodeSubmission } from '../wire/submission.ts';
+import { viewSubmission } from '../wire/submission.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, readStrategyState, storedStrategyState, unknownRun } from './locked-run.ts';
 import { keepModel, newestRecord, publishModel, readModel, recordOf } from './models.ts';
 import type { PlanCache } from './plan.ts';
 import { asStoreError } from './store/trouble.ts';
+import { WorkMemory } from './work-memory.ts';
 
 /** A round that is to be folded, as the database has it. */
 interface DueRound {
@@ -74,15 +75,21 @@ async function addAll(
   round: number,
   fold: Fold,
 ): Promise<void> {
-  let next = kept.length > 0 ? blobs.read(kept[0]!.blob) : null;
+  const memories = [new WorkMemory(), new WorkMemory()];
+  const reading = (index: number) => {
+    const due = kept[index];
+    if (due === undefined) return null;
+    const read = blobs.read(due.blob, memories[index % 2]!.take(due.size));
+    // A read that fails while the one before it is added is thrown when its turn comes.
+    read.catch(() => undefined);
+    return read;
+  };
+  let next = reading(0);
   for (const [index, { group, digest }] of kept.entries()) {
     const bytes = await next;
-    const following = kept[index + 1];
-    next = following === undefined ? null : blobs.read(following.blob);
-    // A read that fails while this one is added is thrown when its turn comes.
-    next?.catch(() => undefined);
-    if (bytes === null || bytes === undefined || sha256(bytes) !== digest) throw lost(group, round);
-    fold.add(decodeSubmission(bytes).update);
+    next = reading(index + 1);
+    if (bytes === null || sha256(bytes) !== digest) throw lost(group, round);
+    fold.add(viewSubmission(bytes).update);
     await setImmediate();
   }
 }

@@ -1,21 +1,26 @@
-/** Lets at most so many pieces of work run at once; the rest wait in order. Bounds the memory of what is checked. */
+import { WorkMemory } from './work-memory.ts';
+
+/** Lets at most so many pieces of work run at once, each with memory to work in; the rest wait in order. */
 export class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #free: WorkMemory[];
+  readonly #waiting: ((memory: WorkMemory) => void)[] = [];
 
   constructor(atOnce: number) {
-    this.#free = atOnce;
+    this.#free = Array.from({ length: atOnce }, () => new WorkMemory());
   }
 
-  async run<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free--;
+  async run<Result>(work: (memory: WorkMemory) => Promise<Result>): Promise<Result> {
+    const memory = this.#free.pop() ?? (await this.#turn());
     try {
-      return await work();
+      return await work(memory);
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      if (next === undefined) this.#free.push(memory);
+      else next(memory);
     }
+  }
+
+  #turn(): Promise<WorkMemory> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }

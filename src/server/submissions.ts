@@ -1,7 +1,7 @@
 import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import type { RefusalReason } from '../round/aggregator.ts';
-import { checkOrigin, decodeSubmission, type ReceivedUpdate } from '../wire/submission.ts';
+import { checkOrigin, type ReceivedUpdate, viewSubmission } from '../wire/submission.ts';
 import type { Aggregator } from './aggregator.ts';
 import type { Gate } from './gate.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
@@ -9,6 +9,7 @@ import type { Member } from './members.ts';
 import { newestRecord } from './models.ts';
 import type { OpenPlan } from './plan.ts';
 import { completeUpload } from './uploads.ts';
+import type { WorkMemory } from './work-memory.ts';
 
 /** What a group says that it submits. */
 export interface Claim {
@@ -68,14 +69,20 @@ function bytesGone(): PluralError {
   });
 }
 
-/** Reads and checks an uploaded submission. Errors: those of `decodeSubmission` and of the protection's `screen`. */
-async function check(aggregator: Aggregator, plan: OpenPlan, member: Member, claim: Claim): Promise<Checked> {
+/** Reads and checks an uploaded submission. Errors: those of `viewSubmission` and of the protection's `screen`. */
+async function check(
+  aggregator: Aggregator,
+  memory: WorkMemory,
+  plan: OpenPlan,
+  member: Member,
+  claim: Claim,
+): Promise<Checked> {
   const { id, blob, size } = await completeUpload(aggregator, member, claim.digest);
-  const bytes = await aggregator.blobs.read(blob);
+  const bytes = await aggregator.blobs.read(blob, memory.take(size));
   if (bytes === null || sha256(bytes) !== claim.digest) {
     throw bytesGone();
   }
-  const received = decodeSubmission(bytes);
+  const received = viewSubmission(bytes);
   checkClaim(received, member, claim);
   const capacity = plan.protection.screen(received.update, plan.predictor.layout.size);
   return { received, capacity, blob, upload: id, size };
@@ -161,8 +168,8 @@ export async function submit(
   const before = await acceptedBefore(aggregator, member, claim);
   if (before === claim.digest) return { repeated: true };
   if (before !== null) throw refusal('changed-submission', member, claim);
-  return gate.run(async () => {
-    const checked = await check(aggregator, plan, member, claim);
+  return gate.run(async (memory) => {
+    const checked = await check(aggregator, memory, plan, member, claim);
     const now = aggregator.clock.now();
     return changeRun(aggregator, member.run, async (locked) => {
       // Round and step first: an update of an old round was trained from an old model, too.

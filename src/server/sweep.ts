@@ -5,8 +5,13 @@ import { forgetUpload } from './uploads.ts';
 
 /** Uploads that nobody touched for so long are given up. */
 const UPLOAD_KEPT_MS = 86_400_000;
-/** Refusals that are kept per run. */
-const REFUSALS_KEPT = 1000;
+/** Events that are kept per run, of those that a group can cause as often as it likes; all others are kept for ever. */
+const EVENTS_KEPT: Readonly<Record<string, number>> = {
+  refused: 1000,
+  scored: 10_000,
+  joined: 10_000,
+  left: 10_000,
+};
 /** Submissions whose bytes are removed in one go. */
 const SPENT_AT_ONCE = 200;
 
@@ -86,26 +91,26 @@ async function dropStaleUploads(aggregator: Aggregator): Promise<void> {
   for (const { id } of stale) await forgetUpload(aggregator, id);
 }
 
-async function dropOldRefusals({ db }: Aggregator): Promise<void> {
+async function dropOldEvents({ db }: Aggregator): Promise<void> {
   const runs = await db.selectFrom('runs').select('id').execute();
   for (const { id } of runs) {
-    const oldest = await db
-      .selectFrom('events')
-      .select('seq')
-      .where('run', '=', id)
-      .where('type', '=', 'refused')
-      .orderBy('seq', 'desc')
-      .offset(REFUSALS_KEPT)
-      .limit(1)
-      .executeTakeFirst();
-    if (oldest === undefined) continue;
-    await db
-      .deleteFrom('events')
-      .where('run', '=', id)
-      .where('type', '=', 'refused')
-      .where('seq', '<=', oldest.seq)
-      .execute();
+    for (const [type, kept] of Object.entries(EVENTS_KEPT)) await dropOldest(db, id, type, kept);
   }
+}
+
+async function dropOldest(db: Aggregator['db'], run: string, type: string, kept: number): Promise<void> {
+  const newest = await db
+    .selectFrom('events')
+    .select('seq')
+    .where('run', '=', run)
+    .where('type', '=', type)
+    .orderBy('seq', 'desc')
+    .offset(kept)
+    .limit(1)
+    .executeTakeFirst();
+  if (newest === undefined) return;
+  const old = db.deleteFrom('events').where('run', '=', run).where('type', '=', type);
+  await old.where('seq', '<=', newest.seq).execute();
 }
 
 /** Removes all that is not needed any more. */
@@ -113,7 +118,7 @@ export async function cleanUp(aggregator: Aggregator): Promise<void> {
   await dropSpent(aggregator);
   await dropExpired(aggregator);
   await dropStaleUploads(aggregator);
-  await dropOldRefusals(aggregator);
+  await dropOldEvents(aggregator);
 }
 
 /** How often, in milliseconds. */

@@ -5,6 +5,7 @@ import type { Aggregator } from './aggregator.ts';
 import type { Gate } from './gate.ts';
 import type { Member } from './members.ts';
 import { advance, deleteRow, find, findOrOpen, partKey, type Upload, updateKey } from './upload-rows.ts';
+import type { WorkMemory } from './work-memory.ts';
 
 function answerOf({ received, size, complete }: Upload): UploadAnswer {
   return { received, size, complete };
@@ -118,30 +119,40 @@ async function settled(
   upload: Upload,
 ): Promise<UploadAnswer> {
   const due = upload.received === upload.size && !upload.complete;
-  return due ? gate.run(() => complete(aggregator, member, upload.digest)) : answerOf(upload);
+  if (!due) return answerOf(upload);
+  return gate.run((memory) => complete(aggregator, memory, member, upload.digest));
 }
 
 /** The bytes of all parts, one file open at a time; null where they are not as many as was announced. */
-async function joined({ blobs }: Aggregator, { id, offsets, size }: Upload): Promise<Buffer | null> {
-  const whole = Buffer.allocUnsafe(size);
+async function joined(
+  { blobs }: Aggregator,
+  memory: WorkMemory,
+  { id, offsets, size }: Upload,
+): Promise<Buffer | null> {
+  const whole = memory.take(size);
   let filled = 0;
   for (const offset of offsets) {
-    const part = await blobs.read(partKey(id, offset));
+    const part = await blobs.read(partKey(id, offset), whole.subarray(filled));
     if (part === null || filled + part.byteLength > size) return null;
-    part.copy(whole, filled);
+    if (part.buffer !== whole.buffer) part.copy(whole, filled);
     filled += part.byteLength;
   }
   return filled === size ? whole : null;
 }
 
 /** Puts the parts together, and checks that they are what was announced. The gate bounds the memory that this takes. */
-async function complete(aggregator: Aggregator, member: Member, digest: string): Promise<UploadAnswer> {
+async function complete(
+  aggregator: Aggregator,
+  memory: WorkMemory,
+  member: Member,
+  digest: string,
+): Promise<UploadAnswer> {
   const { blobs, db } = aggregator;
   // Another request may have completed it, or given it up, while this one waited.
   const upload = await find(aggregator, member, digest);
   if (upload === null) throw notThere();
   if (upload.complete) return answerOf(upload);
-  const whole = await joined(aggregator, upload);
+  const whole = await joined(aggregator, memory, upload);
   if (whole === null || sha256(whole) !== digest) {
     // Another replica may have completed it and removed the parts meanwhile.
     const now = await find(aggregator, member, digest);

@@ -11,7 +11,7 @@ import type { Features } from '../features/features.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import { type Device, resolveDevice } from '../training/device.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
-import { selfCheck } from '../training/self-check.ts';
+import { checkDevice } from '../training/self-check.ts';
 import type { Emit } from './events.ts';
 
 /** Everything that is settled before the first round: data, split, features, predictor. */
@@ -84,16 +84,6 @@ export async function prepareExperiment(config: Config, emit: Emit): Promise<Exp
   checkGroups(experiment);
   await checkDevice(experiment.device);
   return experiment;
-}
-
-/** Finds out before anything is written whether a device that is installed can be used. */
-async function checkDevice(device: Device): Promise<void> {
-  if (device === 'cpu') return;
-  const { works, remark } = await selfCheck(device);
-  if (works) return;
-  throw new PluralError('DEVICE_UNAVAILABLE', `device "${device}" cannot be used: ${remark}`, {
-    hint: 'Run "pluralllm doctor" to see what each device needs, or use --device cpu.',
-  });
 }
 
 /** What the workers of an experiment are started with. */

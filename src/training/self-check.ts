@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import { asStage } from '../core/brand.ts';
-import { asPluralError } from '../core/errors.ts';
+import { asPluralError, PluralError } from '../core/errors.ts';
 import { randomStream } from '../core/random.ts';
 import type { Batch, Points } from '../predictor/batch.ts';
 import { gpo } from '../predictor/gpo/gpo.ts';
@@ -57,4 +57,14 @@ export async function selfCheck(device: Device): Promise<SelfCheck> {
   } catch (thrown) {
     return { works: false, remark: reasonOf(asPluralError(thrown).message) };
   }
+}
+
+/** Finds out before anything else is done whether a device that is installed can be used. Errors: DEVICE_UNAVAILABLE. */
+export async function checkDevice(device: Device): Promise<void> {
+  if (device === 'cpu') return;
+  const { works, remark } = await selfCheck(device);
+  if (works) return;
+  throw new PluralError('DEVICE_UNAVAILABLE', `device "${device}" cannot be used: ${remark}`, {
+    hint: 'Run "pluralllm doctor" to see what each device needs, or use --device cpu.',
+  });
 }

@@ -116,10 +116,9 @@ export function readSignature(
   return { publicKey, timeMs, nonce, bodyDigest };
 }
 
-/** ISO 8601, or the number itself where it is no date. */
+/** ISO 8601; fifteen digits of milliseconds are always a date. */
 function isoTime(ms: number): string {
-  const date = new Date(ms);
-  return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString();
+  return new Date(ms).toISOString();
 }
 
 function invalid(reason: string): PluralError {

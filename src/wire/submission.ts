@@ -19,6 +19,10 @@ const message = z.strictObject({
   payload: z.instanceof(Uint8Array),
 });
 
+const EMPTY = new Uint8Array();
+/** Major type 2 of CBOR, in the first byte of an item. */
+const BYTE_STRING = 0x40;
+
 /** What a submission belongs to, beside its group and its round. */
 export interface Origin {
   /** Digest that names the run. */
@@ -68,16 +72,49 @@ class FewItems extends Tokenizer {
 
 function decodeItems(bytes: Uint8Array): unknown {
   const options = { strict: true, rejectDuplicateMapKeys: true, allowIndefinite: false };
-  // A Buffer would lend its own memory to the payload, where an array gives it a copy.
-  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return decode(plain, { ...options, tokenizer: new FewItems(plain, options) });
+  return decode(bytes, { ...options, tokenizer: new FewItems(bytes, options) });
+}
+
+/** Head of a byte string: that of its length as a number, with another major type. */
+function bytesHead(length: number): Uint8Array {
+  const [first = 0, ...rest] = encode(length);
+  return Uint8Array.of(first | BYTE_STRING, ...rest);
+}
+
+/**
+ * Whether these are the bytes that `encodeMessage` writes for what was decoded from them. The payload is not encoded
+ * again: where all around it is as it should be, it is what stands in between.
+ */
+function isDeterministic(bytes: Uint8Array, update: ProtectedUpdate, origin: Origin): boolean {
+  const { payload, protection } = update;
+  const around = encodeMessage({ ...update, payload: EMPTY }, origin);
+  // The payload is the last field but one.
+  const tail = around.subarray(-(encode('protection').length + encode(protection).length));
+  const head = [around.subarray(0, -tail.length - 1), bytesHead(payload.length)];
+  const start = head[0]!.length + head[1]!.length;
+  return (
+    bytes.length === start + payload.length + tail.length &&
+    Buffer.compare(Buffer.concat(head), bytes.subarray(0, start)) === 0 &&
+    Buffer.compare(tail, bytes.subarray(start + payload.length)) === 0
+  );
 }
 
 /**
  * Decodes what a group sent. Anything that `encodeSubmission` would not have written is UPDATE_MALFORMED, also
  * another encoding of the same content: a submission has one digest.
  */
-export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
+export function decodeSubmission({ buffer, byteOffset, byteLength }: Uint8Array): ReceivedUpdate {
+  // Of a plain array the decoder copies the payload.
+  return decodeChecked(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/** The same without a copy: the payload is a part of `bytes`, and good for as long as nothing is written there. */
+export function viewSubmission({ buffer, byteOffset, byteLength }: Uint8Array): ReceivedUpdate {
+  // A Buffer lends its own memory to the payload.
+  return decodeChecked(Buffer.from(buffer, byteOffset, byteLength));
+}
+
+function decodeChecked(bytes: Uint8Array): ReceivedUpdate {
   if (bytes.byteLength > MOST_SUBMISSION_BYTES)
     throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_SUBMISSION_BYTES} may be sent`);
   let content: unknown;
@@ -91,8 +128,7 @@ export function decodeSubmission(bytes: Uint8Array): ReceivedUpdate {
   const { run, group, round, step, model, protection, payload } = parsed.data;
   const update: ProtectedUpdate = asStage({ group, round, protection, payload });
   const origin = { run, step, model };
-  if (Buffer.compare(encodeMessage(update, origin), bytes) !== 0)
-    throw refused('its encoding is not the deterministic one');
+  if (!isDeterministic(bytes, update, origin)) throw refused('its encoding is not the deterministic one');
   return { origin, update };
 }
 

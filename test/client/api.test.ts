@@ -135,6 +135,16 @@ describe('signed requests', () => {
     expect(asked).toHaveLength(2);
   });
 
+  test('also where it is part of a model that is asked for', async () => {
+    let serverOffset = 0;
+    const now = () => Date.now() + serverOffset;
+    const aggregator = new FakeAggregator({ parameters: 5, rounds: 1, now });
+    const api = apiOf(aggregator);
+    await api.task();
+    serverOffset = 3 * CLOCK_TOLERANCE_MS;
+    expect(await api.parametersPart(0, 0, 8)).toHaveLength(8);
+  });
+
   test('an aggregator whose clock contradicts itself is not asked for ever', async () => {
     const aggregator = new FakeAggregator({ parameters: 5, rounds: 1 });
     aggregator.tamper = ({ path }, content) =>

@@ -190,16 +190,17 @@ describe('the lock', () => {
     const home = joinedHome();
     // The parent of this process is alive.
     const path = join(home.folder, 'lock');
-    writeFileSync(path, String(process.ppid));
+    const holder = JSON.stringify({ pid: process.ppid, began: null });
+    writeFileSync(path, holder);
     expect(() => home.lock()).toThrow(expect.objectContaining({ code: 'FOLDER_IN_USE' }));
-    expect(readFileSync(path, 'utf8')).toBe(String(process.ppid));
+    expect(readFileSync(path, 'utf8')).toBe(holder);
   });
 
   test('of a process that was killed is taken over', () => {
     const home = joinedHome();
     const path = join(home.folder, 'lock');
     // Larger than any process number that the system gives.
-    writeFileSync(path, String(2 ** 30));
+    writeFileSync(path, JSON.stringify({ pid: 2 ** 30, began: null }));
     const release = home.lock();
     expect(readFileSync(path, 'utf8')).toContain(String(process.pid));
     release();

@@ -39,6 +39,8 @@ test('float32 vectors survive the way to bytes and back, at any offset (property
       const carrier = new Uint8Array(offset + values.byteLength);
       carrier.set(bytesOf(values), offset);
       expect(float32From(carrier.subarray(offset))).toEqual(values);
+      // A Buffer in a pool with others.
+      expect(float32From(Buffer.concat([carrier]).subarray(offset))).toEqual(values);
     }),
   );
 });

@@ -47,8 +47,9 @@ export class MortalAggregator {
   readonly #chunkBytes: number;
   readonly #deathsToCome: Death[];
   #stores: Stores;
-  #life = new Life(0);
+  #life = new Life();
   #death: Death | null = null;
+  #toCome = 0;
   #current: TestAggregator | null = null;
   #losePower: () => Promise<void> = async () => undefined;
   #wakesAt: number | null = null;
@@ -77,16 +78,13 @@ export class MortalAggregator {
     return this.#current;
   }
 
-  /** Starts the next process. */
+  /** Starts a process that is not killed before `arm` is called. */
   async open(): Promise<void> {
-    const death = this.#deathsToCome.shift() ?? null;
-    this.#death = death;
-    const lives = death === null || death.after !== null ? Number.POSITIVE_INFINITY : death.operations;
-    const life = new Life(lives);
+    const life = new Life();
     this.#life = life;
-    let toCome = death?.nth ?? 0;
     const observe = ({ type }: Observation) => {
-      if (death?.after === type && --toCome === 0) life.shorten(death.operations);
+      const death = this.#death;
+      if (death?.after === type && --this.#toCome === 0) life.shorten(death.operations);
     };
     const { database, blobs } = this.#stores;
     const mortal = mortalBlobs(blobs, life);
@@ -98,6 +96,14 @@ export class MortalAggregator {
       limits: { chunkBytes: this.#chunkBytes },
       observe,
     });
+  }
+
+  /** From now on the process that runs may be killed. */
+  arm(): void {
+    const death = this.#deathsToCome.shift() ?? null;
+    this.#death = death;
+    this.#toCome = death?.nth ?? 0;
+    if (death?.after === null) this.#life.shorten(death.operations);
   }
 
   /** Carries out a request. Nobody learns what a process answered that was killed meanwhile. */
@@ -143,26 +149,22 @@ export class MortalAggregator {
     this.#wakesAt ??= this.#clock.now() + (this.#death?.downMs ?? 0);
     if (this.#clock.now() < this.#wakesAt) return;
     this.#wakesAt = null;
-    await this.#bury();
+    await this.close();
+    if (this.#death !== null) this.deaths.push(this.#death);
+    if (this.#death?.losesPower === true) await this.#losePower();
+    const { reopen } = this.#stores;
+    if (reopen !== null) this.#stores = { ...this.#stores, database: await reopen() };
     await this.open();
+    this.arm();
     await this.chores({ cleaning: true });
   }
 
-  /** Ends the last process. */
+  /** Ends the process, if it lives. */
   async close(): Promise<void> {
     this.#life.end();
-    await this.#bury();
-  }
-
-  async #bury(): Promise<void> {
     const { current } = this;
     await current.abandon();
     const alive = current.failures.filter(({ cause }) => !(cause instanceof Dead));
     this.faults.push(...alive.map(({ message }) => `fold: ${message}`));
-    if (this.#death === null) return;
-    this.deaths.push(this.#death);
-    if (this.#death.losesPower) await this.#losePower();
-    const { reopen } = this.#stores;
-    if (reopen !== null) this.#stores = { ...this.#stores, database: await reopen() };
   }
 }

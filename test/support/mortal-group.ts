@@ -55,7 +55,7 @@ export interface GroupRates {
 
 const WRITES = 12;
 /** The client asks again after a quarter of a second; who waits longer does nothing wrong, and takes fewer steps. */
-const SLOWEST_POLL_MS = 4000;
+const SLOWEST_POLL_MS = 20_000;
 const CLOCK_SKEW_MS = 3_600_000;
 
 export interface GroupOptions {
@@ -90,6 +90,14 @@ export class MortalGroup {
     this.#identity = identityOf(Buffer.from(group.padEnd(32, '.')).toString('hex').slice(0, 64));
     this.#random = randomStream(seed, 'group', group);
     this.#skewMs = CLOCK_SKEW_MS * (2 * this.#random.uniform() - 1);
+  }
+
+  get group(): string {
+    return this.#options.group;
+  }
+
+  get publicKey(): string {
+    return this.#identity.publicKey;
   }
 
   /** One process after the other, until the run is over. */

@@ -20,12 +20,8 @@ export class Dead extends Error {}
 
 /** How long a process of the aggregator lives, in operations of its stores: after the last, none happens any more. */
 export class Life {
-  #left: number;
+  #left = Number.POSITIVE_INFINITY;
   #dead = false;
-
-  constructor(operations: number) {
-    this.#left = operations;
-  }
 
   get dead(): boolean {
     return this.#dead;

@@ -80,7 +80,12 @@ export function adminInject({ app }: TestAggregator, { method, path, body }: Cal
     authorization: `Bearer ${ADMIN_KEY}`,
     ...(type === null ? {} : { 'content-type': type }),
   };
-  return app.inject({ method, url: path, headers, ...(type === null ? {} : { payload: Buffer.from(bytes) }) });
+  return app.inject({
+    method,
+    url: path,
+    headers,
+    ...(type === null ? {} : { payload: Buffer.from(bytes) }),
+  });
 }
 
 /** Status and code of a refusal; the code is null where there is none. */
@@ -155,7 +160,9 @@ export class TestRun {
   }
 
   async task(member: TestGroup) {
-    return taskSchema.parse(must(await this.send(member, { method: 'GET', path: this.path('/task') })).json());
+    return taskSchema.parse(
+      must(await this.send(member, { method: 'GET', path: this.path('/task') })).json(),
+    );
   }
 
   async status() {
@@ -229,7 +236,15 @@ export interface SubmissionChange {
 }
 
 /** The bytes of an update, as a group would send them. */
-export function encodedUpdate(content: SubmissionChange & { group: string; round: number; run: string; model: string; parameters: number }) {
+export function encodedUpdate(
+  content: SubmissionChange & {
+    group: string;
+    round: number;
+    run: string;
+    model: string;
+    parameters: number;
+  },
+) {
   const { group, round, step = 0, run, model, parameters, weight = 3, value = 0.25 } = content;
   const update = makeUpdate({
     group,

@@ -39,11 +39,7 @@ export class VirtualTime implements Clock {
   }
 
   /** Goes on until something holds; `between` is called, alone, before each jump. Fails after so many jumps. */
-  async runUntil(
-    over: () => boolean,
-    between: () => Promise<void>,
-    mostJumps: number,
-  ): Promise<void> {
+  async runUntil(over: () => boolean, between: () => Promise<void>, mostJumps: number): Promise<void> {
     for (let jump = 0; jump < mostJumps; jump++) {
       await this.#quiet();
       await between();

@@ -43,10 +43,17 @@ async function writeWhole(path: string, bytes: Uint8Array, durable: boolean): Pr
   }
 }
 
-/** At most `length` bytes; a read may give fewer than it was asked for before the end. */
-async function readBytes(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** At most `length` bytes, in `into` where that is large enough; a read may give fewer than it was asked for before the end. */
+async function readBytes(file: FileHandle, { offset, length }: Range, into?: Buffer): Promise<Buffer> {
   const { size } = await file.stat();
-  const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, size - offset)));
+  const wanted = Math.max(0, Math.min(length, size - offset));
+  const fits = into !== undefined && into.byteLength >= wanted;
+  const buffer = fits ? into.subarray(0, wanted) : Buffer.allocUnsafeSlow(wanted);
   let filled = 0;
   while (filled < buffer.length) {
     const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, offset + filled);
@@ -77,17 +84,21 @@ class DiskBlobs implements BlobStore {
     }
   }
 
-  async read(key: string): Promise<Buffer | null> {
-    return await this.readRange(key, 0, Number.MAX_SAFE_INTEGER);
+  async read(key: string, into?: Buffer): Promise<Buffer | null> {
+    return await this.#read(key, { offset: 0, length: Number.MAX_SAFE_INTEGER }, into);
   }
 
   async readRange(key: string, offset: number, length: number): Promise<Buffer | null> {
     checkRange(offset, length);
+    return await this.#read(key, { offset, length });
+  }
+
+  async #read(key: string, range: Range, into?: Buffer): Promise<Buffer | null> {
     const path = this.#pathOf(key);
     try {
       const file = await open(path, 'r');
       try {
-        return await readBytes(file, offset, length);
+        return await readBytes(file, range, into);
       } finally {
         await file.close();
       }

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseConfig, roundPlugins } from '../../src/config/config.ts';
+import { predictorOf } from '../../src/config/worker-setup.ts';
+import { sha256 } from '../../src/core/digest.ts';
+import { diskBlobs } from '../../src/server/blobs/disk.ts';
+import { type Database, openEmbedded } from '../../src/server/store/database.ts';
+import { initialModel } from '../../src/training/initial-model.ts';
+import { checkChain } from '../../src/wire/model-record.ts';
+import type { Model } from '../../src/wire/stages.ts';
+import { decodeSubmission } from '../../src/wire/submission.ts';
+import { temporaryFolder } from '../support/cli.ts';
+import { calm, type Played, playSchedule, type Schedule, scheduleOf } from '../support/fault-schedule.ts';
+import type { Stores } from '../support/mortal-aggregator.ts';
+import { submissionOf } from '../support/mortal-group.ts';
+
+const SCHEDULES = 200;
+/** So many seeds to a test; each of them is played, whatever becomes of the others. */
+const AT_ONCE = 20;
+
+/** The models of a run, computed apart from the server from who took part in each round. */
+function modelsOf({ definition }: Played, groupsOf: (round: number) => readonly string[]): Model[] {
+  const config = parseConfig(definition.plan.config);
+  const { strategy, protection } = roundPlugins(config);
+  const predictor = predictorOf(config, definition.plan.features.width);
+  const models = [initialModel(predictor, config.seed)];
+  let state = strategy.initialState();
+  for (let round = 1; round <= config.training.rounds; round++) {
+    const model = models.at(-1)!;
+    const fold = protection.fold(round, model.parameters.length);
+    for (const group of groupsOf(round)) {
+      fold.add(decodeSubmission(submissionOf(definition, group, { round, step: 0 }, model)).update);
+    }
+    const next = strategy.next(model, fold.finish(), state);
+    state = next.state;
+    models.push(next.model);
+  }
+  return models;
+}
+
+function takersOf({ listed }: Played, round: number): string[] {
+  return listed.filter((submission) => submission.round === round).map(({ group }) => group);
+}
+
+function roundsOf({ events }: Played, type: string) {
+  return events.filter((event) => event.type === type).map(({ round }) => round);
+}
+
+/** Fails where a run ended otherwise than every run must, whatever went wrong on the way. */
+function check({ groups, rounds, quorum }: Schedule, played: Played): void {
+  const { records, acknowledged, listed, faults, state, reopened } = played;
+  const all = Array.from({ length: rounds }, (_, index) => index + 1);
+  expect(faults).toEqual([]);
+  expect(state).toMatchObject({ phase: 'finished', round: rounds });
+
+  // Each round is published once, in a chain that verifies.
+  expect(records.map(({ round }) => round)).toEqual([0, ...all]);
+  expect(
+    checkChain(records, { run: played.digest, aggregatorKey: played.aggregatorKey }, null),
+  ).not.toBeNull();
+  expect(roundsOf(played, 'published')).toEqual(all);
+  expect(roundsOf(played, 'finished')).toHaveLength(1);
+  expect(roundsOf(played, 'failed')).toHaveLength(reopened);
+
+  // Nothing that was said yes to is lost, and the models are made of just what is listed.
+  expect(listed).toEqual(expect.arrayContaining([...acknowledged]));
+  const models = modelsOf(played, (round) => takersOf(played, round));
+  expect(records.map(({ model }) => model)).toEqual(models.map(({ digest }) => digest));
+  for (const round of all) {
+    const takers = takersOf(played, round);
+    expect(records[round]!.updates).toBe(takers.length);
+    expect(takers.length).toBeGreaterThanOrEqual(quorum);
+  }
+
+  // Every group holds the last model.
+  const last = models.at(-1)!.digest;
+  for (const { store } of played.groups) expect(sha256(store.loadModel()!)).toBe(last);
+
+  if (quorum < groups.length) return;
+  expect(reopened).toBe(0);
+  expect(last).toBe(modelsOf(played, () => groups).at(-1)!.digest);
+}
+
+/** Plays seeds one after the other; fails in the end with each seed that failed and why. */
+async function playAll(seeds: readonly number[], stores: Stores, onPlayed: (played: Played) => void) {
+  const failures: string[] = [];
+  for (const seed of seeds) {
+    const schedule = scheduleOf(seed);
+    try {
+      const played = await playSchedule(schedule, stores);
+      onPlayed(played);
+      check(schedule, played);
+    } catch (thrown) {
+      failures.push(`seed ${seed}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
+    }
+  }
+  expect(failures.join('\n\n')).toBe('');
+}
+
+describe('200 fault schedules against the real state machine and the real stores', () => {
+  const folder = temporaryFolder();
+  const seen: Played[] = [];
+  let stores: Stores;
+
+  beforeAll(async () => {
+    const database = await openEmbedded(null);
+    stores = { database, blobs: await diskBlobs(join(folder, 'blobs')), reopen: null };
+  });
+  afterAll(() => stores.database.close());
+
+  it('without faults a run ends as it is computed apart from the server', async () => {
+    const schedule = calm(scheduleOf(0));
+    const played = await playSchedule(schedule, stores);
+    check(schedule, played);
+    expect(played.groups.map(({ kills }) => kills)).toEqual(schedule.groups.map(() => 0));
+  });
+
+  for (let first = 1; first <= SCHEDULES; first += AT_ONCE) {
+    const seeds = Array.from({ length: AT_ONCE }, (_, index) => first + index);
+    it(`seeds ${first} to ${seeds.at(-1)}`, async () => {
+      await playAll(seeds, stores, (played) => seen.push(played));
+    });
+  }
+
+  it('saw every kind of fault', () => {
+    const sum = (of: (played: Played) => number) => seen.reduce((total, played) => total + of(played), 0);
+    const counts = {
+      requestsLost: sum(({ network }) => network.counts.lostRequest),
+      answersLost: sum(({ network }) => network.counts.lostAnswer),
+      answersCut: sum(({ network }) => network.counts.cutAnswer),
+      duplicates: sum(({ network }) => network.counts.duplicate),
+      stalls: sum(({ network }) => network.counts.stall),
+      groupsKilled: sum(({ groups }) => groups.reduce((kills, group) => kills + group.kills, 0)),
+      groupsLeft: sum(({ groups }) => groups.reduce((leaves, group) => leaves + group.leaves, 0)),
+      aggregatorsKilled: sum(({ deaths }) => deaths.length),
+      killedInFolds: sum(({ deaths }) => deaths.filter(({ after }) => after === 'folding').length),
+      killedInPublications: sum(({ deaths }) => deaths.filter(({ after }) => after === 'publishing').length),
+      powerLost: sum(({ deaths }) => deaths.filter(({ losesPower }) => losesPower).length),
+      roundsOpenedAgain: sum(({ reopened }) => reopened),
+      roundsWithoutSome: sum(
+        ({ records, groups }) => records.slice(1).filter(({ updates }) => updates < groups.length).length,
+      ),
+    };
+    console.log(JSON.stringify(counts));
+    for (const [kind, count] of Object.entries(counts)) expect(count, kind).toBeGreaterThan(0);
+  });
+});

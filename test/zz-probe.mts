@@ -1,0 +1,21 @@
+import { mkdtempSync } from 'node:fs';
+import { diskBlobs } from '../src/server/blobs/disk.ts';
+import { openEmbedded } from '../src/server/store/database.ts';
+import { playSchedule, scheduleOf } from './support/fault-schedule.ts';
+import { MortalAggregator } from './support/mortal-aggregator.ts';
+import { Life } from './support/mortal-stores.ts';
+import { VirtualTime } from './support/virtual-time.ts';
+const database = await openEmbedded(null);
+const stores = { database, blobs: await diskBlobs(mkdtempSync('/tmp/zz-')), reopen: null };
+const c = process.cpuUsage(); const t = performance.now();
+let n = 0, ops = 0, opens = 0, chores = 0, slept = 0; const kinds = new Map<string, number>();
+const old = MortalAggregator.prototype.answer;
+MortalAggregator.prototype.answer = function (r) { n++; const k = r.method + r.path.replace(/.*seed-\d+/, '').replace(/[0-9a-f]{64}/, '').replace(/\d/,'').split('?')[0]; kinds.set(k, (kinds.get(k) ?? 0) + 1); return old.call(this, r); };
+const sp = Life.prototype.spend; Life.prototype.spend = function () { ops++; return sp.call(this); };
+const op = MortalAggregator.prototype.open; MortalAggregator.prototype.open = function () { opens++; return op.call(this); };
+const ch = MortalAggregator.prototype.chores; MortalAggregator.prototype.chores = function (x) { chores++; return ch.call(this, x); };
+const N = 16;
+for (let s = 1; s <= N; s++) { const n0 = n, o0 = ops, k0 = kinds.get("GET/task") ?? 0, t0 = performance.now(); const p = await playSchedule(scheduleOf(s), stores); const q = scheduleOf(s); console.log(s, "req", n - n0, "ops", ops - o0, "task", kinds.get("GET/task")! - k0, "ms", (performance.now() - t0) | 0, q.groups.length, q.rounds, "kills", p.groups.map((g) => g.kills).join(), q.chunkBytes, q.tellScores); }
+const u = process.cpuUsage(c);
+console.log('cpu', ((u.user + u.system) / 1000) | 0, 'wall', (performance.now() - t) | 0, 'req', n / N, 'ops', ops / N, 'opens', opens / N, 'chores', chores / N, JSON.stringify([...kinds].map(([k,v])=>[k,v/N|0])));
+await database.close();
