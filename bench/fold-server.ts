@@ -47,13 +47,17 @@ export class AggregatorProcess {
     return started;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
   /** Most memory that the process had at once, as the kernel counted it, in MiB. */
   peakResidentMiB(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
     if (peak === undefined) throw new Error('the kernel does not say how much memory the aggregator had');
     return Number(peak) / 1024;
@@ -61,7 +65,7 @@ export class AggregatorProcess {
 
   /** Processor time that it has used, in seconds: less shaken by whatever else the machine does than time on the wall. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
     // The name, in brackets, may hold anything; user and system time are the 12th and 13th field behind it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;

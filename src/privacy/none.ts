@@ -56,9 +56,14 @@ function rounded(value: number): number {
 
 /** The largest absolute value; NaN where one is not a number. */
 function largestOf(values: DataView): number {
-  const count = values.byteLength / 4;
+  const end = values.byteLength;
   let largest = 0;
-  for (let i = 0; i < count; i++) largest = Math.max(largest, Math.abs(values.getFloat32(4 * i, true)));
+  for (let at = 0; at < end; at += 4) {
+    const size = Math.abs(values.getFloat32(at, true));
+    if (size <= largest) continue;
+    if (Number.isNaN(size)) return size;
+    largest = size;
+  }
   return largest;
 }
 

@@ -51,10 +51,13 @@ async function addRoutes(app: FastifyInstance, services: Services, rates: RateLi
 }
 
 /** Nobody in between keeps an answer: one address has another for each group, and the next one may differ. */
+const ANSWER_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+
 function forbidKeeping(app: FastifyInstance): void {
   app.addHook('onSend', async (_request, reply) => {
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-    reply.header('x-content-type-options', 'nosniff');
+    for (const [name, value] of Object.entries(ANSWER_HEADERS)) {
+      if (!reply.hasHeader(name)) reply.header(name, value);
+    }
   });
 }
 
@@ -69,7 +72,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     bodyLimit: JSON_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,
-    frameworkErrors: answerError,
+    // What the router itself refuses passes no hooks.
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply.headers(ANSWER_HEADERS)),
     clientErrorHandler: answerBrokenRequest,
     logController: new LogController({ disableRequestLogging: true }),
     // Streams of events would keep the process: their connections are cut at the end.

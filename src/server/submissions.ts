@@ -124,6 +124,22 @@ async function acceptedBefore(
   return row?.digest ?? null;
 }
 
+/** Null where another replica has taken the same meanwhile: then the upload is there no more. */
+async function checkUnlessTaken(
+  aggregator: Aggregator,
+  memory: WorkMemory,
+  plan: OpenPlan,
+  member: Member,
+  claim: Claim,
+): Promise<Checked | null> {
+  try {
+    return await check(aggregator, memory, plan, member, claim);
+  } catch (thrown) {
+    if ((await acceptedBefore(aggregator, member, claim)) === claim.digest) return null;
+    throw thrown;
+  }
+}
+
 async function keep(
   locked: LockedRun,
   member: Member,
@@ -169,7 +185,8 @@ export async function submit(
   if (before === claim.digest) return { repeated: true };
   if (before !== null) throw refusal('changed-submission', member, claim);
   return gate.run(async (memory) => {
-    const checked = await check(aggregator, memory, plan, member, claim);
+    const checked = await checkUnlessTaken(aggregator, memory, plan, member, claim);
+    if (checked === null) return { repeated: true };
     const now = aggregator.clock.now();
     return changeRun(aggregator, member.run, async (locked) => {
       // Round and step first: an update of an old round was trained from an old model, too.

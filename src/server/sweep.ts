@@ -91,11 +91,17 @@ async function dropStaleUploads(aggregator: Aggregator): Promise<void> {
   for (const { id } of stale) await forgetUpload(aggregator, id);
 }
 
+/** One look at all runs: an aggregator may have many, and few of them have too many events. */
 async function dropOldEvents({ db }: Aggregator): Promise<void> {
-  const runs = await db.selectFrom('runs').select('id').execute();
-  for (const { id } of runs) {
-    for (const [type, kept] of Object.entries(EVENTS_KEPT)) await dropOldest(db, id, type, kept);
-  }
+  const fewest = Math.min(...Object.values(EVENTS_KEPT));
+  const many = await db
+    .selectFrom('events')
+    .select(['run', 'type'])
+    .where('type', 'in', Object.keys(EVENTS_KEPT))
+    .groupBy(['run', 'type'])
+    .having(({ fn }) => fn.countAll(), '>', fewest)
+    .execute();
+  for (const { run, type } of many) await dropOldest(db, run, type, EVENTS_KEPT[type] ?? fewest);
 }
 
 async function dropOldest(db: Aggregator['db'], run: string, type: string, kept: number): Promise<void> {

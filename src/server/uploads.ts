@@ -123,21 +123,23 @@ async function settled(
   return gate.run((memory) => complete(aggregator, memory, member, upload.digest));
 }
 
-/** The bytes of all parts, one file open at a time; null where they are not as many as was announced. */
+/**
+ * The bytes of all parts, one file open at a time; null where some are missing. Of a part that is longer than was noted only
+ * the beginning counts: another replica stored it late, when the upload had gone on in smaller ones.
+ */
 async function joined(
   { blobs }: Aggregator,
   memory: WorkMemory,
   { id, offsets, size }: Upload,
 ): Promise<Buffer | null> {
   const whole = memory.take(size);
-  let filled = 0;
-  for (const offset of offsets) {
-    const part = await blobs.read(partKey(id, offset), whole.subarray(filled));
-    if (part === null || filled + part.byteLength > size) return null;
-    if (part.buffer !== whole.buffer) part.copy(whole, filled);
-    filled += part.byteLength;
+  for (const [index, offset] of offsets.entries()) {
+    const length = (offsets[index + 1] ?? size) - offset;
+    const part = await blobs.read(partKey(id, offset), whole.subarray(offset));
+    if (part === null || part.byteLength < length) return null;
+    if (part.buffer !== whole.buffer) part.copy(whole, offset, 0, length);
   }
-  return filled === size ? whole : null;
+  return whole;
 }
 
 /** Puts the parts together, and checks that they are what was announced. The gate bounds the memory that this takes. */
@@ -170,13 +172,24 @@ async function complete(
     .where('id', '=', upload.id)
     .executeTakeFirst();
   await blobs.delete(upload.offsets.map((offset) => partKey(upload.id, offset)));
-  if (changed.numUpdatedRows === 0n) return lateCompletion(aggregator, key);
+  if (changed.numUpdatedRows === 0n) return lateCompletion(aggregator, member, upload);
   aggregator.observe({ type: 'uploaded', run: member.run, group: member.group_id, bytes: upload.size });
   return answerOf({ ...upload, complete: true });
 }
 
-/** It was given up while it was completed. */
-async function lateCompletion({ blobs }: Aggregator, key: string): Promise<never> {
+/** While it was completed, another replica did that too and it was submitted, or it was given up and belongs to nothing. */
+async function lateCompletion(
+  { blobs, db }: Aggregator,
+  { run }: Member,
+  upload: Upload,
+): Promise<UploadAnswer> {
+  const key = updateKey(run, upload.id);
+  const submitted = db
+    .selectFrom('submissions')
+    .select('digest')
+    .where('run', '=', run)
+    .where('blob', '=', key);
+  if ((await submitted.executeTakeFirst()) !== undefined) return answerOf({ ...upload, complete: true });
   await blobs.delete([key]);
   throw notThere();
 }

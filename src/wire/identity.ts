@@ -66,9 +66,18 @@ export function identityOf(secret: string): Identity {
   };
 }
 
+/** Reading a key costs as much as checking a signature, and the same groups come again and again. */
+const READ_KEYS = new Map<string, KeyObject>();
+const MOST_READ_KEYS = 4096;
+
 function keyOf(publicKey: string): KeyObject {
+  const known = READ_KEYS.get(publicKey);
+  if (known !== undefined) return known;
   const der = Buffer.concat([PUBLIC_HEAD, Buffer.from(publicKey, 'hex')]);
-  return createPublicKey({ key: der, format: 'der', type: 'spki' });
+  const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+  if (READ_KEYS.size >= MOST_READ_KEYS) READ_KEYS.clear();
+  READ_KEYS.set(publicKey, key);
+  return key;
 }
 
 /** Whether the owner of the key signed exactly these bytes. False for anything that is not a key or a signature. */

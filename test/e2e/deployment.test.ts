@@ -23,17 +23,16 @@ import {
   untilStatus,
   watch,
 } from '../support/deployment.ts';
-import { type CommandLine, compiledCommandLine } from '../support/processes.ts';
+import { commandLine } from '../support/processes.ts';
 
 const TIMEOUT_MS = 420_000;
 const folder = temporaryFolder();
 const place = (name: string) => join(folder, name);
 
-let cli: CommandLine;
+const cli = commandLine();
 let serving: Serving;
 
 beforeAll(async () => {
-  cli = await compiledCommandLine();
   await cli.run(['aggregator', 'init', place('aggregator')]);
   serving = await serve(cli, place('aggregator'));
 }, TIMEOUT_MS);

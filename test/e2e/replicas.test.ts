@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/cli.ts';
 import { FIVE, modelOf, simulated, smallRun } from '../support/deployment.ts';
 import { groupHome, takePart } from '../support/group-in-process.ts';
 import { freshDatabase, testDatabaseUrl, testPool, WITHOUT_DATABASE } from '../support/postgres.ts';
-import { type CommandLine, compiledCommandLine } from '../support/processes.ts';
+import { commandLine } from '../support/processes.ts';
 import { patient, Replicas } from '../support/replicas.ts';
 import { ReplicatedRun, toldBy } from '../support/replicated-run.ts';
 
@@ -25,11 +25,10 @@ describe.skipIf(server === null)(`three replicas on PostgreSQL and S3${why}`, ()
   const folder = temporaryFolder();
   const place = (name: string) => join(folder, name);
   const pool = testPool(databaseUrl, 3);
-  let cli: CommandLine;
+  const cli = commandLine();
   let replicas: Replicas;
 
   beforeAll(async () => {
-    cli = await compiledCommandLine();
     replicas = await Replicas.start(cli, { folder: place('aggregator'), databaseUrl, schema }, 3);
   }, TIMEOUT_MS);
 

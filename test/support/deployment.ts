@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
+import { AggregatorApi } from '../../src/client/api.ts';
+import { GroupHome } from '../../src/client/home.ts';
+import { joinRun } from '../../src/client/join.ts';
+import { retryWith } from '../../src/client/retry.ts';
+import { httpTransport } from '../../src/client/transport.ts';
+import { loadSurvey } from '../../src/data/shipped.ts';
 import { type RunStatus, runStatusSchema } from '../../src/wire/http.ts';
+import { decodeInvitation } from '../../src/wire/invitation.ts';
 import { events, SMALL } from './cli.ts';
 import type { CommandLine, Running } from './processes.ts';
 
@@ -110,6 +117,21 @@ export async function enrol(
 ): Promise<void> {
   await cli.run(['group', 'init', folder, '--answers', 'nonvoters', '--group', group, '--json']);
   await cli.run(['group', 'join', folder, invitation, '--json', ...flags]);
+}
+
+/** The same in this process, where what is shown is what comes after it; `via` stands in front of the aggregator. */
+export async function enrolHere(folder: string, group: string, word: string, via?: string): Promise<void> {
+  const invitation = decodeInvitation(word);
+  const { run, aggregatorKey } = invitation;
+  const url = via ?? invitation.url;
+  const home = new GroupHome(folder);
+  const identity = home.create(loadSurvey('nonvoters'), group);
+  const { send: transport, close } = httpTransport({ url });
+  const retry = retryWith({ patienceMs: 60_000 });
+  const api = new AggregatorApi({ transport, identity, aggregatorKey, run, retry });
+  const warn = () => undefined;
+  await joinRun({ home, invitation: { ...invitation, url }, api, group, ca: null, featuresPath: null, warn });
+  close();
 }
 
 /** Takes part in all rounds. */

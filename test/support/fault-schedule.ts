@@ -51,7 +51,7 @@ export function scheduleOf(seed: number): Schedule {
     rounds: 2 + Math.min(random.below(3), random.below(3)),
     quorum: waitsForAll ? count : 1 + random.below(count - 1),
     deadlineMs: waitsForAll ? DAY_MS : 30_000 + Math.round(upTo(100_000)),
-    chunkBytes: [180, 400, 2 ** 20][random.below(3)]!,
+    chunkBytes: [250, 2 ** 20, 2 ** 20][random.below(3)]!,
     tellScores: random.uniform() < 0.3,
     network: {
       lostRequest: upTo(0.12),
@@ -129,7 +129,7 @@ class Play {
   constructor(schedule: Schedule, stores: Stores) {
     const { seed, network: rates, chunkBytes, deaths } = schedule;
     this.#schedule = schedule;
-    this.#aggregator = new MortalAggregator(stores, { clock: this.#time, chunkBytes, deaths });
+    this.#aggregator = new MortalAggregator(stores, { time: this.#time, chunkBytes, deaths });
     this.#network = new FaultNetwork(this.#time, { seed, rates, answer: (request) => this.#answer(request) });
   }
 

@@ -1,12 +1,12 @@
 import type { TransportAnswer, TransportRequest } from '../../src/client/transport.ts';
-import type { Clock } from '../../src/core/clock.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import type { Observation } from '../../src/server/aggregator.ts';
 import type { BlobStore } from '../../src/server/blobs/blob-store.ts';
 import type { Database } from '../../src/server/store/database.ts';
 import { cleanUp, passDeadlines, requestFolds } from '../../src/server/sweep.ts';
-import { Dead, Life, mortalBlobs, mortalDatabase } from './mortal-stores.ts';
+import { Dead, type Hold, Life, mortalBlobs, mortalDatabase } from './mortal-stores.ts';
 import { ADMIN_KEY, openTestAggregator, type TestAggregator } from './test-aggregator.ts';
+import type { VirtualTime } from './virtual-time.ts';
 
 /** When a process of the aggregator is killed: so many store operations after the n-th time that something is observed. */
 export interface Death {
@@ -43,7 +43,7 @@ export class MortalAggregator {
   readonly faults: string[] = [];
   /** Deaths that came, by what they came after. */
   readonly deaths: Death[] = [];
-  readonly #clock: Clock;
+  readonly #time: VirtualTime;
   readonly #chunkBytes: number;
   readonly #deathsToCome: Death[];
   #stores: Stores;
@@ -56,10 +56,10 @@ export class MortalAggregator {
 
   constructor(
     stores: Stores,
-    options: { readonly clock: Clock; readonly chunkBytes: number; readonly deaths: readonly Death[] },
+    options: { readonly time: VirtualTime; readonly chunkBytes: number; readonly deaths: readonly Death[] },
   ) {
     this.#stores = stores;
-    this.#clock = options.clock;
+    this.#time = options.time;
     this.#chunkBytes = options.chunkBytes;
     this.#deathsToCome = [...options.deaths];
   }
@@ -87,12 +87,13 @@ export class MortalAggregator {
       if (death?.after === type && --this.#toCome === 0) life.shorten(death.operations);
     };
     const { database, blobs } = this.#stores;
-    const mortal = mortalBlobs(blobs, life);
+    const hold: Hold = (work) => this.#time.hold(work);
+    const mortal = mortalBlobs(blobs, life, hold);
     this.#losePower = mortal.losePower;
     this.#current = await openTestAggregator({
-      database: mortalDatabase(database, life),
+      database: mortalDatabase(database, life, hold),
       blobs: mortal,
-      clock: this.#clock,
+      clock: this.#time,
       limits: { chunkBytes: this.#chunkBytes },
       observe,
     });
@@ -146,8 +147,8 @@ export class MortalAggregator {
   /** Buries a process that was killed, and starts the next when it is time. */
   async revive(): Promise<void> {
     if (!this.dead) return;
-    this.#wakesAt ??= this.#clock.now() + (this.#death?.downMs ?? 0);
-    if (this.#clock.now() < this.#wakesAt) return;
+    this.#wakesAt ??= this.#time.now() + (this.#death?.downMs ?? 0);
+    if (this.#time.now() < this.#wakesAt) return;
     this.#wakesAt = null;
     await this.close();
     if (this.#death !== null) this.deaths.push(this.#death);

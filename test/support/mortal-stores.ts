@@ -18,6 +18,9 @@ import type { Tables } from '../../src/server/store/tables.ts';
 /** The process is gone: nothing that it would still have done happens. */
 export class Dead extends Error {}
 
+/** Is told of work that takes time. */
+export type Hold = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
 /** How long a process of the aggregator lives, in operations of its stores: after the last, none happens any more. */
 export class Life {
   #left = Number.POSITIVE_INFINITY;
@@ -47,15 +50,17 @@ export class Life {
 class MortalConnection implements DatabaseConnection {
   readonly inner: DatabaseConnection;
   readonly #life: Life;
+  readonly #hold: Hold;
 
-  constructor(inner: DatabaseConnection, life: Life) {
+  constructor(inner: DatabaseConnection, life: Life, hold: Hold) {
     this.inner = inner;
     this.#life = life;
+    this.#hold = hold;
   }
 
   executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     this.#life.spend();
-    return this.inner.executeQuery<Row>(query);
+    return this.#hold(() => this.inner.executeQuery<Row>(query));
   }
 
   streamQuery<Row>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<Row>> {
@@ -70,12 +75,14 @@ function innerOf(connection: DatabaseConnection): DatabaseConnection {
 
 /** The driver of a process that may die. What a dead one had begun and not committed is rolled back, as a server does. */
 class MortalDriver implements Driver {
-  readonly #inner: PostgresDriver;
+  readonly #inner: Driver;
   readonly #life: Life;
+  readonly #hold: Hold;
 
-  constructor({ pool }: Database, life: Life) {
+  constructor({ pool }: Database, life: Life, hold: Hold) {
     this.#inner = new PostgresDriver({ pool });
     this.#life = life;
+    this.#hold = hold;
   }
 
   init(): Promise<void> {
@@ -83,7 +90,7 @@ class MortalDriver implements Driver {
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    return new MortalConnection(await this.#inner.acquireConnection(), this.#life);
+    return new MortalConnection(await this.#inner.acquireConnection(), this.#life, this.#hold);
   }
 
   beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {
@@ -107,9 +114,9 @@ class MortalDriver implements Driver {
 }
 
 /** A database as a process sees it that may die; what was committed stays in the one below. */
-export function mortalDatabase(database: Database, life: Life): Database {
+export function mortalDatabase(database: Database, life: Life, hold: Hold): Database {
   const dialect: Dialect = {
-    createDriver: () => new MortalDriver(database, life),
+    createDriver: () => new MortalDriver(database, life, hold),
     createAdapter: () => new PostgresAdapter(),
     createQueryCompiler: () => new PostgresQueryCompiler(),
     createIntrospector: (db) => new PostgresIntrospector(db),
@@ -118,31 +125,30 @@ export function mortalDatabase(database: Database, life: Life): Database {
 }
 
 /**
- * Blobs as a process sees them that may die. `losePower` takes away what was not written to last, as the end of the whole
- * machine would.
+ * Blobs as a process sees them that may die; `hold` is told of what takes time. `losePower` takes away what was not written
+ * to last, as the end of the whole machine would.
  */
-export function mortalBlobs(blobs: BlobStore, life: Life): BlobStore & { losePower(): Promise<void> } {
+export function mortalBlobs(
+  blobs: BlobStore,
+  life: Life,
+  hold: Hold,
+): BlobStore & { losePower(): Promise<void> } {
   const fleeting = new Set<string>();
+  const alive = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    hold(async () => {
+      life.spend();
+      return work();
+    });
   return {
-    write: async (key, bytes, options) => {
-      life.spend();
+    write: (key, bytes, options) => {
       if (!options.durable) fleeting.add(key);
-      await blobs.write(key, bytes, options);
+      return alive(() => blobs.write(key, bytes, options));
     },
-    read: async (key) => {
-      life.spend();
-      return blobs.read(key);
-    },
-    readRange: async (key, offset, length) => {
-      life.spend();
-      return blobs.readRange(key, offset, length);
-    },
+    read: (key) => alive(() => blobs.read(key)),
+    readRange: (key, offset, length) => alive(() => blobs.readRange(key, offset, length)),
     delete: async (keys) => {
       // One after the other, so that it may die between two.
-      for (const key of keys) {
-        life.spend();
-        await blobs.delete([key]);
-      }
+      for (const key of keys) await alive(() => blobs.delete([key]));
     },
     close: async () => undefined,
     losePower: () => blobs.delete([...fleeting]),

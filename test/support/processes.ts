@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { type Finished, ROOT } from './cli.ts';
 
 /** How long something may take before a test that waits for it gives up; the machine may be busy. */
@@ -116,16 +116,19 @@ async function compile(place: string): Promise<string> {
   return join(built, 'cli.js');
 }
 
-/** Compiles the command line for the processes of a test file; they and it are gone when the file is done. */
-export async function compiledCommandLine(): Promise<CommandLine> {
+/** The command line, compiled before the tests of a file begin; its processes are gone when they are done. */
+export function commandLine(): CommandLine {
   const place = mkdtempSync(join(tmpdir(), 'pluralllm-built-'));
   const started = new Set<Running>();
+  let entry = '';
+  beforeAll(async () => {
+    entry = await compile(place);
+  });
   afterAll(async () => {
     for (const running of started) if (!running.over) running.kill('SIGKILL');
     await Promise.all([...started].map(({ ended }) => ended));
     rmSync(place, { recursive: true, force: true });
   });
-  const entry = await compile(place);
   const start: CommandLine['start'] = (args, env = {}) => {
     const child = spawn(process.execPath, [...GUARDED, entry, ...args], {
       cwd: ROOT,

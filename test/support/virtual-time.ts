@@ -56,8 +56,9 @@ export class VirtualTime implements Clock {
           this.#idle = resolve;
         });
       }
-      // Whoever was waiting for that work has its turn, and may begin more.
+      // Whoever was waiting for that work has its turn, and may begin more; twice for those who give way themselves.
       await setImmediate();
+      if (this.#busy === 0) await setImmediate();
     } while (this.#busy > 0);
   }
 

@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir, open, rename, rm, rmdir, unlink } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { unreadable, writeError } from '../../core/files.ts';
 import { checkKey, checkRange } from './blob-key.ts';
@@ -9,6 +10,9 @@ const OWNER_FILE = 0o600;
 
 /** Where blobs stand until they are whole; no key begins with a dot. */
 const UNFINISHED = '.unfinished';
+
+/** What stands there for longer belongs to no process that lives: replicas that share a folder write there at once. */
+const UNFINISHED_KEPT_MS = 3_600_000;
 
 /** A delete may remove a folder as empty before a blob is moved into it; not this often in a row. */
 const MOVE_ATTEMPTS = 10;
@@ -65,6 +69,8 @@ async function readBytes(file: FileHandle, { offset, length }: Range, into?: Buf
 
 class DiskBlobs implements BlobStore {
   readonly #folder: string;
+  /** Sets its unfinished blobs apart from those of others. */
+  readonly #name = randomUUID();
   #written = 0;
 
   constructor(folder: string) {
@@ -73,7 +79,7 @@ class DiskBlobs implements BlobStore {
 
   async write(key: string, bytes: Uint8Array, { durable }: { readonly durable: boolean }): Promise<void> {
     const path = this.#pathOf(key);
-    const unfinished = join(this.#folder, UNFINISHED, String(this.#written++));
+    const unfinished = join(this.#folder, UNFINISHED, `${this.#name}-${this.#written++}`);
     try {
       await writeWhole(unfinished, bytes, durable);
       await this.#move(unfinished, path);
@@ -165,16 +171,24 @@ class DiskBlobs implements BlobStore {
   }
 }
 
+async function removeLeftOvers(unfinished: string): Promise<void> {
+  for (const name of await readdir(unfinished)) {
+    const path = join(unfinished, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > UNFINISHED_KEPT_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
 /**
- * Blobs as files in a folder that one process has for itself, readable by their owner alone; makes the folder.
- * What an earlier process left unfinished is removed. Errors: WRITE_FAILED, DISK_FULL.
+ * Blobs as files in a folder, readable by their owner alone; makes the folder. Several processes of one owner may share
+ * it. What an earlier process left unfinished an hour ago is removed. Errors: WRITE_FAILED, DISK_FULL.
  */
 export async function diskBlobs(path: string): Promise<BlobStore> {
   const folder = resolve(path);
   const unfinished = join(folder, UNFINISHED);
   try {
-    await rm(unfinished, { recursive: true, force: true });
     await mkdir(unfinished, { recursive: true, mode: OWNER_FOLDER });
+    await removeLeftOvers(unfinished);
     await syncFolder(dirname(folder));
   } catch (thrown) {
     throw writeError(folder, thrown);

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import pg from 'pg';
 import { PluralError } from '../../core/errors.ts';
 import { makeFolder } from '../../core/files.ts';
 import { migrate } from './migrations.ts';
+import { preparing } from './prepared.ts';
 import type { Tables } from './tables.ts';
 
 /** An open database, with the pool that other engines (job queues) may use too. */
@@ -42,7 +43,7 @@ function startParameters(): string[] {
   return ['--single', '-O', '-j', ...settings];
 }
 
-function kyselyOf(pool: pg.Pool): Kysely<Tables> {
+function kyselyOf(pool: PostgresPool): Kysely<Tables> {
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -60,7 +61,7 @@ export async function openEmbedded(folder: string | null): Promise<Database> {
     const place = folder === null ? {} : { dataDir: folder };
     const engine = await PGlite.create({ ...place, startParams: startParameters() });
     const pool = new pg.Pool({ ...createPgConfig(engine), max: 1 });
-    const db = kyselyOf(pool);
+    const db = kyselyOf(preparing(pool));
     await migrate(db, EMBEDDED_SCHEMA);
     const close = async () => {
       await db.destroy();

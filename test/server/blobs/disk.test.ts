@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -29,11 +29,35 @@ describe('blobs on disk', () => {
     const folder = temporaryFolder();
     await (await diskBlobs(folder)).write('a/b', Buffer.from('whole'), KEPT);
     mkdirSync(join(folder, '.unfinished'), { recursive: true });
-    writeFileSync(join(folder, '.unfinished', '0'), 'ha');
+    const [left, underWay] = ['left', 'under-way'].map((name) => join(folder, '.unfinished', name));
+    writeFileSync(left!, 'ha');
+    writeFileSync(underWay!, 'ha');
+    const hoursAgo = Date.now() / 1000 - 7200;
+    utimesSync(left!, hoursAgo, hoursAgo);
     const blobs = await diskBlobs(folder);
-    expect(files(folder).map(({ name }) => name)).toEqual(['b']);
+    // A replica that shares the folder may be writing the other.
+    expect(
+      files(folder)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(['b', 'under-way']);
     await blobs.write('a/c', Buffer.from('more'), KEPT);
     expect(readFileSync(join(folder, 'a/c'), 'utf8')).toBe('more');
+  });
+
+  test('several may share a folder: nothing of one is taken for what another writes', async () => {
+    const folder = temporaryFolder();
+    const stores = await Promise.all([1, 2, 3].map(() => diskBlobs(folder)));
+    const keys = Array.from({ length: 60 }, (_, index) => `a/${index % 20}/${index}`);
+    const writing = keys.map((key, index) => stores[index % 3]!.write(key, Buffer.from(key), KEPT));
+    const opening = diskBlobs(folder);
+    await Promise.all(writing);
+    await opening;
+    for (const [index, key] of keys.entries()) {
+      expect(String(await stores[(index + 1) % 3]!.read(key))).toBe(key);
+    }
+    await Promise.all(stores.map((store) => store.delete(keys)));
+    expect(readdirSync(folder)).toEqual(['.unfinished']);
   });
 
   test('folders go with their last blob', async () => {

@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { randomStream } from '../../src/core/random.ts';
+import { events, temporaryFolder } from '../support/cli.ts';
+import {
+  enrolHere,
+  FIVE,
+  invite,
+  LONG_TESTS,
+  modelOf,
+  type Serving,
+  serve,
+  simulated,
+  smallRun,
+  startRun,
+  statusOf,
+  stop,
+  watch,
+} from '../support/deployment.ts';
+import { commandLine, type Running, type Said } from '../support/processes.ts';
+import { slowProxy } from '../support/slow-proxy.ts';
+
+const TIMEOUT_MS = 1_800_000;
+const SEED = 20260728;
+const KILLS = 20;
+/** Each kill is over within about a round; what is left runs through. */
+const ROUNDS = 22;
+/** 400 kB an update; five at once take a second and a half on this link, so that many a kill comes in the middle. */
+const MODEL = ['predictor.width=64', 'predictor.layers=3', 'predictor.heads=4', 'predictor.feedforward=64'];
+const BYTES_PER_SECOND = 1_500_000;
+
+const KINDS = ['uploaded', 'uploaded', 'folding', 'publishing', 'published'] as const;
+
+interface Moment {
+  readonly kind: (typeof KINDS)[number];
+  /** Counted from the start of the process. */
+  readonly nth: number;
+  readonly delayMs: number;
+}
+
+/** The moments of a seed: a line of the log, and a little after it. */
+function momentsOf(seed: number): Moment[] {
+  const random = randomStream(seed, 'kills of the aggregator');
+  return Array.from({ length: KILLS }, () => {
+    const kind = KINDS[random.below(KINDS.length)]!;
+    return { kind, nth: kind === 'uploaded' ? 1 + random.below(4) : 1, delayMs: random.below(31) };
+  });
+}
+
+const lineSchema = z.object({ msg: z.string() });
+
+/** How often the log has a line of a kind. */
+function linesOf({ stderr }: Said, kind: string): number {
+  const whole = stderr.slice(0, stderr.lastIndexOf('\n') + 1);
+  return whole.split('\n').filter((line) => {
+    const parsed = lineSchema.safeParse(line.startsWith('{') ? JSON.parse(line) : null);
+    return parsed.success && parsed.data.msg === kind;
+  }).length;
+}
+
+/** Resolves when somebody is healthy at an address. */
+async function healthy(url: string): Promise<void> {
+  for (;;) {
+    try {
+      if ((await fetch(`${url}/healthz`)).ok) return;
+    } catch {
+      // Nobody listens yet.
+    }
+    await wait(10);
+  }
+}
+
+const sentSchema = z.object({ type: z.literal('sent'), round: z.int() });
+
+/** Rounds in which a group was told that its update is taken, each as often as it was told. */
+function sentBy({ said }: Running): number[] {
+  return events(said.stdout).flatMap((event) => {
+    const parsed = sentSchema.safeParse(event);
+    return parsed.success ? [parsed.data.round] : [];
+  });
+}
+
+describe.skipIf(LONG_TESTS.skip)(`kill -9 of the aggregator${LONG_TESTS.why}`, () => {
+  const cli = commandLine();
+  const folder = temporaryFolder();
+  const aggregator = join(folder, 'aggregator');
+
+  it(
+    `at ${KILLS} moments of a run: the same bytes, nothing lost (seed ${SEED})`,
+    async () => {
+      const overrides = smallRun(FIVE, [...MODEL, `training.rounds=${ROUNDS}`, 'evaluation.every=100']);
+      await cli.run(['aggregator', 'init', aggregator]);
+      let serving: Serving = await serve(cli, aggregator, 0, ['--log-level', 'info']);
+      const { url } = serving;
+      const port = Number(new URL(url).port);
+      const run = await startRun(cli, aggregator, overrides);
+      const invitations = await invite(cli, aggregator, run, FIVE.length);
+      const proxy = await slowProxy({ port, bytesPerSecond: BYTES_PER_SECOND, dropEveryBytes: null });
+      const folders = FIVE.map((group) => join(folder, group));
+      for (const [index, group] of FIVE.entries()) {
+        await enrolHere(folders[index]!, group, invitations[index]!, `http://127.0.0.1:${proxy.port}`);
+      }
+      const watching = folders.map((path) => watch(cli, path));
+
+      const restarts: number[] = [];
+      for (const { kind, nth, delayMs } of momentsOf(SEED)) {
+        const { process } = serving;
+        await process.until(`${nth} lines "${kind}"`, (said) => (linesOf(said, kind) >= nth ? true : null));
+        await wait(delayMs);
+        process.kill('SIGKILL');
+        await process.ended;
+        const startedAt = performance.now();
+        const next = serve(cli, aggregator, port, ['--log-level', 'info']);
+        await Promise.race([healthy(url), next]);
+        restarts.push(Math.round(performance.now() - startedAt));
+        serving = await next;
+      }
+      console.log(
+        `from start to a healthy answer, ms: ${restarts.join(' ')}; at most ${Math.max(...restarts)}`,
+      );
+
+      await Promise.all(watching.map((running) => running.succeeded()));
+      const { phase, history } = await statusOf(url, run);
+      expect(phase).toBe('finished');
+      expect(history.slice(1).map(({ updates }) => updates)).toEqual(Array(ROUNDS).fill(FIVE.length));
+      // An update that was lost after it was taken would have been asked for, and taken, again.
+      const once = Array.from({ length: ROUNDS }, (_, index) => index + 1);
+      for (const running of watching) expect(sentBy(running)).toEqual(once);
+      const expected = await simulated(cli, join(folder, 'simulated'), overrides);
+      for (const path of folders) expect(modelOf(path).equals(expected), path).toBe(true);
+      await stop(serving);
+      await proxy.close();
+    },
+    TIMEOUT_MS,
+  );
+});
