@@ -184,12 +184,9 @@ async function lateCompletion(
   upload: Upload,
 ): Promise<UploadAnswer> {
   const key = updateKey(run, upload.id);
-  const submitted = db
-    .selectFrom('submissions')
-    .select('digest')
-    .where('run', '=', run)
-    .where('blob', '=', key);
-  if ((await submitted.executeTakeFirst()) !== undefined) return answerOf({ ...upload, complete: true });
+  const submissions = db.selectFrom('submissions').select('digest').where('run', '=', run);
+  const submitted = await submissions.where('blob', '=', key).where('kept', '=', true).executeTakeFirst();
+  if (submitted !== undefined) return answerOf({ ...upload, complete: true });
   await blobs.delete([key]);
   throw notThere();
 }

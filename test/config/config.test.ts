@@ -322,6 +322,8 @@ describe('the digest', () => {
     'training.weightDecay': '0.1',
     'training.contextQuestions': '[1, 2]',
     'training.targetQuestions': '[1, 2]',
+    'round.quorum': '3',
+    'round.deadlineSeconds': '60',
     'strategy.weighting': 'equal',
     'evaluation.every': '3',
     'evaluation.contextQuestions': '3',
@@ -340,9 +342,9 @@ describe('the digest', () => {
     'protection.name',
     'runtime.device',
   ];
-  const IGNORED = ['name', 'output', 'runtime.workers'];
+  const IGNORED = ['name', 'output', 'round.deadlineSeconds', 'round.quorum', 'runtime.workers'];
 
-  test('ignores name, output and workers, and no other key', () => {
+  test('ignores name, output, workers and how deployed rounds wait, and no other key', () => {
     const keys = leavesOf(base).filter((key) => !SINGLE.includes(key));
     expect(keys.filter((key) => !(key in OTHER))).toEqual([]);
     const ignored = keys.filter(
