@@ -26,6 +26,9 @@ export class AggregatorProcess {
   private constructor(child: ChildProcess, port: number) {
     this.#child = child;
     this.port = port;
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
     createInterface({ input: child.stderr! }).on('line', (line) => this.#note(line));
   }
 
