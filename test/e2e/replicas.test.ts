@@ -6,7 +6,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { prepareExperiment } from '../../src/simulate/experiment.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { temporaryFolder } from '../support/cli.ts';
-import { FIVE, modelOf, simulated, smallRun } from '../support/deployment.ts';
+import { FIVE, LONG_TESTS, modelOf, simulated, smallRun } from '../support/deployment.ts';
 import { groupHome, takePart } from '../support/group-in-process.ts';
 import { freshDatabase, testDatabaseUrl, testPool, WITHOUT_DATABASE } from '../support/postgres.ts';
 import { commandLine } from '../support/processes.ts';
@@ -48,7 +48,7 @@ describe.skipIf(server === null)(`three replicas on PostgreSQL and S3${why}`, ()
     return rows;
   };
 
-  describe('a run of five groups', () => {
+  describe.skipIf(LONG_TESTS.skip)(`a run of five groups${LONG_TESTS.why}`, () => {
     const ROUNDS = 6;
     const overrides = smallRun(FIVE, [`training.rounds=${ROUNDS}`, 'round.quorum=5', 'predictor.width=32']);
     const sent: unknown[] = [];

@@ -17,6 +17,7 @@ import { submissionOf } from '../support/mortal-group.ts';
 const SCHEDULES = 200;
 /** So many seeds to a test; each of them is played, whatever becomes of the others. */
 const AT_ONCE = 10;
+const ON_DISK = 5;
 const TIMEOUT_MS = 900_000;
 
 /** The models of a run, computed apart from the server from who took part in each round. */
@@ -98,6 +99,22 @@ async function playAll(seeds: readonly number[], stores: Stores, onPlayed: (play
   expect(failures.join('\n\n')).toBe('');
 }
 
+async function diskStores(place: string): Promise<Stores> {
+  const blobs = await diskBlobs(join(place, 'blobs'));
+  let database = await openEmbedded(join(place, 'database'));
+  const reopen = async () => {
+    await database.close();
+    database = await openEmbedded(join(place, 'database'));
+  };
+  return {
+    get database() {
+      return database;
+    },
+    blobs,
+    reopen,
+  };
+}
+
 describe('200 fault schedules against the real state machine and the real stores', () => {
   const folder = temporaryFolder();
   const seen: Played[] = [];
@@ -124,6 +141,22 @@ describe('200 fault schedules against the real state machine and the real stores
       TIMEOUT_MS,
     );
   }
+
+  it(
+    `${ON_DISK} of them with the database on disk, closed and opened again by each process`,
+    async () => {
+      const seeds = Array.from({ length: SCHEDULES }, (_, index) => index + 1);
+      const deadly = seeds.filter((seed) => scheduleOf(seed).deaths.length > 1).slice(0, ON_DISK);
+      const onDisk = await diskStores(join(folder, 'on-disk'));
+      let deaths = 0;
+      await playAll(deadly, onDisk, (played) => {
+        deaths += played.deaths.length;
+      });
+      expect(deaths).toBeGreaterThanOrEqual(ON_DISK);
+      await onDisk.database.close();
+    },
+    TIMEOUT_MS,
+  );
 
   it('saw every kind of fault', () => {
     const sum = (of: (played: Played) => number) => seen.reduce((total, played) => total + of(played), 0);

@@ -22,10 +22,11 @@ export interface Death {
 
 /** What survives the processes. */
 export interface Stores {
+  /** Another one after `reopen`. */
   readonly database: Database;
   readonly blobs: BlobStore;
   /** Closes the database and opens it again from disk; null where it is in memory. */
-  readonly reopen: (() => Promise<Database>) | null;
+  readonly reopen: (() => Promise<void>) | null;
 }
 
 /** The error of a request that gets no answer. */
@@ -43,10 +44,10 @@ export class MortalAggregator {
   readonly faults: string[] = [];
   /** Deaths that came, by what they came after. */
   readonly deaths: Death[] = [];
+  readonly #stores: Stores;
   readonly #time: VirtualTime;
   readonly #chunkBytes: number;
   readonly #deathsToCome: Death[];
-  #stores: Stores;
   #life = new Life();
   #death: Death | null = null;
   #toCome = 0;
@@ -153,8 +154,7 @@ export class MortalAggregator {
     await this.close();
     if (this.#death !== null) this.deaths.push(this.#death);
     if (this.#death?.losesPower === true) await this.#losePower();
-    const { reopen } = this.#stores;
-    if (reopen !== null) this.#stores = { ...this.#stores, database: await reopen() };
+    await this.#stores.reopen?.();
     await this.open();
     this.arm();
     await this.chores({ cleaning: true });

@@ -13,6 +13,7 @@ import {
 } from 'kysely';
 import type { BlobStore } from '../../src/server/blobs/blob-store.ts';
 import type { Database } from '../../src/server/store/database.ts';
+import { preparing } from '../../src/server/store/prepared.ts';
 import type { Tables } from '../../src/server/store/tables.ts';
 
 /** The process is gone: nothing that it would still have done happens. */
@@ -80,7 +81,7 @@ class MortalDriver implements Driver {
   readonly #hold: Hold;
 
   constructor({ pool }: Database, life: Life, hold: Hold) {
-    this.#inner = new PostgresDriver({ pool });
+    this.#inner = new PostgresDriver({ pool: preparing(pool) });
     this.#life = life;
     this.#hold = hold;
   }

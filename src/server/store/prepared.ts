@@ -15,13 +15,14 @@ class Names {
   }
 }
 
+/** One for the process: a connection may be used through more than one pool of this kind. */
+const names = new Names();
+
 class PreparingClient implements PostgresPoolClient {
   readonly #client: pg.PoolClient;
-  readonly #names: Names;
 
-  constructor(client: pg.PoolClient, names: Names) {
+  constructor(client: pg.PoolClient) {
     this.#client = client;
-    this.#names = names;
   }
 
   query<Row>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<Row>>;
@@ -29,7 +30,7 @@ class PreparingClient implements PostgresPoolClient {
   query(text: unknown, values: readonly unknown[] = []): unknown {
     const statement = { text: String(text), values: [...values] };
     const once = values.length === 0 || values.length > MOST_VALUES;
-    return this.#client.query(once ? statement : { ...statement, name: this.#names.of(statement.text) });
+    return this.#client.query(once ? statement : { ...statement, name: names.of(statement.text) });
   }
 
   release(destroy?: boolean): void {
@@ -42,9 +43,8 @@ class PreparingClient implements PostgresPoolClient {
  * time. Not for a PostgreSQL behind a pooler, which may give each statement another connection.
  */
 export function preparing(pool: pg.Pool): PostgresPool {
-  const names = new Names();
   return {
-    connect: async () => new PreparingClient(await pool.connect(), names),
+    connect: async () => new PreparingClient(await pool.connect()),
     end: () => pool.end(),
   };
 }
