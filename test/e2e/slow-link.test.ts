@@ -11,6 +11,7 @@ import { invite } from '../../src/server/invitations.ts';
 import { createRun } from '../../src/server/runs.ts';
 import { encodeSubmission } from '../../src/wire/submission.ts';
 import { updateOf } from '../conformance/protection.ts';
+import { LONG_TESTS } from '../support/deployment.ts';
 import { slowProxy } from '../support/slow-proxy.ts';
 import {
   freshIdentity,
@@ -43,8 +44,8 @@ beforeAll(async () => {
 }, TIMEOUT_MS);
 afterAll(() => aggregator.close());
 
-it(
-  `a link of ${BYTES_PER_SECOND / 1000} kB/s that breaks every ${DROP_EVERY_BYTES / 1000} kB delivers an update of 4.75 MB`,
+it.skipIf(LONG_TESTS.skip)(
+  `a link of ${BYTES_PER_SECOND / 1000} kB/s that breaks every ${DROP_EVERY_BYTES / 1000} kB delivers an update of 4.75 MB${LONG_TESTS.why}`,
   async () => {
     const plan = paperPlan();
     expect(plan.parameters).toBe(1_188_354);

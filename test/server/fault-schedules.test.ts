@@ -10,6 +10,7 @@ import { checkChain } from '../../src/wire/model-record.ts';
 import type { Model } from '../../src/wire/stages.ts';
 import { decodeSubmission } from '../../src/wire/submission.ts';
 import { temporaryFolder } from '../support/cli.ts';
+import { LONG_TESTS } from '../support/deployment.ts';
 import { calm, type Played, playSchedule, type Schedule, scheduleOf } from '../support/fault-schedule.ts';
 import type { Stores } from '../support/mortal-aggregator.ts';
 import { submissionOf } from '../support/mortal-group.ts';
@@ -115,7 +116,8 @@ async function diskStores(place: string): Promise<Stores> {
   };
 }
 
-describe('200 fault schedules against the real state machine and the real stores', () => {
+const title = `200 fault schedules against the real state machine and the real stores${LONG_TESTS.why}`;
+describe.skipIf(LONG_TESTS.skip)(title, () => {
   const folder = temporaryFolder();
   const seen: Played[] = [];
   let stores: Stores;
