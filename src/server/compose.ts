@@ -117,7 +117,7 @@ async function open(place: Place, settings: Settings, log: Logger, closers: Clos
   const plans = new PlanCache();
   await jobs.start((run, round) => foldRound(aggregator, plans, run, round));
   closers.add(() => jobs.stop());
-  closers.add(startChores(aggregator));
+  closers.add(startChores(aggregator, database));
   const { limits } = settings;
   const gate = new Gate(limits.checksAtOnce);
   const services = { aggregator, plans, gate, doorbell, metrics, adminKey, limits };

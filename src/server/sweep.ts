@@ -1,5 +1,6 @@
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, resume } from './locked-run.ts';
+import type { Database } from './store/database.ts';
 import { asStoreError } from './store/trouble.ts';
 import { forgetUpload } from './uploads.ts';
 
@@ -128,17 +129,29 @@ export async function cleanUp(aggregator: Aggregator): Promise<void> {
 }
 
 /** How often, in milliseconds. */
-const EVERY = { deadlines: 500, folds: 3000, cleaning: 20_000 } as const;
+const EVERY = { deadlines: 500, folds: 3000, cleaning: 20_000, maintenance: 60_000 } as const;
 
 /** Does the aggregator's chores until it is stopped; every replica does them, and that does no harm. */
-export function startChores(aggregator: Aggregator): () => Promise<void> {
+export function startChores(
+  aggregator: Aggregator,
+  { maintain }: Pick<Database, 'maintain'>,
+): () => Promise<void> {
   const stops = [
     repeat(aggregator, 'deadlines', EVERY.deadlines, passDeadlines),
     repeat(aggregator, 'folds', EVERY.folds, requestFolds),
     repeat(aggregator, 'cleaning', EVERY.cleaning, cleanUp),
+    repeat(aggregator, 'maintenance', EVERY.maintenance, notAtOnce(maintain)),
   ];
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+/** Whoever starts after a kill is waited for: the first turn is left out. */
+function notAtOnce(chore: () => Promise<void>): () => Promise<void> {
+  let turns = 0;
+  return async () => {
+    if (turns++ > 0) await chore();
   };
 }
 

@@ -145,6 +145,18 @@ export function blobStoreConformance({ name, open }: BlobStoreCase): void {
       }
     });
 
+    test('memory that is lent may be used, and what does not fit in it comes whole all the same', async () => {
+      const content = bytesOf(10, 1000);
+      await blobs.write(key, content, KEPT);
+      for (const length of [0, 999, 1000, 1001]) {
+        const around = Buffer.alloc(length + 20, 7);
+        expect(await blobs.read(key, around.subarray(10, 10 + length))).toEqual(content);
+        const [before, after] = [around.subarray(0, 10), around.subarray(10 + length)];
+        expect(Buffer.concat([before, after])).toEqual(Buffer.alloc(20, 7));
+      }
+      expect(await blobs.read(`${key}/none`, Buffer.alloc(10))).toBeNull();
+    });
+
     test('writes and deletes of neighbours at once do not harm each other', async () => {
       for (let turn = 0; turn < 20; turn++) {
         const old = `${key}/${turn}/old`;

@@ -200,6 +200,7 @@ describe.skipIf(why !== '')(`over TLS${why}`, () => {
     async () => {
       const [group] = FIVE;
       const home = place('secure-group');
+      const stranger = place('secure-stranger');
       const aggregator = place('secure');
       const overrides = smallRun([group], ['training.rounds=1', 'name=secure']);
       await cli.run(['aggregator', 'init', aggregator, '--tls-cert', cert, '--tls-key', key]);
@@ -207,11 +208,13 @@ describe.skipIf(why !== '')(`over TLS${why}`, () => {
       expect(secure.url).toMatch(/^https:/);
       const run = await startRun(cli, aggregator, overrides);
       const [invitation] = await invite(cli, aggregator, run, 1);
-      await cli.run(['group', 'init', home, '--answers', 'nonvoters', '--group', group]);
-      const refused = await cli.start(['group', 'join', home, invitation!, '--json']).ended;
-      expect(refused.stdout).toContain('"code":"AGGREGATOR_UNREACHABLE"');
+      for (const path of [home, stranger]) {
+        await cli.run(['group', 'init', path, '--answers', 'nonvoters', '--group', group]);
+      }
+      const refused = cli.start(['group', 'join', stranger, invitation!, '--json']).ended;
       await cli.run(['group', 'join', home, invitation!, '--ca', cert]);
       expect(await roundOf(home)).toBe(1);
+      expect((await refused).stdout).toContain('"code":"AGGREGATOR_UNREACHABLE"');
       const expected = await simulated(cli, place('secure-simulated'), overrides);
       expect(modelOf(home).equals(expected)).toBe(true);
       await stop(secure);

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -27,9 +28,15 @@ const SEED = 20260728;
 const KILLS = 20;
 /** Each kill is over within about a round; what is left runs through. */
 const ROUNDS = 22;
-/** 400 kB an update; five at once take a second and a half on this link, so that many a kill comes in the middle. */
-const MODEL = ['predictor.width=64', 'predictor.layers=3', 'predictor.heads=4', 'predictor.feedforward=64'];
-const BYTES_PER_SECOND = 1_500_000;
+/** 80 kB an update, in five chunks; five at once take over a second on this link, so that many a kill comes in the middle. */
+const MODEL = [
+  'predictor.width=32',
+  'predictor.layers=2',
+  'predictor.feedforward=32',
+  'training.localSteps=2',
+];
+const CHUNK_BYTES = 16_384;
+const BYTES_PER_SECOND = 300_000;
 
 const KINDS = ['uploaded', 'uploaded', 'folding', 'publishing', 'published'] as const;
 
@@ -58,6 +65,14 @@ function linesOf({ stderr }: Said, kind: string): number {
     const parsed = lineSchema.safeParse(line.startsWith('{') ? JSON.parse(line) : null);
     return parsed.success && parsed.data.msg === kind;
   }).length;
+}
+
+/** Changes the settings as their owner would. */
+function setChunks(settings: string, bytes: number): void {
+  const before = readFileSync(settings, 'utf8');
+  const after = before.replace(/chunkBytes: \d+/, `chunkBytes: ${bytes}`);
+  expect(after).not.toBe(before);
+  writeFileSync(settings, after);
 }
 
 /** Resolves when somebody is healthy at an address. */
@@ -92,6 +107,7 @@ describe.skipIf(LONG_TESTS.skip)(`kill -9 of the aggregator${LONG_TESTS.why}`, (
     async () => {
       const overrides = smallRun(FIVE, [...MODEL, `training.rounds=${ROUNDS}`, 'evaluation.every=100']);
       await cli.run(['aggregator', 'init', aggregator]);
+      setChunks(join(aggregator, 'aggregator.yaml'), CHUNK_BYTES);
       let serving: Serving = await serve(cli, aggregator, 0, ['--log-level', 'info']);
       const { url } = serving;
       const port = Number(new URL(url).port);

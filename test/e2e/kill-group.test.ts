@@ -57,7 +57,11 @@ describe.skipIf(LONG_TESTS.skip)(`kill -9 of groups${LONG_TESTS.why}`, () => {
   it(
     `at ${KILLS} moments of a run: the same bytes (seed ${SEED})`,
     async () => {
-      const overrides = smallRun(FIVE, [`training.rounds=${ROUNDS}`, 'evaluation.every=100']);
+      const overrides = smallRun(FIVE, [
+        `training.rounds=${ROUNDS}`,
+        'training.localSteps=2',
+        'evaluation.every=100',
+      ]);
       await cli.run(['aggregator', 'init', aggregator]);
       const serving = await serve(cli, aggregator);
       const run = await startRun(cli, aggregator, overrides);

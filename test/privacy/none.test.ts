@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { none } from '../../src/privacy/none.ts';
 import { PROTECTIONS } from '../../src/privacy/table.ts';
@@ -36,6 +37,41 @@ describe('the payload', () => {
     const fold = protection.fold(3, 2);
     fold.add({ ...sent, payload: larger.subarray(3) });
     expect([...fold.finish().weightedSum]).toEqual([2, -4]);
+  });
+});
+
+describe('rounding to the grid', () => {
+  /** Halves of grid steps among them, with weights that are whole. */
+  const halves = fc.tuple(fc.integer({ min: -(2 ** 24), max: 2 ** 24 }), fc.integer({ min: -34, max: -14 }));
+  const delta = fc.oneof(
+    halves.map(([number, exponent]) => number * 2 ** exponent),
+    fc.float({ noNaN: true, min: -1024, max: 1024 }),
+  );
+  const weight = fc.oneof(
+    fc.integer({ min: 1, max: 1000 }),
+    fc.double({ noNaN: true, min: 0.001, max: 1000 }),
+  );
+
+  test('halves up, as Math.round does (property)', () => {
+    fc.assert(
+      fc.property(fc.array(delta, { minLength: 1, maxLength: 20 }), weight, (given, of) => {
+        const { delta: values } = updateOf('g', of, given);
+        const steps = Math.round(of * 2 ** 32);
+        const expected = [...values].map((value) => Math.round(value * steps) / 2 ** 32);
+        expect(sumOf(updateOf('g', of, given)).weightedSum).toEqual(
+          Float64Array.from(expected, (value) => value + 0),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('the halves themselves', () => {
+    const step = 2 ** -32;
+    const given = [0.5, -0.5, 1.5, -1.5, 2.5, -2.5].map((steps) => steps * step);
+    expect([...sumOf(updateOf('g', 1, given)).weightedSum].map((value) => value / step)).toEqual([
+      1, 0, 2, -1, 3, -2,
+    ]);
   });
 });
 

@@ -31,6 +31,41 @@ test('the embedded database of a folder has what was committed when it is opened
   await again.close();
 });
 
+test('maintenance keeps the embedded database from growing with what is replaced', async () => {
+  const database = await openEmbedded(null);
+  const { db } = database;
+  const row = { token_digest: 't', run: 'r', group_id: null, expires_at: 1, public_key: null };
+  await sql`alter table invitations drop constraint invitations_run_fkey`.execute(db);
+  await db.insertInto('invitations').values(row).execute();
+  const replaceOften = async () => {
+    for (let turn = 0; turn < 20; turn++) {
+      const large = randomBytes(60_000).toString('hex');
+      await db.updateTable('invitations').set({ public_key: large }).execute();
+    }
+  };
+  const figures = async () => {
+    const { rows } = await sql<{ table: number; log: number }>`
+      select pg_total_relation_size('invitations')::float8 as table,
+        (pg_current_wal_lsn() - redo_lsn)::float8 as log from pg_control_checkpoint()`.execute(db);
+    return rows[0]!;
+  };
+  await replaceOften();
+  const before = await figures();
+  await database.maintain();
+  const first = await figures();
+  // What a start after a kill would have to go through.
+  expect(before.log).toBeGreaterThan(1e6);
+  expect(first.log).toBeLessThan(1e5);
+  for (let round = 0; round < 3; round++) {
+    await replaceOften();
+    await database.maintain();
+  }
+  const last = await figures();
+  expect(last.table).toBeLessThan(1.5 * first.table);
+  expect(last.log).toBeLessThan(1e5);
+  await database.close();
+});
+
 const server = await testDatabaseUrl();
 const url = server === null ? '' : await freshDatabase(server);
 const why = server === null ? ` (${WITHOUT_DATABASE})` : '';

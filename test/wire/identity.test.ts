@@ -1,4 +1,3 @@
-import { createPublicKey, verify as nodeVerify } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { hexToBytes } from '@noble/curves/utils.js';
 import fc from 'fast-check';
@@ -138,13 +137,13 @@ describe('public keys', () => {
     for (const key of keys) expect(publicKeySchema.safeParse(key).success, key).toBe(false);
   });
 
-  test('such keys are no empty threat: node:crypto takes one signature for every message', () => {
+  // OpenSSL 3.0, in Node 20, takes this signature as well; that of Node 24 does not.
+  test('such keys are no empty threat: who verifies by the cofactored equation takes one signature for every message', () => {
     const identityPoint = `01${'00'.repeat(31)}`;
     const everything = Buffer.from(identityPoint + '00'.repeat(32), 'hex');
-    const der = Buffer.from(`302a300506032b6570032100${identityPoint}`, 'hex');
-    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+    const key = Buffer.from(identityPoint, 'hex');
     for (const message of ['pay', 'do not pay']) {
-      expect(nodeVerify(null, Buffer.from(message), key, everything)).toBe(true);
+      expect(ed25519.verify(everything, Buffer.from(message), key, { zip215: true })).toBe(true);
       expect(isSignedBy(identityPoint, Buffer.from(message), everything.toString('hex'))).toBe(false);
     }
   });

@@ -10,6 +10,7 @@ import {
   decodeSubmission,
   encodeSubmission,
   type ReceivedUpdate,
+  viewSubmission,
 } from '../../src/wire/submission.ts';
 
 interface Fields {
@@ -106,6 +107,7 @@ describe('encodeSubmission', () => {
         });
         expect(fieldsOf(decodeSubmission(bytes))).toEqual(given);
         expect(encoded({ ...given }).digest).toBe(digest);
+        expect(Uint8Array.from(viewSubmission(bytes).update.payload)).toEqual(given.payload);
       }),
     );
   });
@@ -116,6 +118,14 @@ describe('encodeSubmission', () => {
     bytes.fill(0);
     expect(fieldsOf(update)).toEqual(EXAMPLE);
   });
+});
+
+test('a view says the same, and its payload is a part of the bytes', () => {
+  const bytes = CANONICAL.slice();
+  const viewed = viewSubmission(bytes);
+  expect({ ...fieldsOf(viewed), payload: Uint8Array.from(viewed.update.payload) }).toEqual(EXAMPLE);
+  expect(viewed.update.payload.buffer).toBe(bytes.buffer);
+  expect(() => viewSubmission(bytes.subarray(1))).toThrow(refused);
 });
 
 describe('damaged bytes', () => {

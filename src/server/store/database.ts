@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import pg from 'pg';
 import { PluralError } from '../../core/errors.ts';
 import { makeFolder } from '../../core/files.ts';
@@ -16,6 +16,8 @@ export interface Database {
   readonly kind: 'embedded' | 'postgres';
   /** Where the tables are. */
   readonly schema: string;
+  /** What its owner must do now and then, when nobody else does. */
+  maintain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -48,6 +50,15 @@ function kyselyOf(pool: PostgresPool): Kysely<Tables> {
 }
 
 /**
+ * What a PostgreSQL server does by itself, and the embedded one never: without it the replaced rows and the log would
+ * grow for as long as the process lives, and with the log the time that a start after a kill takes.
+ */
+async function maintainEmbedded(db: Kysely<Tables>): Promise<void> {
+  await sql`vacuum`.execute(db);
+  await sql`checkpoint`.execute(db);
+}
+
+/**
  * The database inside the process, kept in a folder, or in memory where that is null. Only one process may open a
  * folder at a time: the caller holds a lock. Errors: FOLDER_NOT_READY, STORE_UNAVAILABLE.
  */
@@ -67,7 +78,8 @@ export async function openEmbedded(folder: string | null): Promise<Database> {
       await db.destroy();
       await engine.close();
     };
-    return { db, pool, kind: 'embedded', schema: EMBEDDED_SCHEMA, close };
+    const maintain = () => maintainEmbedded(db);
+    return { db, pool, kind: 'embedded', schema: EMBEDDED_SCHEMA, maintain, close };
   } catch (thrown) {
     throw unavailable(`the embedded database ${folder ?? ''}`, thrown);
   }
@@ -112,7 +124,7 @@ export async function openPostgres(url: string, schema = 'pluralllm'): Promise<D
   try {
     const db = kyselyOf(pool);
     await migrate(db, schema);
-    return { db, pool, kind: 'postgres', schema, close: () => db.destroy() };
+    return { db, pool, kind: 'postgres', schema, maintain: async () => undefined, close: () => db.destroy() };
   } catch (thrown) {
     await pool.end();
     throw unavailable('PostgreSQL', thrown);
