@@ -6,6 +6,7 @@ const json = process.env['VITEST_JSON'];
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/built-package.ts'],
     pool: 'forks',
     // End-to-end tests wait more than they compute: two files at once also where there are two cores.
     maxWorkers: Math.max(2, availableParallelism() - 1),

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { afterAll, inject } from 'vitest';
 
 /** Root of the checkout. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -23,9 +23,9 @@ export interface CliOptions {
   readonly before?: string;
 }
 
-/** Runs the command line as a process of its own, from its TypeScript source. */
+/** Runs the compiled command line as a process of its own. */
 export function cli(args: readonly string[], options: CliOptions = {}): Promise<Finished> {
-  const node = [process.execPath, '--import', 'tsx', join(ROOT, 'src/cli.ts'), ...args];
+  const node = [process.execPath, inject('entry'), ...args];
   const [command, rest] =
     options.before === undefined
       ? [node[0]!, node.slice(1)]

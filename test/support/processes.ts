@@ -1,9 +1,5 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll } from 'vitest';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { afterAll, inject } from 'vitest';
 import { type Finished, ROOT } from './cli.ts';
 
 /** How long something may take before a test that waits for it gives up; the machine may be busy. */
@@ -102,32 +98,13 @@ export interface CommandLine {
   run(args: readonly string[]): Promise<Finished>;
 }
 
-/** The source as it is now, compiled into a folder of its own that looks like the package. */
-async function compile(place: string): Promise<string> {
-  const built = join(place, 'dist');
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  // Types are checked elsewhere; here only the JavaScript is of use.
-  const args = [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--noCheck', '--declaration', 'false'];
-  await promisify(execFile)(process.execPath, [...args, '--outDir', built], { cwd: ROOT });
-  cpSync(join(ROOT, 'src/server/page'), join(built, 'server/page'), { recursive: true });
-  for (const name of ['package.json', 'node_modules', 'datasets', 'configs']) {
-    symlinkSync(join(ROOT, name), join(place, name));
-  }
-  return join(built, 'cli.js');
-}
-
-/** The command line, compiled before the tests of a file begin; its processes are gone when they are done. */
+/** The compiled command line; its processes are gone when the tests of a file are done. */
 export function commandLine(): CommandLine {
-  const place = mkdtempSync(join(tmpdir(), 'pluralllm-built-'));
+  const entry = inject('entry');
   const started = new Set<Running>();
-  let entry = '';
-  beforeAll(async () => {
-    entry = await compile(place);
-  });
   afterAll(async () => {
     for (const running of started) if (!running.over) running.kill('SIGKILL');
     await Promise.all([...started].map(({ ended }) => ended));
-    rmSync(place, { recursive: true, force: true });
   });
   const start: CommandLine['start'] = (args, env = {}) => {
     const child = spawn(process.execPath, [...GUARDED, entry, ...args], {
