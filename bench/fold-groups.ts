@@ -2,12 +2,12 @@ import { AggregatorApi } from '../src/client/api.ts';
 import { retryWith } from '../src/client/retry.ts';
 import { upload } from '../src/client/transfer.ts';
 import type { Transport } from '../src/client/transport.ts';
-import { asStage } from '../src/core/brand.ts';
-import { none } from '../src/privacy/none.ts';
 import type { Task } from '../src/wire/http.ts';
 import { freshSecret, identityOf } from '../src/wire/identity.ts';
 import type { Submission } from '../src/wire/stages.ts';
 import { encodeSubmission } from '../src/wire/submission.ts';
+import { inClear } from '../test/support/in-clear.ts';
+import { updateOf as clearUpdateOf } from '../test/support/protected-round.ts';
 
 /** One group of the crowd, with a key of its own. */
 export interface CrowdGroup {
@@ -77,13 +77,8 @@ export function updateOf(
   const number = Number(group.replaceAll(/\D/g, ''));
   const { round, run, model } = origin;
   delta[number % delta.length] = 0.001 * number;
-  const update = asStage<'Update', { group: string; round: number; weight: number; delta: Float32Array }>({
-    group,
-    round,
-    weight: 10 + (number % 90),
-    delta,
-  });
-  return encodeSubmission(none.create({}).protect(update), { run, step: 0, model });
+  const update = clearUpdateOf(group, 10 + (number % 90), delta, { round });
+  return encodeSubmission(inClear(update), { run, step: 0, model });
 }
 
 /** One group's part of a round, as `group round` does it: looks at its task, uploads in chunks, submits. */

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '../src/core/digest.ts';
-import { none } from '../src/privacy/none.ts';
 import type { BlobStore } from '../src/server/blobs/blob-store.ts';
 import { diskBlobs } from '../src/server/blobs/disk.ts';
 import { WorkMemory } from '../src/server/work-memory.ts';
 import type { Submission } from '../src/wire/stages.ts';
 import { viewSubmission } from '../src/wire/submission.ts';
+import { sumInClear } from '../test/support/in-clear.ts';
 import { median, type Row } from './benchmark.ts';
 import { someDelta, updateOf } from './fold-groups.ts';
 
@@ -28,9 +28,8 @@ async function timesOf(blobs: BlobStore, { bytes, digest }: Submission, paramete
     return result;
   };
   const target = new Uint8Array(bytes.byteLength);
-  const protection = none.create({});
   const memory = new WorkMemory();
-  const fold = protection.fold(1, parameters);
+  const sum = sumInClear(parameters, 1);
   await blobs.write(digest, bytes, { durable: false });
   for (let index = 0; index < UPDATES; index++) {
     const read = await timed('read', () => blobs.read(digest, memory.take(bytes.byteLength)));
@@ -38,8 +37,8 @@ async function timesOf(blobs: BlobStore, { bytes, digest }: Submission, paramete
     await timed('hash', () => sha256(read));
     const { update } = await timed('decode', () => viewSubmission(read));
     await timed('copy', () => target.set(update.payload));
-    await timed('add', () => fold.add({ ...update, group: `group-${index}` }));
-    await timed('screen', () => protection.screen(update, parameters));
+    await timed('add', () => sum.add(0, { ...update, group: `group-${index}` }));
+    await timed('screen', () => sum.screen(0, update, ''));
   }
   return times;
 }

@@ -11,6 +11,7 @@ const SURVEY = 'nonvoters';
 export function foldPlan(groups: number, rounds: number): RunPlan {
   const config = {
     data: { survey: SURVEY, groups: { training: groups, unseen: 1 } },
+    protection: { name: 'none' },
     predictor: { name: 'gpo', width: 128, layers: 6, heads: 4, feedforward: 128 },
     training: { rounds },
     compare: [],

@@ -14,6 +14,7 @@ writeSurvey(survey, syntheticSurvey(groups, 57, 4));
 const config = parseConfig({
   name: 'memory',
   data: { survey, groups: { training: groups - UNSEEN, unseen: UNSEEN } },
+  protection: { name: 'none' },
   // The paper's predictor: an update has 0.7 million parameters, so that one kept per group would show.
   predictor: { name: 'gpo' },
   training: { rounds: 2, localSteps: 1 },

@@ -61,12 +61,54 @@ function settingsTable(): string {
   return `${markdownTable(columns, cells)}\n\n${judges}`;
 }
 
+interface SavedSeeds {
+  readonly commit: string;
+  readonly seeds: readonly number[];
+  readonly rows: readonly {
+    readonly protection: string;
+    readonly scores: readonly { unseen: number; training: number; uploadPerParameter: number }[];
+  }[];
+}
+
+/** Mean and standard deviation. */
+function spread(values: readonly number[]): [mean: number, deviation: number] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return [mean, Math.sqrt(squares / (values.length - 1))];
+}
+
+function seedsTable(): string {
+  const saved: SavedSeeds = JSON.parse(readFileSync(at('experiments/masking/seeds.json'), 'utf8'));
+  const right = (title: string) => ({ title, align: 'right' as const });
+  const columns = [
+    { title: 'protection', align: 'left' as const },
+    ...saved.seeds.map((seed) => right(`seed ${seed}`)),
+    ...['unseen mean', 'spread', 'training mean', 'bytes per parameter'].map(right),
+  ];
+  const cells = saved.rows.map(({ protection, scores }) => {
+    const [mean, deviation] = spread(scores.map(({ unseen }) => unseen));
+    const [training] = spread(scores.map((score) => score.training));
+    return [
+      protection,
+      ...scores.map(({ unseen }) => unseen.toFixed(4)),
+      mean.toFixed(4),
+      deviation.toFixed(4),
+      training.toFixed(4),
+      scores[0]!.uploadPerParameter.toFixed(2),
+    ];
+  });
+  return `${markdownTable(columns, cells)}\n\nAlignment of the unseen groups. Commit ${saved.commit}.`;
+}
+
 /** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
   settings: settingsTable,
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
+  fold: () => benchmarkTable('fold'),
+  mask: () => benchmarkTable('mask'),
+  masking: seedsTable,
 };
 
 /** A document with every table printed anew; an unknown table is an error. */
@@ -82,7 +124,11 @@ export function withTables(document: string): string {
 }
 
 /** Documents that quote figures. */
-export const DOCUMENTS: readonly string[] = ['README.md', 'experiments/quickstart/README.md'];
+export const DOCUMENTS: readonly string[] = [
+  'README.md',
+  'experiments/quickstart/README.md',
+  'experiments/masking/README.md',
+];
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const path of DOCUMENTS) writeFileSync(at(path), withTables(readFileSync(at(path), 'utf8')));

@@ -6,10 +6,11 @@ import { ownCommit } from '../src/simulate/environment.ts';
 import type { Benchmark } from './benchmark.ts';
 import { engine } from './engine.ts';
 import { fold } from './fold.ts';
+import { maskBenchmark } from './mask.ts';
 import { memory } from './memory.ts';
 
 /** `npm run bench -- <name> [--json] [--save]`: runs one benchmark; --save writes bench/results/<name>.json. */
-const BENCHMARKS: readonly Benchmark[] = [engine, fold, memory];
+const BENCHMARKS: readonly Benchmark[] = [engine, fold, maskBenchmark, memory];
 
 const [name, ...flags] = process.argv.slice(2);
 const benchmark = BENCHMARKS.find((candidate) => candidate.name === name);

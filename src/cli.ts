@@ -9,6 +9,7 @@ import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { groupCommand } from './commands/group.ts';
 import { predictCommand } from './commands/predict.ts';
+import { privacyCommand } from './commands/privacy.ts';
 import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { showError } from './commands/terminal.ts';
@@ -23,6 +24,7 @@ const COMMANDS: readonly Command[] = [
   predictCommand,
   exportCommand,
   reportCommand,
+  privacyCommand,
   aggregatorCommand,
   groupCommand,
   doctorCommand,

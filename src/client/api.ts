@@ -60,6 +60,14 @@ export class AggregatorApi {
     return this.#get('/definition', runDefinitionSchema);
   }
 
+  /** What a step shows this group; at most `most` bytes. */
+  shown(place: { round: number; attempt: number; step: number }, most: number): Promise<Uint8Array> {
+    const { round, attempt, step } = place;
+    const path = `${this.#base}/shown?round=${round}&attempt=${attempt}&step=${step}`;
+    const read: Read<Uint8Array> = (answer, where) => readBytes(answer, most, where);
+    return this.#session.ask({ method: 'GET', path }, read);
+  }
+
   task(): Promise<Task> {
     return this.#get('/task', taskSchema);
   }

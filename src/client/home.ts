@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PluralError } from '../core/errors.ts';
@@ -13,8 +13,10 @@ import {
 import { takeLock } from '../core/lock-file.ts';
 import { groupFileBytes, readGroupFile } from '../data/group-file.ts';
 import type { Survey } from '../data/survey.ts';
-import { newGroup } from '../round/group.ts';
+import { type Ledger, ledgerSchema } from '../privacy/differential/ledger-schema.ts';
+import { newGroup, type Place } from '../round/group.ts';
 import { freshSecret, type Identity, identityOf } from '../wire/identity.ts';
+import { digestSchema } from '../wire/run-definition.ts';
 import {
   type GroupRecord,
   type GroupStore,
@@ -34,9 +36,20 @@ const FILES = {
   state: 'state.json',
   model: 'model.f32',
   outbox: 'outbox.cbor',
+  opened: 'opened.json',
+  ledger: 'privacy-ledger.json',
   export: 'model.onnx',
   lock: 'lock',
 } as const;
+
+/** By digest of the run: the last round whose sum was opened. */
+const openedSchema = z.record(digestSchema, z.int().min(1));
+
+const SHOWN = 'shown';
+
+function shownFile({ round, attempt, step }: Place): string {
+  return `${SHOWN}-${round}-${attempt}-${step}.cbor`;
+}
 
 const identitySchema = z.strictObject({
   format: z.literal(1),
@@ -112,6 +125,7 @@ export class GroupHome implements GroupStore {
     for (const name of ['membership', 'state', 'model', 'outbox'] as const) {
       rmSync(this.#path(name), { force: true });
     }
+    this.forgetShown(null);
   }
 
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE. */
@@ -142,6 +156,43 @@ export class GroupHome implements GroupStore {
 
   saveOutbox(bytes: Uint8Array): void {
     this.#write('outbox', bytes);
+  }
+
+  loadShown(place: Place): Uint8Array | null {
+    const path = join(this.folder, shownFile(place));
+    return isFile(path) ? readFileBytes(path) : null;
+  }
+
+  saveShown(place: Place, bytes: Uint8Array): void {
+    writeFileAtomic(join(this.folder, shownFile(place)), bytes, { mode: FILE_MODE });
+  }
+
+  forgetShown(but: Pick<Place, 'round' | 'attempt'> | null): void {
+    for (const name of readdirSync(this.folder)) {
+      const keep = but !== null && name.startsWith(`${SHOWN}-${but.round}-${but.attempt}-`);
+      if (name.startsWith(`${SHOWN}-`) && !keep) rmSync(join(this.folder, name), { force: true });
+    }
+  }
+
+  loadOpened(run: string): number {
+    return this.#opened()[run] ?? 0;
+  }
+
+  saveOpened(run: string, round: number): void {
+    this.#write('opened', jsonText({ ...this.#opened(), [run]: round }));
+  }
+
+  #opened(): Readonly<Record<string, number>> {
+    return isFile(this.#path('opened')) ? this.#read('opened', openedSchema, '') : {};
+  }
+
+  /** Errors: CHECKPOINT_CORRUPT. */
+  loadLedger(): Ledger | null {
+    return isFile(this.#path('ledger')) ? this.#read('ledger', ledgerSchema, '') : null;
+  }
+
+  saveLedger(ledger: Ledger): void {
+    this.#write('ledger', jsonText(ledger));
   }
 
   saveExport(bytes: Uint8Array): string {
@@ -183,8 +234,11 @@ export class GroupHome implements GroupStore {
 /** What helps where a file is damaged. */
 const CURES: Readonly<Partial<Record<keyof typeof FILES, string>>> = {
   identity: 'Restore it from a backup. A new key (another folder) needs a new invitation.',
+  ledger: 'Restore it from a backup: without it, nobody knows what the group has spent.',
   membership: 'Delete the file and join again with the same invitation.',
-  state: 'Delete the file and join again with the same invitation; nothing that was sent is lost.',
+  state:
+    'Restore it from a backup. Without one: delete the file and join again with the same invitation; nothing that was sent is lost, but the keys of the other groups are believed anew.',
+  opened: 'Restore it from a backup: without it, a second sum of a round could be opened.',
 };
 
 function jsonText(value: unknown): string {

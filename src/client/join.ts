@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { PluralError } from '../core/errors.ts';
+import type { Protection } from '../privacy/protection.ts';
 import type { JoinAnswer } from '../wire/http.ts';
 import type { Invitation } from '../wire/invitation.ts';
 import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
@@ -50,6 +51,12 @@ export interface JoinOptions {
   /** Certificates in PEM. */
   readonly ca: string | null;
   readonly featuresPath: string | null;
+  readonly peers: Membership['peers'];
+  readonly leastGroups: number;
+  /** Joins a run without noise although the group has a privacy budget. */
+  readonly withoutNoise?: boolean;
+  /** Told how the run protects what the group sends. */
+  readonly onProtection?: (protection: Protection) => void;
   readonly warn: (message: string) => void;
 }
 
@@ -64,10 +71,23 @@ function checkAnswer({ digest, definition }: JoinAnswer, { run }: Invitation): v
   );
 }
 
+/** A group that keeps count of what it spends joins no run in which that has no bound, unless it says so. */
+function checkBudget({ home, withoutNoise = false }: JoinOptions, { guarantee, name }: Protection): void {
+  if (guarantee !== null || withoutNoise || home.loadLedger() === null) return;
+  throw new PluralError(
+    'PRIVACY_BUDGET_SPENT',
+    `this group has a privacy budget, and in this run protection "${name}" adds no noise: nothing bounds what it tells of the group`,
+    { hint: 'Ask for a run with protection.differentialPrivacy, or join all the same with --without-noise.' },
+  );
+}
+
 /** Whether this group can do its part. If not, it is taken off the list again, so that nobody waits for it. */
-async function checkWork(api: AggregatorApi, options: LocalOptions): Promise<void> {
+async function checkWork(api: AggregatorApi, options: LocalOptions, joining: JoinOptions): Promise<void> {
   try {
-    await (await openLocalWork(options)).close();
+    const work = await openLocalWork(options);
+    await work.close();
+    checkBudget(joining, work.protection);
+    joining.onProtection?.(work.protection);
   } catch (thrown) {
     await api.leave().catch(() => undefined);
     throw thrown;
@@ -77,10 +97,10 @@ async function checkWork(api: AggregatorApi, options: LocalOptions): Promise<voi
 /**
  * Joins a run: checks the aggregator, its definition, and that this group can do its part; then stores the membership.
  * Joining twice is harmless. Errors: those of the aggregator (INVITATION_INVALID, GROUP_TAKEN, KEY_UNKNOWN, ...),
- * AGGREGATOR_UNTRUSTED, and those of `openLocalWork`.
+ * AGGREGATOR_UNTRUSTED, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
  */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
-  const { home, invitation, api, group, ca, warn } = options;
+  const { home, invitation, api, group, ca, warn, peers, leastGroups } = options;
   const featuresPath = options.featuresPath === null ? null : resolve(options.featuresPath);
   const answers = home.answers();
   const { url, run, aggregatorKey, token } = invitation;
@@ -88,7 +108,8 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
   const answer = await api.join({ group, token });
   checkAnswer(answer, invitation);
   const { definition } = answer;
-  await checkWork(api, { definition, group: answer.group, answers, featuresPath, device: 'auto', warn });
+  const local = { definition, group: answer.group, answers, featuresPath, device: 'auto', warn };
+  await checkWork(api, local, options);
   const membership: Membership = {
     format: 1,
     url,
@@ -97,6 +118,8 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
     group: answer.group,
     ca,
     featuresPath,
+    peers,
+    leastGroups,
     definition,
   };
   home.join(membership);

@@ -2,6 +2,7 @@ import { roundPlugins } from '../config/config.ts';
 import { workerSetup } from '../config/worker-setup.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { evaluatePredictor } from '../evaluate/evaluate.ts';
+import type { Protection } from '../privacy/protection.ts';
 import { resolveDevice } from '../training/device.ts';
 import { exportModel } from '../training/export-model.ts';
 import { makeUpdate } from '../training/make-update.ts';
@@ -9,18 +10,15 @@ import { startPool, type TrainingPool } from '../training/pool.ts';
 import { predictWith } from '../training/pool-predict.ts';
 import { checkDevice } from '../training/self-check.ts';
 import { shareFloats } from '../training/shared-data.ts';
-import { runDigest } from '../wire/run-definition.ts';
-import type { Model } from '../wire/stages.ts';
-import { encodeSubmission } from '../wire/submission.ts';
+import type { Model, Update } from '../wire/stages.ts';
 import { type LocalOptions, type Prepared, prepare } from './local-setup.ts';
 
 /** The part of a round that a group does by itself; fault tests put a stand-in here. */
 export interface LocalWork {
-  /** Trains from a model and protects the update. The same place and model give the same bytes. */
-  submission(
-    place: { round: number; step: number },
-    model: Model,
-  ): Promise<{ bytes: Uint8Array; loss: number }>;
+  /** How this run protects updates. */
+  readonly protection: Protection;
+  /** Trains from a model; the same round and model give the same update. `score`: what the group tells of the model. */
+  update(round: number, model: Model, score: number | null): Promise<{ update: Update; loss: number }>;
   /** How well a model predicts this group's answers from some of them. */
   score(model: Model): Promise<{ alignment: number; questions: number }>;
   /** The model as an ONNX file. */
@@ -33,23 +31,29 @@ export interface LocalWork {
 class OwnWork implements LocalWork {
   readonly #prepared: Prepared;
   readonly #plugins: ReturnType<typeof roundPlugins>;
-  readonly #run: string;
   readonly #group: string;
   #pool: TrainingPool | undefined;
   #closed = false;
 
   constructor(prepared: Prepared, { definition, group }: LocalOptions) {
     this.#prepared = prepared;
-    this.#plugins = roundPlugins(prepared.config);
-    this.#run = runDigest(definition);
+    const { questions, heldOutQuestions } = definition.plan.survey;
+    this.#plugins = roundPlugins(
+      prepared.config,
+      questions.length - heldOutQuestions.length,
+      definition.plan.parameters,
+    );
     this.#group = group;
-    invariant(this.#plugins.protection.steps.length === 1, 'groups carry out rounds of one step');
   }
 
-  async submission({ round, step }: { round: number; step: number }, model: Model) {
+  get protection(): Protection {
+    return this.#plugins.protection;
+  }
+
+  async update(round: number, model: Model, score: number | null) {
     const { config, usable } = this.#prepared;
     const { localSteps, rounds } = config.training;
-    const { strategy, protection } = this.#plugins;
+    const { strategy } = this.#plugins;
     const received = model.parameters;
     const { parameters: trained, loss } = await this.#workers().run<'train'>({
       kind: 'train',
@@ -62,9 +66,7 @@ class OwnWork implements LocalWork {
       optimizer: null,
     });
     const weight = strategy.weightOf({ questions: usable });
-    const update = makeUpdate({ group: this.#group, round, weight, received, trained });
-    const origin = { run: this.#run, model: model.digest, step };
-    return { bytes: encodeSubmission(protection.protect(update), origin).bytes, loss };
+    return { update: makeUpdate({ group: this.#group, round, weight, received, trained, score }), loss };
   }
 
   async score(model: Model) {

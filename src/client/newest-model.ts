@@ -37,6 +37,12 @@ export class NewestModel {
     return this.#score ?? null;
   }
 
+  /** What the group tells of the newest model inside its next update; null where it tells nothing, or tells it by itself. */
+  get scoreToTell(): number | null {
+    const { tellScores, work } = this.#options;
+    return tellScores && work.protection.reveals === 'sum' ? (this.#score?.alignment ?? null) : null;
+  }
+
   /** Checks and fetches a model that is newer than the last, and scores it. */
   async receive(task: Task): Promise<void> {
     const { api, emit } = this.#options;
@@ -77,7 +83,10 @@ export class NewestModel {
     const { alignment, questions } = await work.score(model);
     this.#score = { round, alignment, questions };
     const told =
-      tellScores && this.#memory.record.scored < round && (await this.#tellScore(model, this.#score));
+      tellScores &&
+      work.protection.reveals === 'rows' &&
+      this.#memory.record.scored < round &&
+      (await this.#tellScore(model, this.#score));
     this.#memory.save({ scored: round });
     emit({ type: 'score', round, alignment, questions, told });
   }

@@ -1,3 +1,4 @@
+import type { Identity } from '../wire/identity.ts';
 import type { RunDefinition } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
 import type { EmitGroupEvent } from './group-events.ts';
@@ -14,15 +15,16 @@ export interface ParticipantOptions {
   readonly work: LocalWork;
   readonly definition: RunDefinition;
   readonly aggregatorKey: string;
+  /** This group's name in the run, and its key. */
+  readonly group: string;
+  readonly identity: Identity;
   /** Whether the aggregator is told how well each model predicts this group. */
   readonly tellScores: boolean;
+  /** Fewest groups that it takes part with, whatever the run says. */
+  readonly leastGroups: number;
+  /** Keys of the groups that it accepts, by name; null: a key is believed when it is first seen, and no other after it. */
+  readonly knownPeers: readonly (readonly [group: string, publicKey: string])[] | null;
   readonly emit: EmitGroupEvent;
   readonly sleep?: Sleep;
   readonly signal?: AbortSignal;
-}
-
-/** A step of a round. */
-export interface Place {
-  readonly round: number;
-  readonly step: number;
 }

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { budgetCommand } from './group/budget.ts';
 import { initCommand } from './group/init.ts';
 import { joinCommand } from './group/join.ts';
 import { leaveCommand } from './group/leave.ts';
@@ -9,5 +10,5 @@ import { nestedCommand } from './nested.ts';
 export const groupCommand: Command = nestedCommand(
   'group',
   "take part in an aggregator's run: join, train, send, follow",
-  [initCommand, joinCommand, roundCommand, watchCommand, leaveCommand],
+  [initCommand, joinCommand, roundCommand, watchCommand, leaveCommand, budgetCommand],
 );

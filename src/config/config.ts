@@ -8,6 +8,7 @@ import { suggestion } from '../core/suggest.ts';
 import { listShipped } from '../data/shipped.ts';
 import { featuresProvider } from '../features/table.ts';
 import { predictorKind } from '../predictor/table.ts';
+import type { Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
 import { STRATEGIES } from '../strategy/table.ts';
 import { resolveDevice } from '../training/device.ts';
@@ -79,7 +80,7 @@ export function parseConfig(raw: unknown): Config {
   const fields = parseOptions('', configSchema, raw);
   checkTogether(fields);
   resolveDevice(fields.runtime.device);
-  return asStage({
+  const config: Config = asStage({
     ...fields,
     features: withOptions('features', featuresProvider(fields.features.name).options, fields.features),
     predictor: withOptions('predictor', predictorKind(fields.predictor.name).options, fields.predictor),
@@ -94,6 +95,31 @@ export function parseConfig(raw: unknown): Config {
       fields.protection,
     ),
   });
+  checkGroups(config);
+  return config;
+}
+
+/** Refuses a number of groups that the protection cannot hide or add up. */
+function checkGroups(config: Config): void {
+  const { training } = config.data.groups;
+  const count = typeof training === 'number' ? training : training.length;
+  const quorum = config.round.quorum ?? count;
+  const { name, groups } = roundPlugins(config, 1, 1).protection;
+  const [least, most] = [groups.least, groups.most];
+  const refused = (what: string, hint: string) => new PluralError('CONFIG_CONFLICT', what, { hint });
+  if (Math.min(count, quorum) < least) {
+    const found = count < least ? `data.groups.training is ${count}` : `round.quorum is ${quorum}`;
+    throw refused(
+      `${found}, protection "${name}" needs at least ${least} groups in every round`,
+      'With fewer groups a sum tells what each of them sent. Take more groups, or protection "none" where updates may be seen.',
+    );
+  }
+  if (count > most) {
+    throw refused(
+      `data.groups.training is ${count}, the sum of protection "${name}" has room for ${most} groups`,
+      'Raise protection.mostGroups.',
+    );
+  }
 }
 
 /** Options of a plug-in section without its name. */
@@ -102,14 +128,28 @@ export function optionsOf(section: { readonly name: string; readonly [key: strin
   return options;
 }
 
-/** The strategy and the protection that a configuration names. */
-export function roundPlugins(config: Config) {
-  return {
-    strategy: byName('strategy', STRATEGIES, config.strategy.name).create(optionsOf(config.strategy)),
-    protection: byName('protection', PROTECTIONS, config.protection.name).create(
-      optionsOf(config.protection),
-    ),
+/**
+ * The strategy and the protection that a configuration names. `questions`: how many questions groups may train on, at most:
+ * it bounds their weights. `parameters`: length of an update. Errors: CONFIG_CONFLICT.
+ */
+export function roundPlugins(config: Config, questions: number, parameters: number) {
+  const { strategy: chosen, protection, training, seed } = config;
+  const strategy = byName('strategy', STRATEGIES, chosen.name).create(optionsOf(chosen));
+  const shape = {
+    rounds: training.rounds,
+    parameters,
+    mostWeight: strategy.weightOf({ questions }),
+    equalWeights: strategy.weightOf({ questions: 1 }) === strategy.weightOf({ questions: 2 }),
+    reach: training.localSteps * training.learningRate,
+    seed,
   };
+  const kind = byName('protection', PROTECTIONS, protection.name);
+  return { strategy, protection: kind.create(optionsOf(protection), shape) };
+}
+
+/** What a protection shows the aggregator. */
+export function revealedBy(config: Config): Reveals {
+  return byName('protection', PROTECTIONS, config.protection.name).reveals;
 }
 
 /**

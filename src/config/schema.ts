@@ -69,7 +69,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   strategy: plugin('fedavg'),
-  protection: plugin('none'),
+  protection: plugin('mask'),
   evaluation: z
     .strictObject({
       /** Rounds between evaluations; the last round is always evaluated. */

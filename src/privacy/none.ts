@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
-import { PluralError } from '../core/errors.ts';
+import { invariant, PluralError } from '../core/errors.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
 import { UPLOAD_ONLY } from '../wire/step.ts';
-import { defineProtection, type Fold } from './protection.ts';
+import { type Collection, defineProtection, type RoundContext } from './protection.ts';
 
 /** Bytes before the delta: the weight as float64. */
 const HEADER_BYTES = 8;
@@ -15,6 +15,7 @@ const HEADER_BYTES = 8;
  */
 const STEPS_PER_UNIT = 2 ** 32;
 const EXACT = 2 ** 53;
+const NOTHING = new Uint8Array();
 
 function encodePayload({ weight, delta }: Update): Uint8Array {
   const payload = new Uint8Array(HEADER_BYTES + delta.byteLength);
@@ -94,13 +95,6 @@ function checkProtection(update: ProtectedUpdate): void {
   }
 }
 
-/** What stands around the payload must fit too: the bytes come from outside. */
-function checkEnvelope(update: ProtectedUpdate, round: number, added: ReadonlySet<string>): void {
-  checkProtection(update);
-  if (update.round !== round) throw refused('ROUND_REFUSED', update, `the sum is of round ${round}`);
-  if (added.has(update.group)) throw refused('ROUND_REFUSED', update, 'the group is in the sum already');
-}
-
 type Refusal = 'ROUND_REFUSED' | 'UPDATE_LENGTH' | 'UPDATE_NOT_FINITE' | 'UPDATE_OUT_OF_RANGE';
 
 function refused(code: Refusal, { group, round }: ProtectedUpdate, reason: string): PluralError {
@@ -119,38 +113,73 @@ function capacityOf(update: ProtectedUpdate, parameters: number): number {
   return (Math.max(boundOf(update, payload), payload.weightSteps) / EXACT) * (1 + 1e-9);
 }
 
-function exactFold(round: number, parameters: number): Fold {
-  const sum = new Float64Array(parameters);
-  const groups = new Set<string>();
-  let totalSteps = 0;
-  // Bounds every partial sum in every order, so that all orders are accepted or none is.
-  let largestSum = 0;
-  return {
-    add: (update) => {
-      // All of it is looked at before any of it is added: a refused update leaves no trace in the sum.
-      checkEnvelope(update, round, groups);
-      const payload = decodePayload(update, parameters);
-      const { weightSteps } = payload;
-      const largest = boundOf(update, payload);
-      if (Math.max(largestSum + largest, totalSteps + weightSteps) >= EXACT) {
-        throw refused('UPDATE_OUT_OF_RANGE', update, 'with it the sum would be too large to be exact');
-      }
-      addTo(sum, payload);
-      largestSum += largest;
-      totalSteps += weightSteps;
-      groups.add(update.group);
-    },
-    finish: (): Aggregate => {
-      if (groups.size === 0) {
-        throw new PluralError('ROUND_FAILED', `round ${round} has no updates to add`, {
-          hint: 'Find out why no group answered; a round needs at least one update.',
-        });
-      }
-      const weightedSum = sum.map((steps) => steps / STEPS_PER_UNIT);
-      const totalWeight = totalSteps / STEPS_PER_UNIT;
-      return asStage({ round, weightedSum, totalWeight, groups: [...groups].sort() });
-    },
-  };
+/** The aggregator's side: updates are added exactly, so that no order of them changes a bit. */
+class ExactSum implements Collection {
+  readonly #context: RoundContext;
+  readonly #sum: Float64Array;
+  readonly #groups = new Set<string>();
+  #totalSteps = 0;
+  /** Bounds every partial sum in every order, so that all orders are accepted or none is. */
+  #largestSum = 0;
+
+  constructor(context: RoundContext) {
+    this.#context = context;
+    this.#sum = new Float64Array(context.parameters);
+  }
+
+  screen(_step: number, update: ProtectedUpdate): number {
+    return capacityOf(update, this.#context.parameters);
+  }
+
+  /** All of it is looked at before any of it is added: a refused update leaves no trace in the sum. */
+  add(_step: number, update: ProtectedUpdate): void {
+    const { round } = this.#context;
+    checkProtection(update);
+    if (update.round !== round) throw refused('ROUND_REFUSED', update, `the sum is of round ${round}`);
+    if (this.#groups.has(update.group))
+      throw refused('ROUND_REFUSED', update, 'the group is in the sum already');
+    const payload = decodePayload(update, this.#sum.length);
+    const { weightSteps } = payload;
+    const largest = boundOf(update, payload);
+    if (Math.max(this.#largestSum + largest, this.#totalSteps + weightSteps) >= EXACT) {
+      throw refused('UPDATE_OUT_OF_RANGE', update, 'with it the sum would be too large to be exact');
+    }
+    addTo(this.#sum, payload);
+    this.#largestSum += largest;
+    this.#totalSteps += weightSteps;
+    this.#groups.add(update.group);
+  }
+
+  noteOf(): Uint8Array {
+    return NOTHING;
+  }
+
+  recall(): void {
+    invariant(false, 'a round of one step has nothing to recall');
+  }
+
+  close(_step: number, groups: readonly string[]): void {
+    invariant(
+      groups.join('\0') === [...this.#groups].sort().join('\0'),
+      'the sum is of the groups that the round lists',
+    );
+  }
+
+  show(): Uint8Array {
+    return NOTHING;
+  }
+
+  finish(): Aggregate {
+    const { round } = this.#context;
+    if (this.#groups.size === 0) {
+      throw new PluralError('ROUND_FAILED', `round ${round} has no updates to add`, {
+        hint: 'Find out why no group answered; a round needs at least one update.',
+      });
+    }
+    const weightedSum = this.#sum.map((steps) => steps / STEPS_PER_UNIT);
+    const totalWeight = this.#totalSteps / STEPS_PER_UNIT;
+    return asStage({ round, weightedSum, totalWeight, scores: null, groups: [...this.#groups].sort() });
+  }
 }
 
 /** No protection: the aggregator sees every update in clear. For experiments on data that may be seen. */
@@ -159,16 +188,17 @@ export const none = defineProtection({
   describe: 'no protection: the aggregator sees each update in clear',
   reveals: 'rows',
   steps: UPLOAD_ONLY,
+  updateStep: 0,
   options: z.strictObject({}),
   create: () => ({
-    protect: (update) =>
-      asStage({
-        group: update.group,
-        round: update.round,
-        protection: 'none',
-        payload: encodePayload(update),
-      }),
-    screen: capacityOf,
-    fold: exactFold,
+    groups: { least: 1, most: Number.POSITIVE_INFINITY },
+    guarantee: null,
+    join: () => ({
+      answer: (_step, update) => {
+        invariant(update !== null, 'the step that carries the update is given it');
+        return encodePayload(update);
+      },
+    }),
+    collect: (context) => new ExactSum(context),
   }),
 });

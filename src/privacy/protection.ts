@@ -1,19 +1,115 @@
 import type { z } from 'zod';
+import type { Identity, isSignedBy } from '../wire/identity.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
 import type { CollectionStep } from '../wire/step.ts';
 
 /** What a protection lets the aggregator see: every update in clear, or nothing but their sum. */
 export type Reveals = 'rows' | 'sum';
 
-/** Adds up one round's protected updates; memory independent of their number, result independent of their order. */
-export interface Fold {
+/** What everybody in a round knows of it before it begins. */
+export interface RoundContext {
+  /** Digest of the run. */
+  readonly run: string;
+  readonly round: number;
+  /** 1, and one more each time that the round was given up and opened again. */
+  readonly attempt: number;
+  /** Digest of the model that the groups train from. */
+  readonly model: string;
+  /** Length of a delta. */
+  readonly parameters: number;
+}
+
+/** Whom a group accepts as others in a round. */
+export interface Peers {
+  /** Fewest groups that it takes part with, itself included. */
+  readonly least: number;
+  /** Whether a key is that of a group. */
+  trusts(group: string, publicKey: string): boolean;
+}
+
+/** What a group takes part in a round with. */
+export interface GroupSetup {
+  readonly context: RoundContext;
+  readonly group: string;
+  readonly identity: Identity;
+  /** 32 bytes that nobody else knows, drawn for this attempt of this round alone. */
+  readonly secret: Uint8Array;
+  /** What the aggregator showed this group before a step; asked twice, the same. */
+  readonly heard: (step: number) => Uint8Array;
+  readonly peers: Peers;
+  readonly verify: typeof isSignedBy;
+}
+
+/** A group's side of one attempt of a round: its answers are a function of the setup and the update alone. */
+export interface GroupPart {
   /**
-   * ROUND_REFUSED for another round or protection or a group that is in the sum already; UPDATE_LENGTH for a payload of
-   * the wrong size; UPDATE_NOT_FINITE; UPDATE_OUT_OF_RANGE. The sum is then as it was.
+   * The payload of its reply to a step; `update` in the step that carries it. Errors: AGGREGATOR_UNTRUSTED for what an
+   * honest aggregator would not show, ROUND_REFUSED where a step would protect less than was agreed, UPDATE_NOT_FINITE.
    */
-  add(update: ProtectedUpdate): void;
-  /** ROUND_FAILED when nothing was added. */
+  answer(step: number, update: Update | null): Uint8Array;
+}
+
+/**
+ * The aggregator's side of one attempt of a round: takes the groups' replies and adds up the updates. Memory is independent of
+ * the number of groups but for some kilobytes each; the result is independent of the order of the replies to a step.
+ */
+export interface Collection {
+  /**
+   * Looks at one reply by itself, before it is accepted, and says how much of a round's capacity it takes, in (0, 1). `add`
+   * refuses none of the replies that passed and together take less than 1. All steps before it must be closed.
+   * Errors: UPDATE_MALFORMED, UPDATE_LENGTH, UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE, SIGNATURE_INVALID, and ROUND_REFUSED
+   * for another protection.
+   */
+  screen(step: number, reply: ProtectedUpdate, publicKey: string): number;
+  /**
+   * Takes a reply. ROUND_REFUSED for another round or protection or a group that replied already, and the errors of
+   * `screen`; the sum is then as it was.
+   */
+  add(step: number, reply: ProtectedUpdate): void;
+  /** What later steps must know of a reply that passed `screen`, where it carries an update and is not read again before the sum. */
+  noteOf(step: number, reply: ProtectedUpdate): Uint8Array;
+  /** Takes the note of a reply in place of the reply: enough for `show`, not for the sum. */
+  recall(step: number, group: string, note: Uint8Array): void;
+  /** The groups that replied to a step, in code-unit order: what follows is about them. */
+  close(step: number, groups: readonly string[]): void;
+  /** What a step shows a group that it asks; empty where it shows nothing. The step before must be closed. */
+  show(step: number, group: string): Uint8Array;
+  /** The sum of the updates of all closed steps. Errors: ROUND_FAILED when nothing can be added up. */
   finish(): Aggregate;
+}
+
+/**
+ * What a run spends of a group's privacy, where noise is added: it bounds what anybody learns of a group's updates, all of them
+ * against none of them. That the group took part is known.
+ */
+export interface Guarantee {
+  /** Epsilon after 1, 2, ... rounds, at `delta`; the last is that of the whole run. */
+  readonly epsilons: readonly number[];
+  readonly delta: number;
+  readonly rounds: number;
+  /** Deviation of each group's noise, in steps of the grid. */
+  readonly localSigma: number;
+  /** Largest L2 norm of a rounded update, in steps of the grid: one that comes out longer is rounded again. */
+  readonly mostNorm: number;
+  /** Shares of noise in each sum that an observer does not know, at the least. */
+  readonly honestSurvivors: number;
+  /** RDP of one round, at DEFAULT_ORDERS of the accountant. */
+  readonly rdpPerRound: readonly number[];
+}
+
+/** What of a run a protection is made for. */
+export interface RunShape {
+  readonly rounds: number;
+  /** Length of a delta. */
+  readonly parameters: number;
+  /** Whether all groups have the same weight, whatever they answered. */
+  readonly equalWeights: boolean;
+  /** The largest weight that the strategy gives any group. */
+  readonly mostWeight: number;
+  /** How far a parameter moves in a round of local training, about: steps times learning rate. */
+  readonly reach: number;
+  /** Seed of everything that may be known. */
+  readonly seed: number;
 }
 
 /** A protection with its options settled. */
@@ -22,44 +118,42 @@ export interface Protection {
   readonly reveals: Reveals;
   /** What the aggregator collects in a round, in order; at least one step. */
   readonly steps: readonly CollectionStep[];
-  /** Makes an update fit to leave its group. */
-  protect(update: Update): ProtectedUpdate;
-  /**
-   * Looks at one update by itself, before it is accepted, and says how much of a round's capacity it takes, in (0, 1).
-   * `fold` refuses none of the updates of a round that passed and together take less than 1.
-   * Errors: UPDATE_LENGTH, UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE, and ROUND_REFUSED for another protection.
-   */
-  screen(update: ProtectedUpdate, parameters: number): number;
-  /** Starts the sum of a round over `parameters` parameters. */
-  fold(round: number, parameters: number): Fold;
+  /** Index of the step that carries the update. */
+  readonly updateStep: number;
+  /** Fewest and most groups of a round. */
+  readonly groups: { readonly least: number; readonly most: number };
+  /** Null where no noise is added. */
+  readonly guarantee: Guarantee | null;
+  join(setup: GroupSetup): GroupPart;
+  collect(context: RoundContext): Collection;
 }
 
+type Declared = 'name' | 'reveals' | 'steps' | 'updateStep';
+
 /** A kind of protection in the plug-in table. */
-export interface ProtectionKind {
-  readonly name: string;
+export interface ProtectionKind extends Pick<Protection, Declared> {
   readonly describe: string;
-  readonly reveals: Reveals;
-  readonly steps: readonly CollectionStep[];
   readonly options: z.ZodType;
-  create(options: unknown): Protection;
+  create(options: unknown, shape: RunShape): Protection;
 }
 
 /** Makes a plug-in; the options are parsed by its own schema before `create` sees them. */
-export function defineProtection<Options extends z.ZodType>(kind: {
-  readonly name: string;
-  readonly describe: string;
-  readonly reveals: Reveals;
-  readonly steps: readonly CollectionStep[];
-  readonly options: Options;
-  readonly create: (options: z.output<Options>) => Omit<Protection, 'name' | 'reveals' | 'steps'>;
-}): ProtectionKind {
-  const { name, describe, reveals, steps, options } = kind;
+export function defineProtection<Options extends z.ZodType>(
+  kind: Pick<Protection, Declared> & {
+    readonly describe: string;
+    readonly options: Options;
+    readonly create: (options: z.output<Options>, shape: RunShape) => Omit<Protection, Declared>;
+  },
+): ProtectionKind {
+  const { name, reveals, steps, updateStep } = kind;
   return {
-    name,
-    describe,
-    reveals,
-    steps,
-    options,
-    create: (given) => ({ name, reveals, steps, ...kind.create(options.parse(given)) }),
+    ...kind,
+    create: (given, shape) => ({
+      name,
+      reveals,
+      steps,
+      updateStep,
+      ...kind.create(kind.options.parse(given), shape),
+    }),
   };
 }

@@ -1,5 +1,6 @@
+import { mask } from './mask.ts';
 import { none } from './none.ts';
 import type { ProtectionKind } from './protection.ts';
 
 /** Every kind of protection. To add one: write its file, add it here, call the conformance suite. */
-export const PROTECTIONS: readonly ProtectionKind[] = [none];
+export const PROTECTIONS: readonly ProtectionKind[] = [none, mask];

@@ -20,6 +20,8 @@ export interface AggregatorState {
   readonly enrolled: readonly string[];
   /** The round under way or last finished; 0 before the first. */
   readonly round: number;
+  /** How often the round was opened; 1 unless it was given up and opened again. */
+  readonly attempt: number;
   /** Groups of the round under way, in code-unit order. */
   readonly participants: readonly string[];
   /** Index of the step under way, or of the last one of a round that is folded. */
@@ -30,6 +32,8 @@ export interface AggregatorState {
   readonly replies: readonly (readonly Reply[])[];
   /** Why the run failed; null unless it did. */
   readonly failure: string | null;
+  /** Whether the round is given up for good: it is folded from nothing, into the model that it went out from. */
+  readonly skipped: boolean;
 }
 
 const groups = z.array(z.string());
@@ -40,11 +44,13 @@ const stateSchema = z.strictObject({
   steps: z.array(collectionStepSchema).min(1),
   enrolled: groups,
   round: z.int().min(0),
+  attempt: z.int().min(1),
   participants: groups,
   step: z.int().min(0),
   asked: groups,
   replies: z.array(z.array(z.strictObject({ group: z.string(), digest: z.string() }))),
   failure: z.string().nullable(),
+  skipped: z.boolean(),
 });
 
 /** Reads a stored state; what the machine could not have written in this form is refused. */
@@ -66,13 +72,21 @@ export function newRun(options: {
   const { rounds, quorum, steps } = options;
   invariant(quorum >= 1, 'a quorum of at least 1');
   invariant(steps.length >= 1, 'at least one step');
-  const round = { round: 0, participants: [], step: 0, asked: [], replies: [] };
-  return { phase: 'waiting', rounds, quorum, steps, enrolled: [], ...round, failure: null };
+  const round = { round: 0, attempt: 1, participants: [], step: 0, asked: [], replies: [] };
+  return { phase: 'waiting', rounds, quorum, steps, enrolled: [], ...round, failure: null, skipped: false };
 }
 
 /** Accepted replies of the step under way. */
 export function repliesNow({ replies, step }: AggregatorState): readonly Reply[] {
   return replies[step] ?? [];
+}
+
+/** Fewest groups that make a step. */
+export function leastOf({ steps, quorum, replies }: AggregatorState, step: number): number {
+  // Before the first step is over nobody has replied, and two thirds of nobody is one.
+  const twoThirds = step === 0 ? 1 : Math.floor((2 * (replies[0]?.length ?? 0)) / 3) + 1;
+  const least = { quorum, 'two-thirds': twoThirds, both: Math.max(quorum, twoThirds), any: 1 };
+  return least[steps[step]?.least ?? 'quorum'];
 }
 
 /** Digest of what a group sent in a step of this round; undefined where it sent nothing. */

@@ -1,5 +1,12 @@
 import { PluralError } from '../core/errors.ts';
-import { type AggregatorState, awaited, digestFrom, type Reply, repliesNow } from './aggregator-state.ts';
+import {
+  type AggregatorState,
+  awaited,
+  digestFrom,
+  leastOf,
+  type Reply,
+  repliesNow,
+} from './aggregator-state.ts';
 
 /**
  * The aggregator's side of a run as a pure state machine: (state, message) -> (state, effects). It has no clock,
@@ -9,7 +16,7 @@ import { type AggregatorState, awaited, digestFrom, type Reply, repliesNow } fro
 export type AggregatorMessage =
   | { readonly type: 'join'; readonly group: string }
   | { readonly type: 'leave'; readonly group: string }
-  /** Begins the first round, or opens a failed one again with the groups that are enrolled now. */
+  /** Begins the first round, or opens a failed one again with the groups that are enrolled now, or skips it. */
   | { readonly type: 'start' }
   | {
       readonly type: 'submission';
@@ -37,6 +44,7 @@ export type AggregatorEffect =
   | {
       readonly type: 'ask';
       readonly round: number;
+      readonly attempt: number;
       readonly step: number;
       readonly from: readonly string[];
     }
@@ -75,12 +83,12 @@ const stay = (state: AggregatorState): AggregatorStep => ({ state, effects: [] }
 
 /** What the driver has to do in this state, also after a restart that lost all but the state. */
 export function outstandingEffects(state: AggregatorState): AggregatorEffect[] {
-  const { phase, round, step, asked, replies, rounds, failure } = state;
+  const { phase, round, attempt, step, asked, replies, rounds, failure } = state;
   switch (phase) {
     case 'waiting':
       return [];
     case 'collecting':
-      return [{ type: 'ask', round, step, from: asked }];
+      return [{ type: 'ask', round, attempt, step, from: asked }];
     case 'folding':
       return [{ type: 'fold', round, replies }];
     case 'finished':
@@ -112,20 +120,43 @@ function groupsOf(state: AggregatorState, step: number): string[] {
 
 function beginStep(state: AggregatorState, step: number): AggregatorStep {
   const asked = groupsOf(state, step);
-  if (asked.length < state.quorum) {
+  const least = leastOf(state, step);
+  if (asked.length < least) {
     const where = `step "${state.steps[step]?.name}" of round ${state.round}`;
-    return fail(state, `${asked.length} groups are left for ${where}, the quorum is ${state.quorum}`);
+    return fail(state, `${asked.length} groups are left for ${where}, ${least} are needed`);
   }
   return enter({ ...state, phase: 'collecting', step, asked, replies: [...state.replies, []] });
 }
 
 function openRound(state: AggregatorState, round: number): AggregatorStep {
-  const cleared = { ...state, round, participants: [], step: 0, asked: [], replies: [], failure: null };
+  const attempt = round === state.round ? state.attempt + 1 : 1;
+  const cleared = {
+    ...state,
+    round,
+    attempt,
+    participants: [],
+    step: 0,
+    asked: [],
+    replies: [],
+    failure: null,
+    skipped: false,
+  };
   const { enrolled, quorum } = state;
   if (enrolled.length < quorum) {
     return fail(cleared, `${enrolled.length} groups are enrolled, the quorum is ${quorum}`);
   }
   return beginStep({ ...cleared, participants: enrolled }, 0);
+}
+
+/**
+ * Opens a failed round again, or skips it: where a step was begun that groups reply to once in a round, they take part in no other
+ * attempt.
+ */
+function startAgain(state: AggregatorState): AggregatorStep {
+  const { step, steps, round } = state;
+  const again = steps.slice(0, step + 1).every(({ once }) => once !== true);
+  if (again) return openRound(state, round);
+  return enter({ ...state, phase: 'folding', failure: null, skipped: true });
 }
 
 function nextRound(state: AggregatorState): AggregatorStep {
@@ -157,11 +188,9 @@ function leave(state: AggregatorState, group: string): AggregatorStep {
   if (!awaited(state).includes(group)) return stay({ ...state, enrolled });
   const asked = state.asked.filter((member) => member !== group);
   const left = { ...state, enrolled, asked };
-  if (asked.length < state.quorum) {
-    return fail(
-      left,
-      `${asked.length} groups are left in round ${state.round}, the quorum is ${state.quorum}`,
-    );
+  const least = leastOf(state, state.step);
+  if (asked.length < least) {
+    return fail(left, `${asked.length} groups are left in round ${state.round}, ${least} are needed`);
   }
   return endStepWhenComplete(stay(left));
 }
@@ -196,12 +225,11 @@ function receive(state: AggregatorState, message: SubmissionMessage): Aggregator
 function deadline(state: AggregatorState, round: number, step: number): AggregatorStep {
   if (state.phase !== 'collecting' || round !== state.round || step !== state.step) return stay(state);
   const count = repliesNow(state).length;
-  if (count >= state.quorum) return endStep(state);
+  const least = leastOf(state, step);
+  if (count >= least) return endStep(state);
+  if (state.steps[step]?.patient === true) return stay(state);
   const missing = awaited(state).join(', ');
-  return fail(
-    state,
-    `round ${round}: ${count} of ${state.quorum} needed updates came in time; missing: ${missing}`,
-  );
+  return fail(state, `round ${round}: ${count} of ${least} needed updates came in time; missing: ${missing}`);
 }
 
 /** One step of the run. Messages that do not fit the state change nothing, or are refused with a reason. */
@@ -215,7 +243,7 @@ export function stepAggregator(state: AggregatorState, message: AggregatorMessag
     case 'leave':
       return leave(state, message.group);
     case 'start':
-      if (phase === 'failed') return openRound(state, round);
+      if (phase === 'failed') return startAgain(state);
       return phase === 'waiting' ? nextRound(state) : stay(state);
     case 'deadline':
       return deadline(state, message.round, message.step);

@@ -7,6 +7,7 @@ import type { Aggregator, Observation } from './aggregator.ts';
 import type { BlobStore } from './blobs/blob-store.ts';
 import { diskBlobs } from './blobs/disk.ts';
 import { s3Blobs } from './blobs/s3.ts';
+import { Collections } from './collections.ts';
 import { Doorbell } from './event-stream.ts';
 import { foldRound } from './fold.ts';
 import { Gate } from './gate.ts';
@@ -120,7 +121,8 @@ async function open(place: Place, settings: Settings, log: Logger, closers: Clos
   closers.add(startChores(aggregator, database));
   const { limits } = settings;
   const gate = new Gate(limits.checksAtOnce);
-  const services = { aggregator, plans, gate, doorbell, metrics, adminKey, limits };
+  const collections = new Collections();
+  const services = { aggregator, plans, collections, gate, doorbell, metrics, adminKey, limits };
   return { services, database: database.kind, close: () => closers.closeAll() };
 }
 

@@ -1,79 +1,50 @@
 import { setImmediate } from 'node:timers/promises';
 import { sha256 } from '../core/digest.ts';
-import { PluralError } from '../core/errors.ts';
-import type { Fold } from '../privacy/protection.ts';
-import { type AggregatorState, aggregatorStateSchema } from '../round/aggregator-state.ts';
+import type { Collection } from '../privacy/protection.ts';
 import type { StrategyState } from '../strategy/strategy.ts';
-import type { Model } from '../wire/stages.ts';
+import { makeModel } from '../wire/model.ts';
+import type { Model, ScoreSums } from '../wire/stages.ts';
 import { viewSubmission } from '../wire/submission.ts';
 import type { Aggregator } from './aggregator.ts';
+import {
+  type CurrentRound,
+  contextOf,
+  currentRound,
+  type Kept,
+  listedIn,
+  lost,
+  repliersOf,
+} from './collections.ts';
 import { changeRun, readStrategyState, storedStrategyState, unknownRun } from './locked-run.ts';
 import { keepModel, newestRecord, publishModel, readModel, recordOf } from './models.ts';
 import type { PlanCache } from './plan.ts';
+import { keepScoreSums } from './scores.ts';
 import { asStoreError } from './store/trouble.ts';
 import { WorkMemory } from './work-memory.ts';
 
 /** A round that is to be folded, as the database has it. */
-interface DueRound {
-  readonly run: string;
-  readonly state: AggregatorState;
+interface DueRound extends CurrentRound {
   readonly strategyState: StrategyState;
-  readonly digest: string;
 }
 
 /** Null where the round is folded already, or not complete yet. */
-async function dueRound({ db }: Aggregator, run: string, round: number): Promise<DueRound | null> {
-  const row = await db
+async function dueRound(aggregator: Aggregator, run: string, round: number): Promise<DueRound | null> {
+  const current = await currentRound(aggregator, run);
+  if (current.state.phase !== 'folding' || current.state.round !== round) return null;
+  const row = await aggregator.db
     .selectFrom('runs')
-    .select(['state', 'strategy_state', 'digest'])
+    .select('strategy_state')
     .where('id', '=', run)
-    .executeTakeFirst();
-  if (row === undefined) throw unknownRun(run);
-  const state = aggregatorStateSchema.parse(row.state);
-  if (state.phase !== 'folding' || state.round !== round) return null;
-  return { run, state, strategyState: readStrategyState(row.strategy_state), digest: row.digest };
+    .executeTakeFirstOrThrow();
+  return { ...current, strategyState: readStrategyState(row.strategy_state) };
 }
 
-interface Kept {
-  readonly group: string;
-  readonly digest: string;
-  readonly blob: string;
-  readonly size: number;
-}
-
-/** The submissions that the round lists, in its order. */
-async function listed({ db }: Aggregator, { run, state }: DueRound): Promise<Kept[]> {
-  const rows = await db
-    .selectFrom('submissions')
-    .select(['group_id', 'digest', 'blob', 'size'])
-    .where('run', '=', run)
-    .where('round', '=', state.round)
-    .where('step', '=', 0)
-    .execute();
-  const byGroup = new Map(rows.map((row) => [row.group_id, row]));
-  return (state.replies[0] ?? []).map(({ group, digest }) => {
-    const row = byGroup.get(group);
-    if (row?.digest !== digest) throw lost(group, state.round);
-    return { group, digest, blob: row.blob, size: row.size };
-  });
-}
-
-function lost(group: string, round: number): PluralError {
-  return new PluralError(
-    'CHECKPOINT_CORRUPT',
-    `the update of group "${group}" in round ${round} is missing or damaged`,
-    {
-      hint: 'Restore the blob store from a backup.',
-    },
-  );
-}
-
-/** Adds all updates, one in memory at a time and the next on its way, and lets other work in between. */
+/** Adds all replies to a step, one in memory at a time and the next on its way, and lets other work in between. */
 async function addAll(
   { blobs }: Aggregator,
   kept: readonly Kept[],
-  round: number,
-  fold: Fold,
+  { round, step }: { readonly round: number; readonly step: number },
+  collection: Collection,
 ): Promise<void> {
   const memories = [new WorkMemory(), new WorkMemory()];
   const reading = (index: number) => {
@@ -89,7 +60,7 @@ async function addAll(
     const bytes = await next;
     next = reading(index + 1);
     if (bytes === null || sha256(bytes) !== digest) throw lost(group, round);
-    fold.add(viewSubmission(bytes).update);
+    collection.add(step, viewSubmission(bytes).update);
     await setImmediate();
   }
 }
@@ -99,6 +70,12 @@ interface Folded {
   readonly strategyState: StrategyState;
   readonly updates: number;
   readonly uploadedBytes: number;
+  readonly scores: ScoreSums | null;
+}
+
+/** A round without updates: the model stays. */
+function skippedRound(model: Model, strategyState: StrategyState): Folded {
+  return { model, strategyState, updates: 0, uploadedBytes: 0, scores: null };
 }
 
 async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRound): Promise<Folded> {
@@ -109,21 +86,30 @@ async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRou
     .where('id', '=', run)
     .executeTakeFirstOrThrow();
   const { protection, strategy } = plans.get(due.digest, definition.plan);
+  const { round, step: last } = state;
   const record = await recordOf(aggregator, run, state.round - 1);
   if (record === null) throw unknownRun(run);
   const model = await readModel(aggregator, record);
-  const kept = await listed(aggregator, due);
-  aggregator.observe({ type: 'folding', run, round: state.round, updates: kept.length });
-  const fold = protection.fold(state.round, model.parameters.length);
-  await addAll(aggregator, kept, state.round, fold);
-  const next = strategy.next(model, fold.finish(), strategyState);
-  const uploadedBytes = kept.reduce((sum, { size }) => sum + size, 0);
-  return { model: next.model, strategyState: next.state, updates: kept.length, uploadedBytes };
+  if (state.skipped) return skippedRound(makeModel(round, model.parameters), strategyState);
+  const updates = repliersOf(state, protection.updateStep).length;
+  aggregator.observe({ type: 'folding', run, round, updates });
+  const collection = protection.collect(contextOf(due, model.parameters.length));
+  let uploadedBytes = 0;
+  for (let step = 0; step <= last; step++) {
+    const kept = await listedIn(aggregator, due, step);
+    await addAll(aggregator, kept, { round, step }, collection);
+    collection.close(step, repliersOf(state, step));
+    uploadedBytes += kept.reduce((sum, { size }) => sum + size, 0);
+  }
+  const aggregate = collection.finish();
+  const next = strategy.next(model, aggregate, strategyState);
+  const { scores } = aggregate;
+  return { model: next.model, strategyState: next.state, updates, uploadedBytes, scores };
 }
 
 /** Moves the run on to the next round, unless another replica did. */
 async function publish(aggregator: Aggregator, run: string, folded: Folded): Promise<boolean> {
-  const { model, strategyState, updates, uploadedBytes } = folded;
+  const { model, strategyState, updates, uploadedBytes, scores } = folded;
   const { round } = model;
   await keepModel(aggregator, model);
   aggregator.observe({ type: 'publishing', run, round });
@@ -136,6 +122,7 @@ async function publish(aggregator: Aggregator, run: string, folded: Folded): Pro
       .set({ strategy_state: storedStrategyState(strategyState) })
       .where('id', '=', run)
       .execute();
+    if (scores !== null) await keepScoreSums(locked, round - 1, scores);
     await locked.event('published', { round, model: model.digest, updates });
     await locked.deliver({ type: 'folded', round });
     return true;

@@ -124,20 +124,30 @@ async function enrol(locked: LockedRun, group: string): Promise<void> {
   if (phase === 'waiting' && enrolled.length >= quorum) await locked.deliver({ type: 'start' });
 }
 
+/** Errors: RUN_FULL. */
+function checkRoom({ state, run }: LockedRun, group: string, most: number): void {
+  if (state.enrolled.length < most || state.enrolled.includes(group)) return;
+  throw new PluralError('RUN_FULL', `run "${run}" has room for ${most} groups, and as many have joined`, {
+    hint: 'Ask the people who run the aggregator for a run with more room (protection.mostGroups).',
+  });
+}
+
 /**
  * Takes a group into a run; it takes part from the next round on, and the run starts when as many have joined as its
- * quorum. Joining twice changes nothing. Errors: INVITATION_INVALID, GROUP_TAKEN, KEY_REVOKED, AGGREGATOR_UNKNOWN_RUN.
+ * quorum. Joining twice changes nothing. `most`: the groups that the run has room for. Errors: RUN_FULL, INVITATION_INVALID, GROUP_TAKEN, KEY_REVOKED, AGGREGATOR_UNKNOWN_RUN.
  */
 export function join(
   aggregator: Aggregator,
   run: string,
   publicKey: string,
   { group, token }: JoinRequest,
+  most = Number.POSITIVE_INFINITY,
 ): Promise<JoinAnswer> {
   const now = aggregator.clock.now();
   return changeRun(aggregator, run, async (locked) => {
     const before = await earlier(locked, publicKey, group);
     const { digest, definition } = locked;
+    checkRoom(locked, group, most);
     if (before === null) {
       const invitation = token === null ? allowDigest(run, publicKey) : tokenDigest(token);
       await spend(locked, invitation, { publicKey, group, now });

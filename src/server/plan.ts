@@ -17,12 +17,17 @@ export interface OpenPlan {
 
 /**
  * Opens the plan of a run. Errors: those of `parseConfig`; CONFIG_CONFLICT where the predictor has another size than the
- * plan says, or the protection needs steps that the server does not carry out.
+ * plan says, or the quorum is too small for the protection.
  */
 export function openPlan(plan: RunPlan): OpenPlan {
   const config = parseConfig(plan.config);
   const predictor = predictorOf(config, plan.features.width);
-  const { strategy, protection } = roundPlugins(config);
+  const { questions, heldOutQuestions } = plan.survey;
+  const { strategy, protection } = roundPlugins(
+    config,
+    questions.length - heldOutQuestions.length,
+    plan.parameters,
+  );
   if (predictor.layout.size !== plan.parameters) {
     throw new PluralError(
       'CONFIG_CONFLICT',
@@ -30,13 +35,12 @@ export function openPlan(plan: RunPlan): OpenPlan {
       { hint: 'The command line and the aggregator run different versions.' },
     );
   }
-  if (protection.steps.length !== 1) {
+  const { least } = protection.groups;
+  if (plan.quorum < least) {
     throw new PluralError(
       'CONFIG_CONFLICT',
-      `the server does not carry out protection "${protection.name}"`,
-      {
-        hint: 'Choose another protection.',
-      },
+      `the plan says a quorum of ${plan.quorum}, protection "${protection.name}" needs at least ${least} groups`,
+      { hint: 'Raise round.quorum.' },
     );
   }
   return { config, predictor, strategy, protection };

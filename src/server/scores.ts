@@ -3,8 +3,9 @@ import { PluralError } from '../core/errors.ts';
 import { meanOf } from '../evaluate/group-scores.ts';
 import { coefficientOfVariation } from '../evaluate/summary.ts';
 import type { ScoreRequest, ScoreSummary } from '../wire/http.ts';
+import type { ScoreSums } from '../wire/stages.ts';
 import type { Aggregator } from './aggregator.ts';
-import { changeRun } from './locked-run.ts';
+import { changeRun, type LockedRun } from './locked-run.ts';
 import type { Member } from './members.ts';
 import { recordOf } from './models.ts';
 import type { ScoresTable, Tables } from './store/tables.ts';
@@ -27,6 +28,32 @@ function summaryOf(round: number, rows: readonly Pick<ScoresTable, 'alignment' |
   };
 }
 
+/** The same from sums alone: nobody's score is in them. The worst is not known, and rounding may leave a variance below 0. */
+export function summaryOfSums(round: number, { groups, sum, sumOfSquares }: ScoreSums): ScoreSummary {
+  const mean = sum / groups;
+  const variance = Math.max(0, sumOfSquares / groups - mean * mean);
+  const variation = mean === 0 ? 0 : Math.sqrt(variance) / mean;
+  return {
+    round,
+    groups,
+    mean,
+    worst: null,
+    coefficientOfVariation: variation,
+    fairnessIndex: 1 / (1 + variation ** 2),
+    loss: null,
+  };
+}
+
+/** Keeps what a masked round says of the model that it went out from, and tells it. */
+export async function keepScoreSums(locked: LockedRun, round: number, sums: ScoreSums): Promise<void> {
+  const { groups, sum, sumOfSquares } = sums;
+  await locked.tx
+    .insertInto('score_sums')
+    .values({ run: locked.run, round, groups, sum, sum_of_squares: sumOfSquares })
+    .execute();
+  await locked.event('scored', summaryOfSums(round, sums));
+}
+
 /** The summaries of all rounds that were scored, ascending. */
 export async function scoreSummaries(db: Kysely<Tables>, run: string): Promise<ScoreSummary[]> {
   const rows = await db
@@ -42,7 +69,19 @@ export async function scoreSummaries(db: Kysely<Tables>, run: string): Promise<S
     if (of === undefined) byRound.set(row.round, [row]);
     else of.push(row);
   }
-  return [...byRound].map(([round, of]) => summaryOf(round, of));
+  const told = [...byRound].map(([round, of]) => summaryOf(round, of));
+  return [...told, ...(await summedScores(db, run))].sort((a, b) => a.round - b.round);
+}
+
+async function summedScores(db: Kysely<Tables>, run: string): Promise<ScoreSummary[]> {
+  const rows = await db
+    .selectFrom('score_sums')
+    .select(['round', 'groups', 'sum', 'sum_of_squares'])
+    .where('run', '=', run)
+    .execute();
+  return rows.map(({ round, groups, sum, sum_of_squares: sumOfSquares }) =>
+    summaryOfSums(round, { groups, sum, sumOfSquares }),
+  );
 }
 
 /** Takes what a group says of a published model on its own answers; the last word counts. Errors: UPDATE_OF_ANOTHER_MODEL. */

@@ -1,4 +1,5 @@
 import type { Aggregator } from './aggregator.ts';
+import type { Collections } from './collections.ts';
 import type { Doorbell } from './event-stream.ts';
 import type { Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
@@ -9,6 +10,7 @@ import type { RateLimits, Rates } from './rate-limits.ts';
 export interface Services {
   readonly aggregator: Aggregator;
   readonly plans: PlanCache;
+  readonly collections: Collections;
   readonly gate: Gate;
   readonly doorbell: Doorbell;
   readonly metrics: Metrics;

@@ -1,8 +1,10 @@
 import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import type { RefusalReason } from '../round/aggregator.ts';
+import type { AggregatorState } from '../round/aggregator-state.ts';
 import { checkOrigin, type ReceivedUpdate, viewSubmission } from '../wire/submission.ts';
 import type { Aggregator } from './aggregator.ts';
+import { type Collections, currentRound } from './collections.ts';
 import type { Gate } from './gate.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
 import type { Member } from './members.ts';
@@ -42,6 +44,9 @@ function refusal(reason: RefusalReason, { group_id }: Member, { round }: Claim):
 interface Checked {
   readonly received: ReceivedUpdate;
   readonly capacity: number;
+  readonly note: Buffer;
+  /** The opening of the round that it was checked against. */
+  readonly attempt: number;
   readonly blob: string;
   readonly upload: string;
   readonly size: number;
@@ -69,11 +74,24 @@ function bytesGone(): PluralError {
   });
 }
 
-/** Reads and checks an uploaded submission. Errors: those of `viewSubmission` and of the protection's `screen`. */
+/** What submissions are checked with. */
+export interface Intake {
+  readonly aggregator: Aggregator;
+  readonly gate: Gate;
+  readonly collections: Collections;
+  readonly plan: OpenPlan;
+}
+
+/** What can only be checked against the step under way is not checked for another. */
+function placeRefusal({ round, step }: AggregatorState, claim: Claim): RefusalReason | null {
+  if (claim.round !== round) return 'wrong-round';
+  return claim.step === step ? null : 'wrong-step';
+}
+
+/** Reads and checks an uploaded submission. Errors: those of `viewSubmission` and of `Collection.screen`. */
 async function check(
-  aggregator: Aggregator,
+  { aggregator, collections, plan }: Intake,
   memory: WorkMemory,
-  plan: OpenPlan,
   member: Member,
   claim: Claim,
 ): Promise<Checked> {
@@ -84,8 +102,13 @@ async function check(
   }
   const received = viewSubmission(bytes);
   checkClaim(received, member, claim);
-  const capacity = plan.protection.screen(received.update, plan.predictor.layout.size);
-  return { received, capacity, blob, upload: id, size };
+  const current = await currentRound(aggregator, member.run);
+  const reason = placeRefusal(current.state, claim);
+  if (reason !== null) throw refusal(reason, member, claim);
+  const collection = await collections.at(aggregator, plan, current);
+  const capacity = collection.screen(claim.step, received.update, member.public_key);
+  const note = Buffer.from(collection.noteOf(claim.step, received.update));
+  return { received, capacity, attempt: current.state.attempt, note, blob, upload: id, size };
 }
 
 /** All submissions of a round together must fit its sum, so that the fold refuses none of them. */
@@ -126,16 +149,15 @@ async function acceptedBefore(
 
 /** Null where another replica has taken the same meanwhile: then the upload is there no more. */
 async function checkUnlessTaken(
-  aggregator: Aggregator,
+  intake: Intake,
   memory: WorkMemory,
-  plan: OpenPlan,
   member: Member,
   claim: Claim,
 ): Promise<Checked | null> {
   try {
-    return await check(aggregator, memory, plan, member, claim);
+    return await check(intake, memory, member, claim);
   } catch (thrown) {
-    if ((await acceptedBefore(aggregator, member, claim)) === claim.digest) return null;
+    if ((await acceptedBefore(intake.aggregator, member, claim)) === claim.digest) return null;
     throw thrown;
   }
 }
@@ -147,7 +169,7 @@ async function keep(
   checked: Checked,
   now: number,
 ): Promise<void> {
-  const { blob, size, capacity } = checked;
+  const { blob, size, capacity, note } = checked;
   await locked.tx
     .insertInto('submissions')
     .values({
@@ -159,6 +181,7 @@ async function keep(
       blob,
       size,
       capacity,
+      note,
       accepted_at: now,
       kept: true,
     })
@@ -174,18 +197,13 @@ async function keep(
  * Errors: UPLOAD_INCOMPLETE, UPDATE_MALFORMED, UPDATE_LENGTH, UPDATE_NOT_FINITE, UPDATE_OUT_OF_RANGE, UPDATE_CHANGED,
  * UPDATE_OF_ANOTHER_ROUND, UPDATE_OF_ANOTHER_MODEL, UPDATE_OF_ANOTHER_GROUP, GROUP_NOT_ASKED.
  */
-export async function submit(
-  aggregator: Aggregator,
-  gate: Gate,
-  plan: OpenPlan,
-  member: Member,
-  claim: Claim,
-): Promise<{ repeated: boolean }> {
+export async function submit(intake: Intake, member: Member, claim: Claim): Promise<{ repeated: boolean }> {
+  const { aggregator, gate } = intake;
   const before = await acceptedBefore(aggregator, member, claim);
   if (before === claim.digest) return { repeated: true };
   if (before !== null) throw refusal('changed-submission', member, claim);
   return gate.run(async (memory) => {
-    const checked = await checkUnlessTaken(aggregator, memory, plan, member, claim);
+    const checked = await checkUnlessTaken(intake, memory, member, claim);
     if (checked === null) return { repeated: true };
     const now = aggregator.clock.now();
     return changeRun(aggregator, member.run, async (locked) => {
@@ -195,6 +213,7 @@ export async function submit(
       const [answer] = await locked.deliver({ type: 'submission', group, round, step, digest });
       if (answer?.type === 'refuse') throw refusal(answer.reason, member, claim);
       if (answer?.type === 'acknowledge' && answer.repeated) return { repeated: true };
+      if (locked.state.attempt !== checked.attempt) throw refusal('wrong-round', member, claim);
       const { model } = await newestRecord(locked);
       checkOrigin(checked.received, { run: locked.digest, model });
       await checkCapacity(locked, claim, checked.capacity);

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { roundPlugins } from '../config/config.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
 import { usableQuestions } from '../data/usable-questions.ts';
@@ -10,6 +9,7 @@ import { ADAM_DEFAULTS, type AdamState, adamStep, freshAdam } from '../training/
 import { learningRateAt } from '../training/schedule.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import { pluginsOf } from './experiment.ts';
 import { checkpointStore, freshProgress, type Progress, storedFloats } from './progress.ts';
 
 /** Which comparison: as many optimiser steps as a federated group takes, or one step per round (the paper's). */
@@ -40,8 +40,8 @@ interface Central {
 
 /** Shares of the training groups in the mean, as the strategy weighs their updates; they sum to 1. */
 function groupWeights({ experiment }: RunContext): Map<number, number> {
-  const { config, survey, trainingGroups, heldOutQuestions } = experiment;
-  const { strategy } = roundPlugins(config);
+  const { survey, trainingGroups, heldOutQuestions } = experiment;
+  const { strategy } = pluginsOf(experiment);
   const weights = trainingGroups.map((group) =>
     strategy.weightOf({ questions: usableQuestions(survey, heldOutQuestions, group) }),
   );

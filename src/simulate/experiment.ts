@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Config } from '../config/config.ts';
+import { type Config, roundPlugins } from '../config/config.ts';
 import { featuresOf, predictorOf, workerSetup } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import { importSurvey } from '../data/import.ts';
@@ -28,6 +28,11 @@ export interface Experiment {
   readonly predictor: TrainablePredictor;
   readonly device: Device;
   readonly workers: number;
+}
+
+/** Strategy and protection of an experiment. Errors: CONFIG_CONFLICT. */
+export function pluginsOf({ config, survey, heldOutQuestions, predictor }: Experiment) {
+  return roundPlugins(config, survey.questions.length - heldOutQuestions.length, predictor.layout.size);
 }
 
 async function surveyOf(config: Config, emit: Emit): Promise<Survey> {

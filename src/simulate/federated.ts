@@ -1,11 +1,11 @@
-import { roundPlugins } from '../config/config.ts';
+import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { usableQuestions } from '../data/usable-questions.ts';
 import type { Evaluated } from '../evaluate/evaluate.ts';
 import { meanOf } from '../evaluate/group-scores.ts';
-import type { Fold, Protection } from '../privacy/protection.ts';
+import type { Protection } from '../privacy/protection.ts';
 import {
   type AggregatorEffect,
   type AggregatorMessage,
@@ -13,7 +13,7 @@ import {
   roundFailure,
   stepAggregator,
 } from '../round/aggregator.ts';
-import { type AggregatorState, newRun, type Reply } from '../round/aggregator-state.ts';
+import { type AggregatorState, newRun } from '../round/aggregator-state.ts';
 import { type GroupEffect, type GroupMessage, type GroupState, newGroup, stepGroup } from '../round/group.ts';
 import type { Strategy, StrategyState } from '../strategy/strategy.ts';
 import { asStorable } from '../training/checkpoint.ts';
@@ -21,11 +21,13 @@ import { initialModel } from '../training/initial-model.ts';
 import { makeUpdate } from '../training/make-update.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { makeModel } from '../wire/model.ts';
-import type { Model, Submission } from '../wire/stages.ts';
+import type { Model, ProtectedUpdate, Submission, Update } from '../wire/stages.ts';
 import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import { pluginsOf } from './experiment.ts';
 import { FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
 import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
+import { RoundParts } from './round-parts.ts';
 
 type Ask = Extract<AggregatorEffect, { type: 'ask' }>;
 
@@ -61,7 +63,7 @@ class FederatedRun {
   #model: Model;
   #progress: Progress = freshProgress();
   #traffic: Traffic = { uploaded: 0, downloaded: 0 };
-  #fold: Fold | undefined;
+  #round: RoundParts | undefined;
   #roundLosses: number[] = [];
   #evaluated: Evaluated | undefined;
 
@@ -69,7 +71,7 @@ class FederatedRun {
     const { experiment, folder, fingerprint } = run;
     const { survey, trainingGroups, config } = experiment;
     this.#run = run;
-    const plugins = roundPlugins(config);
+    const plugins = pluginsOf(experiment);
     this.#protection = plugins.protection;
     this.#strategy = plugins.strategy;
     this.#strategyState = this.#strategy.initialState();
@@ -77,7 +79,6 @@ class FederatedRun {
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
     this.#groups = new Map([...this.#groupIndex.keys()].map((group) => [group, newGroup(group)]));
     const { steps } = this.#protection;
-    invariant(steps.length === 1, 'the simulator carries out rounds of one step');
     this.#aggregator = newRun({ rounds: config.training.rounds, quorum: trainingGroups.length, steps });
     this.#model = initialModel(experiment.predictor, config.seed);
   }
@@ -141,7 +142,7 @@ class FederatedRun {
       case 'ask':
         return this.#collect(effect);
       case 'fold':
-        return this.#finishRound(effect.round, effect.replies[0]!);
+        return this.#finishRound(effect.round);
       case 'fail':
         throw roundFailure(effect.reason);
       case 'finish':
@@ -153,13 +154,25 @@ class FederatedRun {
     }
   }
 
-  /** All groups asked train in parallel; each submission is added as it comes, so memory does not grow with them. */
+  /** Carries out one step of a round with all groups that it asks. */
   async #collect(ask: Ask): Promise<void> {
+    const { round, attempt, step } = ask;
+    if (step === 0) {
+      const { experiment, fingerprint: run } = this.#run;
+      const { digest: model, parameters } = this.#model;
+      const context = { run, round, attempt, model, parameters: parameters.length };
+      this.#round = new RoundParts(this.#protection, context, experiment.config.seed);
+      this.#roundLosses = [];
+    } else this.#timed(() => this.#round!.close(this.#aggregator, step - 1));
+    if (step === this.#protection.updateStep) return this.#trainAll(ask);
+    for (const group of ask.from) this.#receive(this.#timed(() => this.#answer(group, ask, null)));
+  }
+
+  /** All groups asked train in parallel; each submission is added as it comes, so memory does not grow with them. */
+  async #trainAll(ask: Ask): Promise<void> {
     const started = performance.now();
     const before = this.#progress.seconds.aggregate;
     const shared = shareFloats(this.#model.parameters);
-    this.#fold = this.#protection.fold(ask.round, shared.length);
-    this.#roundLosses = [];
     await forEachOrdered(
       ask.from,
       2 * this.#run.pool.workers,
@@ -171,19 +184,19 @@ class FederatedRun {
     );
     const aggregated = this.#progress.seconds.aggregate - before;
     this.#progress.seconds.train += (performance.now() - started) / 1000 - aggregated;
+    for (const _ of ask.from) this.#traffic.downloaded += shared.byteLength;
   }
 
-  /** One group's part of a round: asked, trained, protected, sent. */
+  /** One group's training, protected and sent. */
   async #trainGroup(
     group: string,
-    { round, step }: Ask,
+    ask: Ask,
     received: Float32Array,
   ): Promise<{ submission: Submission; loss: number }> {
     const { experiment, pool } = this.#run;
     const { localSteps, rounds } = experiment.config.training;
-    const [work] = this.#tellGroup(group, { type: 'asked', round, step });
-    invariant(work?.type === 'work', 'a group that is asked works');
-    const result = await pool.run<'train'>({
+    const { round } = ask;
+    const { parameters: trained, loss } = await pool.run<'train'>({
       kind: 'train',
       parameters: received,
       group: this.#groupIndex.get(group)!,
@@ -193,23 +206,26 @@ class FederatedRun {
       totalSteps: rounds * localSteps,
       optimizer: null,
     });
-    const submission = this.#timed(() => this.#protect(group, { round, step }, received, result.parameters));
-    const [send] = this.#tellGroup(group, { type: 'done', round, step });
-    invariant(send?.type === 'send', 'a group that is done sends');
-    return { submission, loss: result.loss };
+    const questions = usableQuestions(
+      experiment.survey,
+      experiment.heldOutQuestions,
+      this.#groupIndex.get(group)!,
+    );
+    const weight = this.#strategy.weightOf({ questions });
+    const update = makeUpdate({ group, round, weight, received, trained, score: null });
+    return { submission: this.#timed(() => this.#answer(group, ask, update)), loss };
   }
 
-  #protect(
-    group: string,
-    { round, step }: Pick<Ask, 'round' | 'step'>,
-    received: Float32Array,
-    trained: Float32Array,
-  ): Submission {
-    const { survey, heldOutQuestions } = this.#run.experiment;
-    const questions = usableQuestions(survey, heldOutQuestions, this.#groupIndex.get(group)!);
-    const weight = this.#strategy.weightOf({ questions });
-    const update = makeUpdate({ group, round, weight, received, trained });
-    return encodeSubmission(this.#protection.protect(update), { ...this.#origin(), step });
+  /** What a group sends in a step: asked, worked on, protected. */
+  #answer(group: string, { round, attempt, step }: Ask, update: Update | null): Submission {
+    const [work] = this.#tellGroup(group, { type: 'asked', round, attempt, step });
+    invariant(work?.type === 'work', 'a group that is asked works');
+    const { payload, shownBytes } = this.#round!.answer(step, group, update);
+    this.#traffic.downloaded += shownBytes;
+    const reply: ProtectedUpdate = asStage({ group, round, protection: this.#protection.name, payload });
+    const [send] = this.#tellGroup(group, { type: 'done', round, attempt, step });
+    invariant(send?.type === 'send', 'a group that is done sends');
+    return encodeSubmission(reply, { ...this.#origin(), step });
   }
 
   /** Run and model that the updates of the round under way belong to. */
@@ -220,19 +236,19 @@ class FederatedRun {
   /** What comes in is added only when the machine has accepted it, and accepted it for the first time. */
   #receive({ digest, bytes }: Submission): void {
     this.#traffic.uploaded += bytes.byteLength;
-    this.#traffic.downloaded += this.#model.parameters.byteLength;
     const received = this.#timed(() => decodeSubmission(bytes));
     checkOrigin(received, this.#origin());
     const { update, origin } = received;
     const { group, round } = update;
+    const { attempt } = this.#aggregator;
     const [answer, ...rest] = this.#step({ type: 'submission', group, round, step: origin.step, digest });
     if (answer?.type === 'refuse') {
-      this.#tellGroup(group, { ...answer, type: 'refused' });
+      this.#tellGroup(group, { ...answer, attempt, type: 'refused' });
       throw new PluralError('ROUND_REFUSED', `group "${group}" was refused: ${answer.reason}`);
     }
     invariant(answer?.type === 'acknowledge', 'a submission is acknowledged or refused');
-    if (!answer.repeated) this.#timed(() => this.#fold!.add(update));
-    this.#tellGroup(group, { ...answer, type: 'acknowledged' });
+    if (!answer.repeated) this.#timed(() => this.#round!.add(origin.step, update));
+    this.#tellGroup(group, { ...answer, attempt, type: 'acknowledged' });
     this.#effects.push(...rest);
   }
 
@@ -244,15 +260,15 @@ class FederatedRun {
   }
 
   /** A run is stored between folding and `folded`: a round that is in the model already is not folded again. */
-  async #finishRound(round: number, replies: readonly Reply[]): Promise<void> {
-    if (this.#progress.round < round) await this.#foldRound(round, replies);
+  async #finishRound(round: number): Promise<void> {
+    if (this.#progress.round < round) await this.#foldRound(round);
     this.#deliver({ type: 'folded', round });
   }
 
-  async #foldRound(round: number, replies: readonly Reply[]): Promise<void> {
+  async #foldRound(round: number): Promise<void> {
     const { experiment, emit } = this.#run;
     const { rounds, localSteps } = experiment.config.training;
-    this.#timed(() => this.#nextModel(replies));
+    this.#timed(() => this.#nextModel());
     const loss = meanOf(this.#roundLosses);
     this.#progress.round = round;
     this.#progress.losses.push(loss);
@@ -277,14 +293,10 @@ class FederatedRun {
     });
   }
 
-  #nextModel(replies: readonly Reply[]): void {
-    const aggregate = this.#fold!.finish();
-    const listed = replies.map(({ group }) => group);
-    invariant(
-      listed.join('\0') === aggregate.groups.join('\0'),
-      'the sum is of the groups that the round lists',
-    );
-    const next = this.#strategy.next(this.#model, aggregate, this.#strategyState);
+  #nextModel(): void {
+    const round = this.#round!;
+    round.close(this.#aggregator, this.#protection.steps.length - 1);
+    const next = this.#strategy.next(this.#model, round.finish(), this.#strategyState);
     this.#model = next.model;
     this.#strategyState = next.state;
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { roundPlugins } from '../config/config.ts';
+import { revealedBy } from '../config/config.ts';
 import { convergenceIndex } from '../evaluate/convergence.ts';
 import type { Evaluation } from '../evaluate/evaluation.ts';
 import { BASELINES } from '../predictor/baselines/table.ts';
@@ -42,14 +42,16 @@ function scoresOf({ scores, summaries }: Evaluation) {
 /** The record of federated training. */
 export function federatedRecord({ experiment }: RunContext, result: FederatedResult): MethodRecord {
   const { training } = experiment.config;
-  const { protection } = roundPlugins(experiment.config);
   const { progress, traffic, evaluated } = result;
   const bytesPerRound = traffic.uploaded / training.rounds / experiment.trainingGroups.length;
   return {
     id: 'federated',
     label: 'Federated',
     kind: 'trained',
-    sees: protection.reveals === 'rows' ? "every group's update in clear" : 'only the sum of the updates',
+    sees:
+      revealedBy(experiment.config) === 'rows'
+        ? "every group's update in clear"
+        : 'only the sum of the updates',
     note: 'Each group starts every round with fresh moments of Adam; the centralised runs keep theirs.',
     curve: progress.curve,
     ...scoresOf(evaluated.evaluation),

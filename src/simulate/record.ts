@@ -1,7 +1,7 @@
-import { configDigest, configYaml, roundPlugins } from '../config/config.ts';
+import { configDigest, configYaml } from '../config/config.ts';
 import type { MethodRecord, RunRecord } from '../report/record.ts';
 import { environmentOf } from './environment.ts';
-import type { Experiment } from './experiment.ts';
+import { type Experiment, pluginsOf } from './experiment.ts';
 import type { FederatedResult } from './federated.ts';
 
 /** What a run found out besides its models. */
@@ -29,7 +29,7 @@ function bytesOfRun(experiment: Experiment, { traffic, model }: FederatedResult)
 /** Everything that the report shows. */
 export function recordOf(experiment: Experiment, federated: FederatedResult, findings: Findings): RunRecord {
   const { config, survey, features, predictor, device, workers } = experiment;
-  const { strategy, protection } = roundPlugins(config);
+  const { strategy, protection } = pluginsOf(experiment);
   const idsOf = (groups: readonly number[]) => groups.map((group) => survey.groups[group]!.id);
   return {
     format: 1,

@@ -8,8 +8,9 @@ export function makeUpdate(made: {
   readonly weight: number;
   readonly received: Float32Array;
   readonly trained: Float32Array;
+  readonly score: number | null;
 }): Update {
-  const { group, round, weight, received, trained } = made;
+  const { group, round, weight, received, trained, score } = made;
   const delta = trained.map((value, index) => value - received[index]!);
-  return asStage({ group, round, weight, delta });
+  return asStage({ group, round, weight, delta, score });
 }

@@ -33,7 +33,8 @@ export const scoreSummarySchema = z.object({
   groups: z.int(),
   /** Mean alignment score of the groups' own answers under the model of this round. */
   mean: z.number(),
-  worst: z.number(),
+  /** Null where only sums of scores are known. */
+  worst: z.number().nullable(),
   coefficientOfVariation: z.number(),
   fairnessIndex: z.number(),
   /** Mean training loss of the round that made this model; null at round 0. */
@@ -111,6 +112,8 @@ export const taskSchema = z.object({
   phase: phaseSchema,
   round: z.int(),
   rounds: z.int(),
+  /** How often the round was opened. */
+  attempt: z.int(),
   step: z.int(),
   /** Whether this group is among those that the step asks. */
   asked: z.boolean(),

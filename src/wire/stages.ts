@@ -10,10 +10,12 @@ export type Update = Stage<
     readonly weight: number;
     /** Trained minus received parameters, float32 [parameters]. */
     readonly delta: Float32Array;
+    /** Alignment score of the received model on the group's own answers, 0 to 1; null where it is not told. */
+    readonly score: number | null;
   }
 >;
 
-/** An update as a protection lets it out. */
+/** A group's reply to a collection step, as a protection lets it out: its update, or what hiding it takes. */
 export type ProtectedUpdate = Stage<
   'ProtectedUpdate',
   {
@@ -39,6 +41,14 @@ export type Submission = Stage<
   }
 >;
 
+/** What the mean and the spread of scores follow from, without anybody's score. */
+export interface ScoreSums {
+  /** How many groups told their score. */
+  readonly groups: number;
+  readonly sum: number;
+  readonly sumOfSquares: number;
+}
+
 /** All the aggregator keeps of a round's submissions: their weighted sum. */
 export type Aggregate = Stage<
   'Aggregate',
@@ -47,6 +57,8 @@ export type Aggregate = Stage<
     /** Sum of weight times delta, float64 [parameters]. */
     readonly weightedSum: Float64Array;
     readonly totalWeight: number;
+    /** Sums over the groups that told a score of the model that they trained from; null where nobody did. */
+    readonly scores: ScoreSums | null;
     /** Groups in the sum, in code-unit order. */
     readonly groups: readonly string[];
   }

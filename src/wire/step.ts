@@ -5,9 +5,20 @@ export const collectionStepSchema = z.strictObject({
   name: z.string().min(1).max(64),
   /** All groups of the round, or only those that replied in the step before. */
   from: z.enum(['participants', 'survivors']),
+  /**
+   * Fewest that make the step: the quorum of the run; or more than two thirds of those who replied in the first step; or both;
+   * or anybody.
+   */
+  least: z.enum(['quorum', 'two-thirds', 'both', 'any']),
+  /** Whether a group replies to it once in a round, whatever the attempt: a round that fails from here on is skipped. */
+  once: z.boolean().optional(),
+  /** Whether the step waits beyond its deadline for as many: late replies do no harm, and it cannot be done over. */
+  patient: z.boolean().optional(),
 });
 
 export type CollectionStep = z.output<typeof collectionStepSchema>;
 
 /** The steps of a protection that needs nothing but the updates. */
-export const UPLOAD_ONLY: readonly CollectionStep[] = [{ name: 'upload', from: 'participants' }];
+export const UPLOAD_ONLY: readonly CollectionStep[] = [
+  { name: 'upload', from: 'participants', least: 'quorum' },
+];

@@ -1,8 +1,9 @@
-import { decode, encode, type Token, Tokenizer } from 'cborg';
+import { encode } from 'cborg';
 import { z } from 'zod';
 import { asStage } from '../core/brand.ts';
 import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
+import { decodeItems } from './cbor.ts';
 import type { ProtectedUpdate, Submission } from './stages.ts';
 
 /** Version of the encoding; raised when it changes. */
@@ -57,24 +58,6 @@ export const MOST_SUBMISSION_BYTES = 2 ** 30;
 /** Items of a message: the map, and a key and a value for each of its fields. */
 const ITEMS = 1 + 2 * Object.keys(message.shape).length;
 
-/**
- * Reads no more items than a message has: a few megabytes of empty maps would become gigabytes of objects before
- * anything else could refuse them.
- */
-class FewItems extends Tokenizer {
-  #left = ITEMS;
-
-  override next(): Token {
-    if (this.#left-- === 0) throw new Error(`it has more than ${ITEMS} items`);
-    return super.next();
-  }
-}
-
-function decodeItems(bytes: Uint8Array): unknown {
-  const options = { strict: true, rejectDuplicateMapKeys: true, allowIndefinite: false };
-  return decode(bytes, { ...options, tokenizer: new FewItems(bytes, options) });
-}
-
 /** Head of a byte string: that of its length as a number, with another major type. */
 function bytesHead(length: number): Uint8Array {
   const [first = 0, ...rest] = encode(length);
@@ -119,7 +102,7 @@ function decodeChecked(bytes: Uint8Array): ReceivedUpdate {
     throw refused(`it has ${bytes.byteLength} bytes, at most ${MOST_SUBMISSION_BYTES} may be sent`);
   let content: unknown;
   try {
-    content = decodeItems(bytes);
+    content = decodeItems(bytes, ITEMS);
   } catch (thrown) {
     throw refused('it is not valid CBOR', thrown);
   }

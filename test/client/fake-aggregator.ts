@@ -3,6 +3,7 @@ import { bytesOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { asPluralError, PluralError } from '../../src/core/errors.ts';
 import { none } from '../../src/privacy/none.ts';
+import type { Collection, Protection } from '../../src/privacy/protection.ts';
 import { type AggregatorMessage, stepAggregator } from '../../src/round/aggregator.ts';
 import { type AggregatorState, digestFrom, newRun } from '../../src/round/aggregator-state.ts';
 import { fedavg } from '../../src/strategy/fedavg.ts';
@@ -13,8 +14,8 @@ import { type ModelRecord, recordDigest, signRecord } from '../../src/wire/model
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
 import { readSignature } from '../../src/wire/signed-request.ts';
 import type { Model } from '../../src/wire/stages.ts';
-import { UPLOAD_ONLY } from '../../src/wire/step.ts';
 import { decodeSubmission } from '../../src/wire/submission.ts';
+import { SHAPE } from '../support/protected-round.ts';
 
 export const RUN = 'fake';
 const PLACES = `/v1/runs/${RUN}`;
@@ -46,6 +47,8 @@ export interface FakeOptions {
   readonly parameters: number;
   readonly rounds: number;
   readonly quorum?: number;
+  /** Left out: none. */
+  readonly protection?: Protection;
   readonly chunkBytes?: number;
   readonly now?: () => number;
 }
@@ -63,6 +66,7 @@ export class FakeAggregator {
   readonly identity = identityOf('5a'.repeat(32));
   readonly definition: RunDefinition;
   readonly digest: string;
+  readonly protection: Protection;
   readonly models: Model[];
   readonly records: ModelRecord[];
   readonly scores: (ScoreRequest & { group: string })[] = [];
@@ -83,10 +87,11 @@ export class FakeAggregator {
 
   constructor(options: FakeOptions) {
     this.#options = options;
-    const { parameters, rounds, quorum = 1 } = options;
+    const { parameters, rounds, quorum = 1, protection = none.create({}, SHAPE) } = options;
+    this.protection = protection;
     this.definition = fakeDefinition(parameters, rounds, quorum);
     this.digest = runDigest(this.definition);
-    this.state = newRun({ rounds, quorum, steps: UPLOAD_ONLY });
+    this.state = newRun({ rounds, quorum, steps: protection.steps });
     const start = makeModel(
       0,
       Float32Array.from({ length: parameters }, (_, i) => i / parameters),
@@ -119,14 +124,37 @@ export class FakeAggregator {
     return signRecord(this.identity, { run: this.digest, round, model: digest, previous: link, updates });
   }
 
+  /** What came in the first steps of the round under way. */
+  #collected(steps: number): Collection {
+    const { round, attempt, replies } = this.state;
+    const { digest: model, parameters } = this.models.at(-1)!;
+    const context = { run: this.digest, round, attempt, model, parameters: parameters.length };
+    const collection = this.protection.collect(context);
+    for (const [step, listed] of replies.slice(0, steps).entries()) {
+      for (const { digest } of listed) {
+        collection.add(step, decodeSubmission(this.#submitted.get(digest)!).update);
+      }
+      collection.close(
+        step,
+        listed.map(({ group }) => group),
+      );
+    }
+    return collection;
+  }
+
   #fold(round: number): void {
-    const fold = none.create({}).fold(round, this.#options.parameters);
-    const replies = this.state.replies[0]!;
-    for (const { digest } of replies) fold.add(decodeSubmission(this.#submitted.get(digest)!).update);
-    const next = fedavg.create({}).next(this.models.at(-1)!, fold.finish(), null);
-    this.records.push(this.#record(next.model, this.records.at(-1)!, replies.length));
-    this.models.push(next.model);
-    this.deliver({ type: 'folded', round });
+    const last = this.models.at(-1)!;
+    if (this.state.skipped) this.#publish(makeModel(round, last.parameters), 0);
+    else {
+      const aggregate = this.#collected(this.state.replies.length).finish();
+      this.#publish(fedavg.create({}).next(last, aggregate, null).model, aggregate.groups.length);
+    }
+  }
+
+  #publish(model: Model, updates: number): void {
+    this.records.push(this.#record(model, this.records.at(-1)!, updates));
+    this.models.push(model);
+    this.deliver({ type: 'folded', round: model.round });
   }
 
   #answer(request: TransportRequest): TransportAnswer {
@@ -175,6 +203,7 @@ export class FakeAggregator {
     }
     if (place === 'GET /definition') return this.definition;
     if (place === 'GET /task') return this.#task(group);
+    if (place === 'GET /shown') return this.#shown(group, url.searchParams);
     if (place === 'GET /models') return this.#modelsAfter(Number(url.searchParams.get('after')));
     if (place === 'POST /scores') {
       this.scores.push({ ...(content() as unknown as ScoreRequest), group });
@@ -207,11 +236,12 @@ export class FakeAggregator {
   }
 
   #task(group: string) {
-    const { phase, round, rounds, step, asked, failure } = this.state;
+    const { phase, round, rounds, attempt, step, asked, failure } = this.state;
     return {
       phase,
       round,
       rounds,
+      attempt,
       step,
       asked: phase === 'collecting' && asked.includes(group),
       replied: digestFrom(this.state, step, group) ?? null,
@@ -220,6 +250,15 @@ export class FakeAggregator {
       deadlineAt: null,
       pollAfterMs: 100,
     };
+  }
+
+  #shown(group: string, asked: URLSearchParams): Uint8Array {
+    const { round, attempt, step } = this.state;
+    const here = { round, attempt, step };
+    for (const [name, value] of Object.entries(here)) {
+      if (Number(asked.get(name)) !== value) throw new PluralError('UPDATE_OF_ANOTHER_ROUND', `not ${name}`);
+    }
+    return this.#collected(step).show(step, group);
   }
 
   /** Two at a time, so that there is more than one page. */

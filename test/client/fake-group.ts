@@ -4,15 +4,14 @@ import type { GroupEvent } from '../../src/client/group-events.ts';
 import { type GroupRecord, type GroupStore, newRecord } from '../../src/client/group-record.ts';
 import type { LocalWork } from '../../src/client/local-training.ts';
 import { Participant } from '../../src/client/participate.ts';
+import type { ParticipantOptions } from '../../src/client/participation.ts';
 import { retryWith } from '../../src/client/retry.ts';
 import type { Transport } from '../../src/client/transport.ts';
 import { randomStream } from '../../src/core/random.ts';
-import { none } from '../../src/privacy/none.ts';
-import { newGroup } from '../../src/round/group.ts';
+import { type Ledger, ledgerSchema } from '../../src/privacy/differential/ledger-schema.ts';
+import { newGroup, type Place } from '../../src/round/group.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
-import { runDigest } from '../../src/wire/run-definition.ts';
-import { encodeSubmission } from '../../src/wire/submission.ts';
 import type { FakeAggregator } from './fake-aggregator.ts';
 
 /** A wait that takes no time, and ends what waits for ever: `onWait` is told how many waits there were. */
@@ -32,6 +31,10 @@ export async function until(holds: () => boolean): Promise<void> {
 
 /** The process was killed. */
 export class Killed extends Error {}
+
+function shownName({ round, attempt, step }: Place): string {
+  return `shown ${round} ${attempt} ${step}`;
+}
 
 /** A folder in memory. Its writes can be made the last thing that happens. */
 export class MemoryStore implements GroupStore {
@@ -70,6 +73,45 @@ export class MemoryStore implements GroupStore {
     this.#put('outbox', bytes);
   }
 
+  loadShown(place: Place): Uint8Array | null {
+    return this.#files.get(shownName(place)) ?? null;
+  }
+
+  saveShown(place: Place, bytes: Uint8Array): void {
+    this.#put(shownName(place), bytes);
+  }
+
+  forgetShown(but: Pick<Place, 'round' | 'attempt'>): void {
+    this.#write('forget what was shown');
+    for (const name of this.#files.keys()) {
+      const of = shownName({ ...but, step: 0 }).slice(0, -1);
+      if (name.startsWith('shown') && !name.startsWith(of)) this.#files.delete(name);
+    }
+  }
+
+  loadOpened(run: string): number {
+    const bytes = this.#files.get(`opened-${run}`);
+    return bytes === undefined ? 0 : Number(Buffer.from(bytes).toString('utf8'));
+  }
+
+  saveOpened(run: string, round: number): void {
+    this.#put(`opened-${run}`, Buffer.from(String(round), 'utf8'));
+  }
+
+  loadLedger(): Ledger | null {
+    const bytes = this.#files.get('ledger');
+    return bytes === undefined ? null : ledgerSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  }
+
+  saveLedger(ledger: Ledger): void {
+    this.#put('ledger', Buffer.from(JSON.stringify(ledger), 'utf8'));
+  }
+
+  /** Loses what was shown. */
+  loseShown(): void {
+    for (const name of this.#files.keys()) if (name.startsWith('shown')) this.#files.delete(name);
+  }
+
   saveExport(bytes: Uint8Array): string {
     this.#put('export', bytes);
     return 'memory';
@@ -92,7 +134,8 @@ export function fakeWork(aggregator: FakeAggregator, group: string): LocalWork &
   const trained: number[] = [];
   return {
     trained,
-    submission: async ({ round, step }, model) => {
+    protection: aggregator.protection,
+    update: async (round, model, score) => {
       trained.push(round);
       const random = randomStream(round, 'fake', group, model.digest);
       const received = model.parameters;
@@ -102,9 +145,9 @@ export function fakeWork(aggregator: FakeAggregator, group: string): LocalWork &
         weight: 1 + random.below(5),
         received,
         trained: received.map((value) => value + random.uniform()),
+        score,
       });
-      const origin = { run: runDigest(aggregator.definition), model: model.digest, step };
-      return { bytes: encodeSubmission(none.create({}).protect(update), origin).bytes, loss: 1 / round };
+      return { update, loss: 1 / round };
     },
     score: async ({ round }) => ({ alignment: 0.5 + round / 100, questions: 7 }),
     exportModel: ({ digest }) => Buffer.from(digest),
@@ -118,6 +161,8 @@ export interface FakeGroup {
   readonly store: MemoryStore;
   readonly work: ReturnType<typeof fakeWork>;
   readonly events: GroupEvent[];
+  /** What a process of it takes part with. */
+  options(): ParticipantOptions;
   /** As a new process would, from what is stored. */
   start(): Participant;
 }
@@ -127,6 +172,13 @@ export interface FakeGroupOptions {
   readonly transport?: Transport;
   /** Called in place of waiting. */
   readonly sleep?: () => Promise<void>;
+  readonly leastGroups?: number;
+  readonly knownPeers?: ParticipantOptions['knownPeers'];
+}
+
+/** The key of a group by its name. */
+export function identityOfFake(group: string): Identity {
+  return identityOf(Buffer.from(group.padEnd(32, '.')).toString('hex').slice(0, 64));
 }
 
 /** A group with stand-ins for everything but its driver, enrolled with an aggregator. */
@@ -136,18 +188,21 @@ export function fakeGroup(
   options: FakeGroupOptions = {},
 ): FakeGroup {
   const { tellScores = true, transport = aggregator.transport, sleep = limited(1000) } = options;
-  const identity = identityOf(Buffer.from(group.padEnd(32, '.')).toString('hex').slice(0, 64));
+  const { leastGroups = 1, knownPeers = null } = options;
+  const identity = identityOfFake(group);
   const store = new MemoryStore(group);
   const work = fakeWork(aggregator, group);
   const events: GroupEvent[] = [];
   const aggregatorKey = aggregator.identity.publicKey;
   const { definition } = aggregator;
   const retry = retryWith({ patienceMs: Number.POSITIVE_INFINITY, sleep, random: () => 0 });
-  const start = () => {
+  const participation = (): ParticipantOptions => {
     const api = new AggregatorApi({ transport, identity, aggregatorKey, run: definition.run, retry });
     const common = { api, retry, store, work, definition, aggregatorKey, tellScores, sleep };
-    return new Participant({ ...common, emit: (event) => events.push(event) });
+    const who = { group, identity, leastGroups, knownPeers };
+    return { ...common, ...who, emit: (event) => events.push(event) };
   };
   aggregator.enrol(group, identity.publicKey);
-  return { group, identity, store, work, events, start };
+  const start = () => new Participant(participation());
+  return { group, identity, store, work, events, options: participation, start };
 }

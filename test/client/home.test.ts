@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Membership, newRecord } from '../../src/client/group-record.ts';
@@ -26,6 +26,8 @@ function membershipOf(change: Partial<Membership> = {}): Membership {
     group: 'g1',
     ca: null,
     featuresPath: null,
+    peers: null,
+    leastGroups: 1,
     definition: fakeDefinition(10, 3),
     ...change,
   };
@@ -38,6 +40,7 @@ function joinedHome(): GroupHome {
   home.join(membershipOf());
   home.saveModel(Buffer.from('model'));
   home.saveOutbox(Buffer.from('outbox'));
+  home.saveShown({ round: 1, attempt: 1, step: 1 }, Buffer.from('shown'));
   home.saveExport(Buffer.from('export'));
   return home;
 }
@@ -159,6 +162,7 @@ describe('joining', () => {
     expect(home.loadRecord().scored).toBe(2);
     expect(home.membership().url).toBe('http://127.0.0.1:2');
     expect(home.loadOutbox()).not.toBeNull();
+    expect(home.loadShown({ round: 1, attempt: 1, step: 1 })).not.toBeNull();
   });
 
   test.each<[string, Partial<Membership>]>([
@@ -171,6 +175,7 @@ describe('joining', () => {
     expect(home.loadRecord()).toEqual(newRecord(newGroup(change.group ?? 'g1')));
     expect(home.loadModel()).toBeNull();
     expect(home.loadOutbox()).toBeNull();
+    expect(home.loadShown({ round: 1, attempt: 1, step: 1 })).toBeNull();
   });
 
   test('after a damaged state was deleted makes a new one', () => {
@@ -182,6 +187,80 @@ describe('joining', () => {
   test('forgetting leaves key, answers and the exported model', () => {
     home.forget();
     expect(readdirSync(home.folder).sort()).toEqual(['answers.arrow', 'identity.json', 'model.onnx']);
+  });
+});
+
+describe('what a step showed', () => {
+  const place = { round: 1, attempt: 1, step: 1 };
+  const places = [
+    place,
+    { ...place, step: 11 },
+    { ...place, attempt: 11 },
+    { ...place, attempt: 2 },
+    { ...place, round: 11 },
+    { round: 11, attempt: 1, step: 2 },
+  ];
+
+  test('is kept for each place by itself, also where it is nothing', () => {
+    const home = joinedHome();
+    for (const [index, at] of places.entries()) home.saveShown(at, Uint8Array.of(index));
+    for (const [index, at] of places.entries()) expect([...home.loadShown(at)!]).toEqual([index]);
+    expect(home.loadShown({ ...place, step: 2 })).toBeNull();
+    home.saveShown({ ...place, step: 2 }, new Uint8Array());
+    expect(home.loadShown({ ...place, step: 2 })).toHaveLength(0);
+  });
+
+  test('is forgotten of all attempts but one, and nothing else is', () => {
+    const home = joinedHome();
+    for (const at of places) home.saveShown(at, Uint8Array.of(1));
+    home.forgetShown({ round: 1, attempt: 1 });
+    const kept = places.filter((at) => home.loadShown(at) !== null);
+    expect(kept).toEqual(places.filter(({ round, attempt }) => round === 1 && attempt === 1));
+    expect(home.loadModel()).not.toBeNull();
+    expect(home.loadOutbox()).not.toBeNull();
+    home.forgetShown({ round: 2, attempt: 1 });
+    expect(places.filter((at) => home.loadShown(at) !== null)).toEqual([]);
+  });
+});
+
+describe('the last round whose sum was opened', () => {
+  const [run, other] = ['ab'.repeat(32), 'cd'.repeat(32)];
+
+  test('is kept for each run by itself', () => {
+    const home = joinedHome();
+    expect(home.loadOpened(run)).toBe(0);
+    home.saveOpened(run, 3);
+    home.saveOpened(other, 1);
+    home.saveOpened(run, 4);
+    expect([home.loadOpened(run), home.loadOpened(other), home.loadOpened('ef'.repeat(32))]).toEqual([
+      4, 1, 0,
+    ]);
+    expect(new GroupHome(home.folder).loadOpened(run)).toBe(4);
+  });
+
+  test('outlives a deleted state, and joining another run and this one again', () => {
+    const home = joinedHome();
+    home.saveOpened(run, 3);
+    rmSync(join(home.folder, 'state.json'));
+    home.join(membershipOf());
+    expect(home.loadOpened(run)).toBe(3);
+    home.join(membershipOf({ run: 'another' }));
+    home.join(membershipOf());
+    expect(home.loadOpened(run)).toBe(3);
+  });
+
+  test('is not taken for nothing where its file is damaged', () => {
+    const home = joinedHome();
+    home.saveOpened(run, 3);
+    for (const content of ['', '{', '[]', `{"${run}":0}`, `{"${run}":-1}`, `{"${run}":"3"}`, '{"run":1}']) {
+      writeFileSync(join(home.folder, 'opened.json'), content);
+      expect(() => home.loadOpened(run), content).toThrow(
+        expect.objectContaining({ code: 'CHECKPOINT_CORRUPT', hint: expect.stringContaining('backup') }),
+      );
+      expect(() => home.saveOpened(run, 4), content).toThrow(
+        expect.objectContaining({ code: 'CHECKPOINT_CORRUPT' }),
+      );
+    }
   });
 });
 

@@ -69,7 +69,7 @@ async function attempt({ home, invitation, name = group(), through = (real) => r
     run,
     retry: once,
   });
-  const common = { ca: null, featuresPath: null, warn: () => undefined };
+  const common = { ca: null, featuresPath: null, peers: null, leastGroups: 1, warn: () => undefined };
   try {
     return await joinRun({ home, invitation, api, group: name, ...common });
   } finally {
@@ -89,7 +89,13 @@ describe('joining', () => {
     const membership = await attempt({ home, invitation });
     expect(home.membership()).toEqual(membership);
     expect(membership).toMatchObject({ run: invitation.run, group: group(), url });
-    expect(home.loadRecord().machine).toEqual({ group: group(), phase: 'idle', round: 0, step: 0 });
+    expect(home.loadRecord().machine).toEqual({
+      group: group(),
+      phase: 'idle',
+      round: 0,
+      attempt: 1,
+      step: 0,
+    });
     expect(await members(invitation.run)).toEqual([group()]);
   });
 

@@ -3,21 +3,21 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GroupHome } from '../../src/client/home.ts';
 import type { LocalOptions } from '../../src/client/local-setup.ts';
 import { type LocalWork, openLocalWork } from '../../src/client/local-training.ts';
-import { roundPlugins } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { canonicalJson } from '../../src/core/digest.ts';
 import type { Survey } from '../../src/data/survey.ts';
 import { writeFeatures } from '../../src/features/vector-file.ts';
 import { evaluateModel, type RunContext } from '../../src/simulate/context.ts';
-import { prepareExperiment, setupOf } from '../../src/simulate/experiment.ts';
+import { pluginsOf, prepareExperiment, setupOf } from '../../src/simulate/experiment.ts';
 import { trainFederated } from '../../src/simulate/federated.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { initialModel } from '../../src/training/initial-model.ts';
 import { startPool } from '../../src/training/pool.ts';
-import { type RunDefinition, type RunPlan, runDigest } from '../../src/wire/run-definition.ts';
+import type { RunDefinition, RunPlan } from '../../src/wire/run-definition.ts';
 import type { Model } from '../../src/wire/stages.ts';
-import { decodeSubmission } from '../../src/wire/submission.ts';
 import { ROOT, SMALL, temporaryFolder } from '../support/cli.ts';
+import { inClear } from '../support/in-clear.ts';
+import { contextOf, playRound, updateOf } from '../support/protected-round.ts';
 
 const folder = temporaryFolder();
 const ROUNDS = 2;
@@ -76,18 +76,18 @@ describe("a group's own work", () => {
     expect(experiment.heldOutQuestions.length).toBeGreaterThan(5);
     const works = new Map<string, LocalWork>();
     for (const group of groups) works.set(group, await workOf(group));
-    const { protection, strategy } = roundPlugins(experiment.config);
+    const { protection, strategy } = pluginsOf(experiment);
     let model: Model = initialModel(experiment.predictor, experiment.config.seed);
     for (let round = 1; round <= ROUNDS; round++) {
-      const fold = protection.fold(round, model.parameters.length);
+      const sum = protection.collect(contextOf(model.parameters.length, { round }));
       for (const group of groups) {
-        const { bytes } = await works.get(group)!.submission({ round, step: 0 }, model);
-        const { update, origin } = decodeSubmission(bytes);
-        expect(update).toMatchObject({ group, round });
-        expect(origin).toEqual({ run: runDigest(defined()), step: 0, model: model.digest });
-        fold.add(update);
+        const work = works.get(group)!;
+        expect(work.protection).toMatchObject({ name: 'none', updateStep: 0 });
+        const { update } = await work.update(round, model, 0.25);
+        expect(update).toMatchObject({ group, round, score: 0.25 });
+        sum.add(0, inClear(update));
       }
-      model = strategy.next(model, fold.finish(), null).model;
+      model = strategy.next(model, sum.finish(), null).model;
     }
     const simulated = await trainFederated(run);
     expect(model.digest).toBe(simulated.model.digest);
@@ -99,23 +99,41 @@ describe("a group's own work", () => {
     expect(own).toEqual({ alignment: seen.alignment, questions: seen.questions });
   });
 
-  test('the same place and model give the same bytes, from another process and from another file', async () => {
+  test('the same round and model give the same bytes, from another process and from another file', async () => {
     const [group] = trainingGroups();
     const model = initialModel(run.experiment.predictor, 7);
-    const place = { round: 2, step: 0 };
-    const first = await (await workOf(group!)).submission(place, model);
-    const second = await (await workOf(group!)).submission(place, model);
-    expect(Buffer.from(second.bytes).equals(first.bytes)).toBe(true);
-    expect(second.loss).toBe(first.loss);
+    const first = await (await workOf(group!)).update(2, model, null);
+    const second = await (await workOf(group!)).update(2, model, null);
+    const [bytes, again] = [first, second].map(({ update }) => inClear(update).payload);
+    expect(Buffer.from(again!).equals(bytes!)).toBe(true);
+    expect(second).toEqual(first);
+  });
+
+  test('has the protection of the run, with room for the weight that the group may have', async () => {
+    const protection = { name: 'mask', bits: 16, mostGroups: 8 };
+    const masked = { ...plan, config: { ...plan.config, protection } };
+    const work = await workOf(trainingGroups()[0]!, { definition: defined(masked) });
+    expect(work.protection).toMatchObject({ name: 'mask', reveals: 'sum', groups: { least: 3, most: 8 } });
+    const { update } = await work.update(1, initialModel(run.experiment.predictor, 7), 0.5);
+    const nothing = new Float32Array(update.delta.length);
+    const others = ['x', 'y'].map((other) => updateOf(other, 1, nothing, { round: 1 }));
+    const { totalWeight, scores } = playRound({
+      protection: work.protection,
+      updates: [update, ...others],
+      context: contextOf(update.delta.length, { round: 1 }),
+    });
+    expect(totalWeight).toBe(update.weight + 2);
+    expect(scores?.groups).toBe(1);
   });
 
   test('under another name draws other tasks', async () => {
     const [group] = trainingGroups();
     const model = initialModel(run.experiment.predictor, 7);
-    const own = await (await workOf(group!)).submission({ round: 1, step: 0 }, model);
-    const renamed = await (await workOf('another name', { answers: answersOf(group!) })).submission(
-      { round: 1, step: 0 },
+    const own = await (await workOf(group!)).update(1, model, null);
+    const renamed = await (await workOf('another name', { answers: answersOf(group!) })).update(
+      1,
       model,
+      null,
     );
     expect(renamed.loss).not.toBe(own.loss);
   });
@@ -204,9 +222,9 @@ describe('features from a file', () => {
     await expect(workOf(group!, { definition })).rejects.toMatchObject({ code: 'FEATURES_MISSING' });
     const work = await workOf(group!, { definition, featuresPath: path });
     const model = initialModel(run.experiment.predictor, 7);
-    const lexical = await (await workOf(group!)).submission({ round: 1, step: 0 }, model);
+    const lexical = await (await workOf(group!)).update(1, model, null);
     // The same vectors train the same.
-    expect((await work.submission({ round: 1, step: 0 }, model)).loss).toBe(lexical.loss);
+    expect((await work.update(1, model, null)).loss).toBe(lexical.loss);
   });
 
   test('that are others are refused', async () => {

@@ -321,7 +321,8 @@ describe('a model that cannot be trusted is refused, and nothing of it is stored
     const refused = async () => {
       await expect(group!.start().watch()).rejects.toMatchObject({ code: 'AGGREGATOR_UNTRUSTED' });
       const { machine, concluded, scored, trained, ...after } = group!.store.loadRecord();
-      expect(after).toEqual({ format: 1, head: before.record.head });
+      const { head, attempt, sent, satOut, peers } = before.record;
+      expect(after).toEqual({ format: 1, head, attempt, sent, satOut, peers });
       expect(group!.store.loadModel()).toEqual(before.model);
     };
     return { aggregator, group: group!, refused };

@@ -6,6 +6,8 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { configDigest, configYaml, optionsOf, parseConfig, roundPlugins } from '../../src/config/config.ts';
 import { applyOverride, configFrom, loadConfig } from '../../src/config/load.ts';
+import { mask } from '../../src/privacy/mask.ts';
+import { defineProtection } from '../../src/privacy/protection.ts';
 import { PROTECTIONS } from '../../src/privacy/table.ts';
 import { fedavg } from '../../src/strategy/fedavg.ts';
 import { defineStrategy } from '../../src/strategy/strategy.ts';
@@ -14,7 +16,9 @@ import { STRATEGIES } from '../../src/strategy/table.ts';
 /** The least that a configuration must say. */
 const LEAST = 'data: { survey: nonvoters, groups: { training: 14, unseen: 7 } }\n';
 
-const configOf = (...overrides: readonly string[]) => configFrom(LEAST, 'test.yaml', overrides);
+/** With a protection that takes any number of groups. */
+const configOf = (...overrides: readonly string[]) =>
+  configFrom(LEAST, 'test.yaml', ['protection.name=none', ...overrides]);
 
 function thrownBy(action: () => unknown): unknown {
   try {
@@ -129,7 +133,7 @@ describe('wrong values', () => {
 });
 
 describe('values that do not fit together', () => {
-  const GROUPS = 'groups: { training: 1, unseen: 1 }';
+  const GROUPS = 'groups: { training: 3, unseen: 1 }';
 
   test('survey and path: one of them, not both', () => {
     expect(refusalOf(`data: { ${GROUPS} }`)).toMatchObject({ code: 'CONFIG_CONFLICT' });
@@ -150,8 +154,9 @@ describe('values that do not fit together', () => {
     });
     const hidden = { ...PROTECTIONS[0]!, name: 'hidden', reveals: 'sum' as const };
     const tables = [STRATEGIES, PROTECTIONS] as unknown as [(typeof median)[], (typeof hidden)[]];
+    const lengths = tables.map(({ length }) => length);
     afterEach(() => {
-      for (const table of tables) table.splice(1);
+      for (const [index, table] of tables.entries()) table.splice(lengths[index]!);
     });
 
     test('is CONFIG_CONFLICT and says what to choose instead; either one alone is fine', () => {
@@ -251,19 +256,100 @@ describe('files', () => {
     const overrides = raw.data?.survey === undefined ? ['data.path=downloaded.csv'] : [];
     const config = loadConfig(join(CONFIGS, name), overrides);
     expect(config.training.rounds).toBeGreaterThan(0);
-    expect(() => roundPlugins(config)).not.toThrow();
+    expect(() => roundPlugins(config, 10, 5)).not.toThrow();
   });
+});
+
+describe('the number of groups under protection "mask"', () => {
+  const masked = (...overrides: readonly string[]) => configOf('protection.name=mask', ...overrides);
+
+  test('is fine between the fewest and the most', () => {
+    for (const count of [3, 14, 128]) {
+      const config = masked(`data.groups.training=${count}`);
+      const { protection } = roundPlugins(config, 10, 5);
+      expect(protection).toMatchObject({ name: 'mask', reveals: 'sum', groups: { least: 3, most: 128 } });
+    }
+    expect(() => masked('data.groups.training=[a, b, c]')).not.toThrow();
+    expect(() => masked('round.quorum=3')).not.toThrow();
+    expect(() => masked('data.groups.training=200', 'protection.mostGroups=200')).not.toThrow();
+  });
+
+  test.each([
+    ['data.groups.training is 2', ['data.groups.training=2']],
+    ['data.groups.training is 2', ['data.groups.training=[a, b]']],
+    ['round.quorum is 2', ['round.quorum=2']],
+    ['data.groups.training is 4', ['data.groups.training=4', 'protection.leastGroups=5']],
+    ['round.quorum is 4', ['round.quorum=4', 'protection.leastGroups=5']],
+  ])('that is too small is CONFIG_CONFLICT: %s', (what, overrides) => {
+    expect(thrownBy(() => masked(...overrides))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining(`${what}, protection "mask" needs at least`),
+      hint: expect.stringContaining('protection "none"'),
+    });
+  });
+
+  test('that is too large is CONFIG_CONFLICT, with what to raise', () => {
+    for (const overrides of [['data.groups.training=129'], ['protection.mostGroups=13']]) {
+      expect(thrownBy(() => masked(...overrides))).toMatchObject({
+        code: 'CONFIG_CONFLICT',
+        message: expect.stringContaining('has room for'),
+        hint: 'Raise protection.mostGroups.',
+      });
+    }
+  });
+
+  test('does not matter without protection', () => {
+    for (const count of [1, 1000]) expect(() => configOf(`data.groups.training=${count}`)).not.toThrow();
+  });
+
+  test('an option that would overflow is CONFIG_INVALID, and says what to lower', () => {
+    expect(thrownBy(() => masked('protection.bits=24', 'protection.mostGroups=257'))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('lower bits or mostGroups'),
+    });
+  });
+});
+
+test('the plug-ins of a round know the largest weight and about how far a round can move a parameter', () => {
+  const config = configOf('protection.name=mask', 'training.localSteps=5', 'training.learningRate=0.002');
+  const shapes: unknown[] = [];
+  const watched = defineProtection({
+    ...mask,
+    name: 'watched',
+    options: mask.options,
+    create: (options, shape) => {
+      shapes.push(shape);
+      return mask.create(options, shape);
+    },
+  });
+  const table = PROTECTIONS as unknown[];
+  table.push(watched);
+  try {
+    roundPlugins({ ...config, seed: 8, protection: { ...config.protection, name: 'watched' } }, 37, 5);
+  } finally {
+    table.pop();
+  }
+  expect(shapes).toEqual([
+    {
+      rounds: config.training.rounds,
+      parameters: 5,
+      mostWeight: 37,
+      equalWeights: false,
+      reach: expect.closeTo(0.01, 12),
+      seed: 8,
+    },
+  ]);
 });
 
 describe('a checked configuration', () => {
   test('has every default filled in, also those of the plug-ins', () => {
-    const config = configOf();
+    const config = configFrom(LEAST, 'test.yaml');
     expect(config).toMatchObject({ seed: 0, output: null, runtime: { device: 'auto', workers: 'auto' } });
     expect(config.predictor).toMatchObject({ name: 'gpo', width: 128, layers: 6, stdFloor: 0.01 });
     expect(config.strategy).toEqual({ name: 'fedavg', weighting: 'questions' });
     expect(optionsOf(config.strategy)).toEqual({ weighting: 'questions' });
-    const { strategy, protection } = roundPlugins(config);
-    expect([strategy.name, protection.name]).toEqual(['fedavg', 'none']);
+    const { strategy, protection } = roundPlugins(config, 10, 5);
+    expect([strategy.name, protection.name]).toEqual(['fedavg', 'mask']);
   });
 
   test('as YAML is read back as the same configuration with the same digest', () => {

@@ -27,7 +27,13 @@ function aggregateOf(members: readonly Member[], round = 4): Aggregate {
     members.reduce((sum, { weight, delta }) => sum + weight * delta[i]!, 0),
   );
   const totalWeight = members.reduce((sum, { weight }) => sum + weight, 0);
-  return asStage({ round, weightedSum, totalWeight, groups: members.map((_, index) => `g${index}`) });
+  return asStage({
+    round,
+    weightedSum,
+    totalWeight,
+    scores: null,
+    groups: members.map((_, index) => `g${index}`),
+  });
 }
 
 /** Multiples of 2^-10, so that products and sums are exact and the expected figure is not in doubt. */
@@ -97,6 +103,7 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
         round: 4,
         weightedSum: Float64Array.from(sum),
         totalWeight: 1,
+        scores: null,
         groups: ['g0'],
       });
       const at = sum.findIndex((value) => value !== 0);
@@ -107,7 +114,14 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
 
     test('a total weight of 0 is NOT_FINITE, and a sum of another size is a fault', () => {
       const broken = (fields: Partial<Aggregate>): Aggregate =>
-        asStage({ round: 4, weightedSum: new Float64Array(3), totalWeight: 0, groups: [], ...fields });
+        asStage({
+          round: 4,
+          weightedSum: new Float64Array(3),
+          totalWeight: 0,
+          scores: null,
+          groups: [],
+          ...fields,
+        });
       expect(() => nextOf(model, broken({}))).toThrow(expect.objectContaining({ code: 'NOT_FINITE' }));
       const short = broken({ weightedSum: new Float64Array(2), totalWeight: 1 });
       expect(() => nextOf(model, short)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));

@@ -105,7 +105,12 @@ describe.skipIf(LONG_TESTS.skip)(`kill -9 of the aggregator${LONG_TESTS.why}`, (
   it(
     `at ${KILLS} moments of a run: the same bytes, nothing lost (seed ${SEED})`,
     async () => {
-      const overrides = smallRun(FIVE, [...MODEL, `training.rounds=${ROUNDS}`, 'evaluation.every=100']);
+      const overrides = smallRun(FIVE, [
+        ...MODEL,
+        `training.rounds=${ROUNDS}`,
+        'evaluation.every=100',
+        'protection.name=mask',
+      ]);
       await cli.run(['aggregator', 'init', aggregator]);
       setChunks(join(aggregator, 'aggregator.yaml'), CHUNK_BYTES);
       let serving: Serving = await serve(cli, aggregator, 0, ['--log-level', 'info']);

@@ -61,6 +61,7 @@ describe.skipIf(LONG_TESTS.skip)(`kill -9 of groups${LONG_TESTS.why}`, () => {
         `training.rounds=${ROUNDS}`,
         'training.localSteps=2',
         'evaluation.every=100',
+        'protection.name=mask',
       ]);
       await cli.run(['aggregator', 'init', aggregator]);
       const serving = await serve(cli, aggregator);

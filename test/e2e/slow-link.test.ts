@@ -6,12 +6,12 @@ import { httpTransport } from '../../src/client/transport.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { predictorOf } from '../../src/config/worker-setup.ts';
 import { randomStream } from '../../src/core/random.ts';
-import { none } from '../../src/privacy/none.ts';
 import { invite } from '../../src/server/invitations.ts';
 import { createRun } from '../../src/server/runs.ts';
 import { encodeSubmission } from '../../src/wire/submission.ts';
-import { updateOf } from '../conformance/protection.ts';
 import { LONG_TESTS } from '../support/deployment.ts';
+import { inClear } from '../support/in-clear.ts';
+import { updateOf } from '../support/protected-round.ts';
 import { slowProxy } from '../support/slow-proxy.ts';
 import {
   freshIdentity,
@@ -74,7 +74,7 @@ it.skipIf(LONG_TESTS.skip)(
       const start = await downloadModel({ api, retry }, model, plan.parameters);
       const random = randomStream(1, 'slow-link');
       const delta = start.map(() => 0.01 * random.normal());
-      const update = none.create({}).protect(updateOf('far away', 1, delta, 1));
+      const update = inClear(updateOf('far away', 1, delta, { round: 1 }));
       const { bytes } = encodeSubmission(update, { run: digest, step: 0, model: model.model });
       const name = await upload({ api, retry }, bytes);
       expect(await api.submit({ round: 1, step: 0 }, name)).toEqual({ repeated: false });

@@ -16,7 +16,7 @@ import {
 } from '../../src/round/aggregator-state.ts';
 import type { CollectionStep } from '../../src/wire/step.ts';
 import { deepFreeze } from '../support/deep-freeze.ts';
-import { STEPS } from '../support/round-steps.ts';
+import { fewestOf, STEPS, skipsFrom } from '../support/round-steps.ts';
 
 /** Names that objects have by themselves are names that a group may have too. */
 const GROUPS = ['b', 'a', 'constructor', '__proto__'];
@@ -66,19 +66,21 @@ const unfoldables = offset.map((ahead) =>
 );
 const stops = fc.constant(named('stop', () => ({ type: 'stop' })));
 
-const commands = fc.array(
-  fc.oneof(
-    { weight: 20, arbitrary: joins },
-    { weight: 4, arbitrary: leaves },
-    { weight: 8, arbitrary: starts },
-    { weight: 96, arbitrary: submissions },
-    { weight: 8, arbitrary: deadlines },
-    { weight: 24, arbitrary: foldeds },
-    { weight: 1, arbitrary: unfoldables },
-    { weight: 1, arbitrary: stops },
-  ),
-  { maxLength: 120, size: 'max' },
-);
+const commandsWith = (unfoldable: number) =>
+  fc.array(
+    fc.oneof(
+      { weight: 20, arbitrary: joins },
+      { weight: 4, arbitrary: leaves },
+      { weight: 8, arbitrary: starts },
+      { weight: 96, arbitrary: submissions },
+      { weight: 8, arbitrary: deadlines },
+      { weight: 24, arbitrary: foldeds },
+      { weight: unfoldable, arbitrary: unfoldables },
+      { weight: 1, arbitrary: stops },
+    ),
+    { maxLength: 120, size: 'max' },
+  );
+const commands = commandsWith(1);
 const settings = fc.record({
   rounds: fc.integer({ min: 1, max: 3 }),
   quorum: fc.integer({ min: 1, max: 3 }),
@@ -122,11 +124,30 @@ function effectsOf<Type extends AggregatorEffect['type']>(
 }
 
 /** Checks a property of the history of random runs. */
-function forAllHistories(check: (events: readonly Event[], options: Settings) => void): void {
+function forAllHistories(
+  check: (events: readonly Event[], options: Settings) => void,
+  begin: (options: Settings) => readonly Command[] = () => [],
+  sequences = commands,
+): void {
   fc.assert(
-    fc.property(settings, commands, (options, sequence) => check(historyOf(options, sequence), options)),
+    fc.property(settings, sequences, (options, sequence) =>
+      check(historyOf(options, [...begin(options), ...sequence]), options),
+    ),
     { numRuns: 400 },
   );
+}
+
+/** Commands that bring a run to the last step of its first round. */
+function untilLastStep({ steps }: Settings): Command[] {
+  const all = (message: (who: string, state: AggregatorState) => AggregatorMessage) =>
+    GROUPS.map(
+      (who): Command =>
+        (state) =>
+          message(who, state),
+    );
+  const sent = steps.slice(1).flatMap(() => all((who, { step }) => sends(who, step)));
+  // The reply that completes a step has begun the next.
+  return [...all((group) => ({ type: 'join', group })), () => ({ type: 'start' }), ...sent];
 }
 
 /** Plays messages one after another. */
@@ -148,6 +169,12 @@ function collecting(groups: readonly string[], options: Partial<Settings> = {}):
   return play(run, ...joined, { type: 'start' }).state;
 }
 
+/** A last step that waits for two thirds. */
+const PATIENT: readonly CollectionStep[] = [
+  ...STEPS[1],
+  { name: 'last', from: 'survivors', least: 'two-thirds', patient: true },
+];
+
 /** What a group sends in a step of round 1. */
 const sends = (who: string, step = 0, name = `of ${who}`): AggregatorMessage => ({
   type: 'submission',
@@ -167,7 +194,8 @@ describe('stepAggregator, over random sequences of messages', () => {
     const phases = new Set(events.map(({ after }) => after.phase));
     const effects = new Set(events.flatMap((event) => event.effects.map(({ type }) => type)));
     const reasons = new Set(effectsOf(events, 'refuse').map(({ reason }) => reason));
-    const folded = new Set(effectsOf(events, 'fold').map(({ replies }) => replies.length));
+    const summed = events.filter(({ after }) => !after.skipped);
+    const folded = new Set(effectsOf(summed, 'fold').map(({ replies }) => replies.length));
     expect([...phases].sort()).toEqual(['collecting', 'failed', 'finished', 'folding', 'stopped', 'waiting']);
     expect([...effects].sort()).toEqual(['acknowledge', 'ask', 'fail', 'finish', 'fold', 'refuse']);
     expect([...reasons].sort()).toEqual([
@@ -181,6 +209,9 @@ describe('stepAggregator, over random sequences of messages', () => {
     expect(
       events.some(({ before, after }) => before.phase === 'failed' && after.phase === 'collecting'),
     ).toBe(true);
+    // A round is skipped, and the run goes on behind it.
+    expect(events.some(({ before, after }) => before.skipped && after.phase === 'collecting')).toBe(true);
+    expect(events.some(({ before, after }) => before.skipped && after.phase === 'finished')).toBe(true);
   });
 
   test('steps come in order; only a failed round begins again; each is folded once, unless it makes no model, after all its steps', () => {
@@ -204,14 +235,39 @@ describe('stepAggregator, over random sequences of messages', () => {
         ({ before, message }) => message.type === 'unfoldable' && before.phase === 'folding',
       );
       expect(folds.length - folded.length).toBeLessThanOrEqual(unfoldable.length);
-      for (const { replies } of folds) expect(replies).toHaveLength(steps.length);
+      const summed = effectsOf(
+        events.filter(({ after }) => !after.skipped),
+        'fold',
+      );
+      for (const { replies } of summed) expect(replies).toHaveLength(steps.length);
     });
   });
 
-  test('a fold lists, by step, a quorum of replies that were acknowledged since the round was opened', () => {
-    forAllHistories((events, { quorum }) => {
+  test('the first opening of a round is its first attempt, and each further one is one more', () => {
+    let reopened = 0;
+    forAllHistories((events) => {
+      let attempt = 0;
+      for (const { before, message, after, effects } of events) {
+        const opens = message.type === 'start' && before.phase === 'failed' && !after.skipped;
+        // What does not open a round leaves the count as it is; a round that cannot begin counts, too.
+        if (after.round !== before.round) attempt = 1;
+        else if (opens) attempt++;
+        expect(after.attempt).toBe(after.round === 0 ? 1 : attempt);
+        if (opens) {
+          reopened++;
+          expect(after.attempt).toBe(before.attempt + 1);
+        }
+        const ask = effects.find((effect) => effect.type === 'ask');
+        if (ask !== undefined) expect(ask.attempt).toBe(attempt);
+      }
+    });
+    expect(reopened).toBeGreaterThan(100);
+  });
+
+  test('a fold lists, by step, enough replies, which were acknowledged since the round was opened', () => {
+    forAllHistories((events, { quorum, steps }) => {
       let accepted: { group: string; digest: string }[][] = [];
-      for (const { message, effects } of events) {
+      for (const { message, after, effects } of events) {
         const [answer] = effects;
         if (message.type === 'submission' && answer?.type === 'acknowledge' && !answer.repeated) {
           accepted[message.step]?.push({ group: message.group, digest: message.digest });
@@ -221,8 +277,10 @@ describe('stepAggregator, over random sequences of messages', () => {
           if (effect.type !== 'fold') continue;
           const inOrder = accepted.map((list) => [...list].sort((x, y) => (x.group < y.group ? -1 : 1)));
           expect(effect.replies).toEqual(inOrder);
-          for (const list of effect.replies) {
-            expect(list.length).toBeGreaterThanOrEqual(quorum);
+          for (const [step, list] of effect.replies.entries()) {
+            const fewest = fewestOf(steps[step]!, quorum, effect.replies[0]!.length);
+            // Of a round that is skipped nothing is added up.
+            if (!after.skipped) expect(list.length).toBeGreaterThanOrEqual(fewest);
             expect(new Set(list.map((reply) => reply.group)).size).toBe(list.length);
           }
         }
@@ -240,7 +298,8 @@ describe('stepAggregator, over random sequences of messages', () => {
         const candidates =
           ask.step === 0 ? before.enrolled : from === 'survivors' ? replied : after.participants;
         expect(ask.from).toEqual(candidates.filter((who) => after.enrolled.includes(who)));
-        expect(ask.from.length).toBeGreaterThanOrEqual(quorum);
+        const fewest = fewestOf(steps[ask.step]!, quorum, after.replies[0]!.length);
+        expect(ask.from.length).toBeGreaterThanOrEqual(fewest);
         expect(awaited(after)).toEqual(ask.from);
       }
     });
@@ -352,7 +411,8 @@ describe('stepAggregator, over random sequences of messages', () => {
       for (const { before, message, after, effects } of events) {
         if (before.phase !== 'failed') continue;
         if (message.type === 'start') {
-          expect(after.phase).toBe(before.enrolled.length < before.quorum ? 'failed' : 'collecting');
+          const opened = before.enrolled.length < before.quorum ? 'failed' : 'collecting';
+          expect(after.phase).toBe(after.skipped ? 'folding' : opened);
           expect(after.round).toBe(before.round);
           continue;
         }
@@ -376,12 +436,58 @@ describe('stepAggregator, over random sequences of messages', () => {
     });
   });
 
-  test('a deadline ends a step: with a quorum the next begins, without one the run fails', () => {
-    forAllHistories((events, { quorum }) => {
-      for (const { before, message, after } of events) {
+  test('a round is skipped where it is started again after a step began that groups reply to once, and nowhere else', () => {
+    let skips = 0;
+    const check = (events: readonly Event[], { steps }: Settings) => {
+      for (const { before, message, after, effects } of events) {
+        const again = message.type === 'start' && before.phase === 'failed';
+        if (again && skipsFrom(steps, before.step)) {
+          skips++;
+          const { round, replies } = before;
+          expect(after).toEqual({ ...before, phase: 'folding', failure: null, skipped: true });
+          expect(effects).toEqual([{ type: 'fold', round, replies }]);
+        } else expect(after.skipped && after.round !== before.round).toBe(false);
+        if (after.skipped) {
+          expect(steps.length).toBeGreaterThan(1);
+          expect(['folding', 'failed', 'finished', 'stopped']).toContain(after.phase);
+        }
+        expect(!before.skipped && after.skipped && !again).toBe(false);
+      }
+    };
+    forAllHistories(check);
+    forAllHistories(check, untilLastStep, commandsWith(24));
+    expect(skips).toBeGreaterThan(20);
+  });
+
+  test('when a step was asked for that groups reply to once, no step of that round is asked for again but those behind it', () => {
+    forAllHistories((events, { steps }) => {
+      const asked = effectsOf(events, 'ask');
+      const last = new Map<number, number>();
+      for (const [index, { round, step }] of asked.entries()) {
+        if (skipsFrom(steps, step) && !last.has(round)) last.set(round, index);
+      }
+      for (const [round, index] of last) {
+        const { attempt, step } = asked[index]!;
+        for (const ask of asked.slice(index + 1).filter((later) => later.round === round)) {
+          expect(ask.attempt).toBe(attempt);
+          expect(ask.step).toBeGreaterThan(step);
+        }
+      }
+    });
+  });
+
+  test('a deadline ends a step: with enough replies the next begins, without them the run fails, or waits where it is patient', () => {
+    forAllHistories((events, { quorum, steps }) => {
+      for (const { before, message, after, effects } of events) {
         if (message.type !== 'deadline' || before.phase !== 'collecting') continue;
         if (message.round !== before.round || message.step !== before.step) continue;
-        if (before.replies[before.step]!.length < quorum) expect(after.phase).toBe('failed');
+        const first = before.step === 0 ? 0 : before.replies[0]!.length;
+        const fewest = fewestOf(steps[before.step]!, quorum, first);
+        const tooFew = before.replies[before.step]!.length < fewest;
+        if (tooFew && steps[before.step]!.patient === true) {
+          expect(after).toBe(before);
+          expect(effects).toEqual([]);
+        } else if (tooFew) expect(after.phase).toBe('failed');
         else if (after.phase !== 'failed') {
           expect(after.phase === 'folding' || after.step === before.step + 1).toBe(true);
         }
@@ -442,8 +548,11 @@ describe('the order of arrival', () => {
             const before = from === 'survivors' ? (survivors.at(-1) ?? GROUPS) : GROUPS;
             survivors.push(before.filter((who) => sentBy[step]!.includes(who)).sort());
           }
+          const enough = survivors.every(
+            ({ length }, step) => length >= fewestOf(steps[step]!, 1, step === 0 ? 0 : survivors[0]!.length),
+          );
           expect(given.effects.filter(({ type }) => type === 'fold')).toEqual(
-            survivors.every((list) => list.length > 0)
+            enough
               ? [
                   {
                     type: 'fold',
@@ -471,9 +580,9 @@ describe('single steps', () => {
 
   test('who drops out of a step is not among its survivors, but may be asked as a participant', () => {
     const kinds: readonly CollectionStep[] = [
-      { name: 'keys', from: 'participants' },
-      { name: 'upload', from: 'survivors' },
-      { name: 'shares', from: 'participants' },
+      { name: 'keys', from: 'participants', least: 'quorum' },
+      { name: 'upload', from: 'survivors', least: 'quorum' },
+      { name: 'shares', from: 'participants', least: 'quorum' },
     ];
     const { effects } = play(
       collecting(['a', 'b', 'c'], { quorum: 2, steps: kinds }),
@@ -481,9 +590,9 @@ describe('single steps', () => {
       ...[sends('c', 1), sends('a', 1), sends('b', 1)],
     );
     expect(effects.filter(({ type }) => type === 'ask' || type === 'refuse')).toEqual([
-      { type: 'ask', round: 1, step: 1, from: ['a', 'b'] },
+      { type: 'ask', round: 1, attempt: 1, step: 1, from: ['a', 'b'] },
       { type: 'refuse', group: 'c', round: 1, step: 1, reason: 'not-asked' },
-      { type: 'ask', round: 1, step: 2, from: ['a', 'b', 'c'] },
+      { type: 'ask', round: 1, attempt: 1, step: 2, from: ['a', 'b', 'c'] },
     ]);
   });
 
@@ -494,7 +603,7 @@ describe('single steps', () => {
     });
     expect(gone.state).toMatchObject({ enrolled: ['b', 'c'], asked: ['a', 'b', 'c'], phase: 'collecting' });
     const next = play(gone.state, sends('b'), { type: 'leave', group: 'c' });
-    expect(next.effects.at(-1)).toEqual({ type: 'ask', round: 1, step: 1, from: ['b'] });
+    expect(next.effects.at(-1)).toEqual({ type: 'ask', round: 1, attempt: 1, step: 1, from: ['b'] });
     expect(play(next.state, sends('b', 1)).effects.at(-1)).toMatchObject({
       type: 'fold',
       replies: [[{ group: 'a' }, { group: 'b' }], [{ group: 'b' }]],
@@ -517,9 +626,167 @@ describe('single steps', () => {
     );
     expect(between.state).toMatchObject({
       phase: 'failed',
-      failure: '1 groups are left for step "shares" of round 1, the quorum is 2',
+      failure: '1 groups are left for step "shares" of round 1, 2 are needed',
     });
     expect(roundFailure('x')).toMatchObject({ code: 'ROUND_FAILED', message: 'x' });
+  });
+
+  test.each<[CollectionStep['least'], needed: number]>([
+    ['quorum', 3],
+    ['two-thirds', 5],
+    ['both', 5],
+    ['any', 1],
+  ])('of six groups with a quorum of three, a second step that needs %s needs %i', (least, needed) => {
+    const all = [...'abcdef'];
+    const kinds: readonly CollectionStep[] = [...STEPS[1], { name: 'second', from: 'survivors', least }];
+    const second = play(
+      collecting(all, { quorum: 3, steps: kinds }),
+      ...all.map((who) => sends(who)),
+      ...all.slice(0, needed - 1).map((who) => sends(who, 1)),
+    ).state;
+    const late: AggregatorMessage = { type: 'deadline', round: 1, step: 1 };
+    expect(play(second, late).state).toMatchObject({
+      phase: 'failed',
+      failure: expect.stringContaining(`${needed - 1} of ${needed} needed`),
+    });
+    expect(play(second, sends('f', 1), late).state.phase).toBe('folding');
+  });
+
+  test('two thirds are of those who replied to the first step, and never fewer than the quorum where both count', () => {
+    const all = [...'abcdef'];
+    const kinds: readonly CollectionStep[] = [
+      ...STEPS[1],
+      { name: 'second', from: 'survivors', least: 'both' },
+    ];
+    const afterFirst = (quorum: number, replying: readonly string[]) =>
+      play(
+        collecting(all, { quorum, steps: kinds }),
+        ...replying.map((who) => sends(who)),
+        { type: 'deadline', round: 1, step: 0 },
+        ...[sends('a', 1), sends('b', 1), sends('c', 1)],
+        { type: 'deadline', round: 1, step: 1 },
+      ).state.phase;
+    // Of four more than two thirds are three.
+    expect(afterFirst(1, [...'abcd'])).toBe('folding');
+    expect(afterFirst(1, [...'abcde'])).toBe('failed');
+    expect(afterFirst(3, [...'abc'])).toBe('folding');
+    expect(afterFirst(4, [...'abcd'])).toBe('failed');
+  });
+
+  test('a group that leaves a later step fails it where two thirds are not left', () => {
+    const all = ['a', 'b', 'c'];
+    const kinds: readonly CollectionStep[] = [
+      ...STEPS[1],
+      { name: 'second', from: 'survivors', least: 'two-thirds' },
+      { name: 'third', from: 'survivors', least: 'any' },
+    ];
+    const second = play(collecting(all, { quorum: 1, steps: kinds }), ...all.map((who) => sends(who))).state;
+    expect(play(second, { type: 'leave', group: 'a' }).state.phase).toBe('failed');
+    const third = play(second, ...all.map((who) => sends(who, 1))).state;
+    const lonely = play(third, { type: 'leave', group: 'a' }, { type: 'leave', group: 'b' }).state;
+    expect(lonely).toMatchObject({ phase: 'collecting', step: 2, asked: ['c'] });
+    expect(play(lonely, sends('c', 2)).state.phase).toBe('folding');
+  });
+
+  test('a patient step waits beyond its deadline for as many as it needs, and for no more', () => {
+    const all = [...'abcd'];
+    const late: AggregatorMessage = { type: 'deadline', round: 1, step: 1 };
+    const second = play(
+      collecting(all, { steps: PATIENT }),
+      ...all.map((who) => sends(who)),
+      ...[sends('a', 1), sends('b', 1), late, late],
+    );
+    expect(second.state).toMatchObject({ phase: 'collecting', step: 1, asked: all });
+    expect(awaited(second.state)).toEqual(['c', 'd']);
+    expect(second.effects.filter(({ type }) => type === 'fail' || type === 'fold')).toEqual([]);
+    // The third of the four is enough; whoever has a clock says again that it is late.
+    const enough = play(second.state, sends('c', 1));
+    expect(enough.effects.map(({ type }) => type)).toEqual(['acknowledge']);
+    expect(play(enough.state, late).effects).toMatchObject([{ type: 'fold', round: 1 }]);
+    expect(play(enough.state, sends('d', 1)).effects.at(-1)).toMatchObject({ type: 'fold', round: 1 });
+  });
+
+  test('a patient step is given up where so many leave that it cannot come to its end', () => {
+    const all = [...'abcd'];
+    const second = play(
+      collecting(all, { steps: PATIENT }),
+      ...all.map((who) => sends(who)),
+      ...[sends('a', 1), { type: 'leave', group: 'c' } as const],
+    ).state;
+    expect(second).toMatchObject({ phase: 'collecting', asked: ['a', 'b', 'd'] });
+    const failed = play(second, { type: 'leave', group: 'd' });
+    expect(failed.state).toMatchObject({
+      phase: 'failed',
+      failure: '2 groups are left in round 1, 3 are needed',
+    });
+  });
+
+  /** A run that failed in its last step of two. */
+  const failedAtLast = (rounds: number) =>
+    play(
+      collecting(['a', 'b', 'c'], { rounds, steps: STEPS[2], quorum: 2 }),
+      ...['a', 'b', 'c'].map((who) => sends(who)),
+      ...[sends('a', 1), { type: 'deadline', round: 1, step: 1 } as const],
+    ).state;
+
+  test('a run that failed in its last step of several skips the round, and goes on with the next', () => {
+    const failed = failedAtLast(2);
+    expect(failed).toMatchObject({ phase: 'failed', step: 1, skipped: false });
+    const skipped = play(failed, { type: 'start' });
+    expect(skipped.state).toEqual({ ...failed, phase: 'folding', failure: null, skipped: true });
+    expect(skipped.effects).toEqual([{ type: 'fold', round: 1, replies: failed.replies }]);
+    expect(outstandingEffects(skipped.state)).toEqual(skipped.effects);
+    // Late replies are refused, and what was accepted is acknowledged again.
+    expect(play(skipped.state, sends('b', 1), sends('a', 1)).effects).toMatchObject([
+      { type: 'refuse', reason: 'not-collecting' },
+      { type: 'acknowledge', repeated: true },
+    ]);
+    expect(play(skipped.state, { type: 'start' }).state).toBe(skipped.state);
+    const next = play(skipped.state, { type: 'leave', group: 'c' }, { type: 'folded', round: 1 });
+    expect(next.state).toMatchObject({ phase: 'collecting', round: 2, attempt: 1, step: 0, skipped: false });
+    expect(next.effects).toEqual([{ type: 'ask', round: 2, attempt: 1, step: 0, from: ['a', 'b'] }]);
+  });
+
+  test('skips also a round that makes no model, and the last one, and again where that fails', () => {
+    const all = ['a', 'b', 'c'];
+    const folding = play(
+      collecting(all, { rounds: 1, steps: STEPS[2], quorum: 2 }),
+      ...all.map((who) => sends(who)),
+      ...all.map((who) => sends(who, 1)),
+    ).state;
+    const hopeless = { type: 'unfoldable', round: 1, reason: 'wrong shares' } as const;
+    const skipped = play(folding, hopeless, { type: 'start' }).state;
+    expect(skipped).toMatchObject({ phase: 'folding', skipped: true, replies: folding.replies });
+    expect(play(skipped, hopeless, { type: 'start' }).state).toEqual(skipped);
+    expect(play(skipped, { type: 'folded', round: 1 }).effects).toEqual([{ type: 'finish', rounds: 1 }]);
+    expect(play(skipped, { type: 'stop' }).effects).toEqual([{ type: 'finish', rounds: 1 }]);
+  });
+
+  test('opens a round again that failed on the way to its last step: nobody was asked for what opens the sum', () => {
+    const all = ['a', 'b', 'c'];
+    const { state } = play(
+      collecting(all, { steps: STEPS[2], quorum: 2 }),
+      ...[sends('a'), sends('b'), { type: 'leave', group: 'a' } as const],
+      ...[{ type: 'leave', group: 'b' } as const, sends('c')],
+    );
+    expect(state).toMatchObject({ phase: 'failed', step: 0 });
+    expect(play(state, { type: 'join', group: 'a' }, { type: 'start' }).state).toMatchObject({
+      phase: 'collecting',
+      round: 1,
+      attempt: 2,
+      skipped: false,
+    });
+  });
+
+  test('opens the round again whose first step could not begin after one was skipped', () => {
+    const skipped = play(failedAtLast(2), { type: 'start' }).state;
+    const few = play(skipped, ...['b', 'c'].map((group) => ({ type: 'leave', group }) as const), {
+      type: 'folded',
+      round: 1,
+    } as const).state;
+    expect(few).toMatchObject({ phase: 'failed', round: 2, step: 0, skipped: false });
+    const again = play(few, { type: 'join', group: 'b' }, { type: 'start' });
+    expect(again.effects).toEqual([{ type: 'ask', round: 2, attempt: 2, step: 0, from: ['a', 'b'] }]);
   });
 
   test('a failed round is opened again with the groups enrolled then, and forgets what it had', () => {
@@ -534,7 +801,7 @@ describe('single steps', () => {
       { type: 'join', group: 'c' },
       { type: 'start' },
     );
-    expect(again.effects).toEqual([{ type: 'ask', round: 1, step: 0, from: ['a', 'c'] }]);
+    expect(again.effects).toEqual([{ type: 'ask', round: 1, attempt: 2, step: 0, from: ['a', 'c'] }]);
     expect(awaited(again.state)).toEqual(['a', 'c']);
     expect(play(again.state, sends('a'), sends('c')).effects.at(-1)).toMatchObject({
       type: 'fold',
@@ -572,13 +839,31 @@ describe('aggregatorStateSchema', () => {
     ['a phase that there is not', { phase: 'resting' }],
     ['a step that there is not', { step: 1 }],
     ['a quorum of nobody', { quorum: 0 }],
+    ['a round that was never opened', { attempt: 0 }],
     ['no steps', { steps: [] }],
     ['a failure while it collects', { failure: 'late' }],
     ['a failed run without a reason', { phase: 'failed' }],
     ['a step under way without its replies', { replies: [] }],
     ['a member more', { extra: 1 }],
+    ['a state without a word on skipping', { skipped: undefined }],
   ])('refuses %s', (_, change) => {
     expect(aggregatorStateSchema.safeParse(state).success).toBe(true);
     expect(aggregatorStateSchema.safeParse({ ...state, ...change }).success).toBe(false);
+  });
+
+  test('takes a state of a round that is skipped, as it was stored', () => {
+    const skipped: AggregatorState = {
+      ...collecting(['a'], { steps: STEPS[2] }),
+      ...{ phase: 'folding', step: 1, replies: [[], []], skipped: true },
+    };
+    expect(aggregatorStateSchema.parse(JSON.parse(JSON.stringify(skipped)))).toEqual(skipped);
+  });
+
+  test('takes the steps of a run as they were stored, patient or not', () => {
+    const stored = aggregatorStateSchema.parse(
+      JSON.parse(JSON.stringify(collecting(['a', 'b', 'c'], { steps: STEPS[5] }))),
+    );
+    expect(stored.steps).toEqual(STEPS[5]);
+    expect(stored.steps.map(({ patient }) => patient === true)).toEqual([false, false, false, false, true]);
   });
 });

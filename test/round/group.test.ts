@@ -6,12 +6,17 @@ import {
   type GroupState,
   newGroup,
   outstandingGroupEffects,
+  type Place,
   stepGroup,
 } from '../../src/round/group.ts';
 import { deepFreeze } from '../support/deep-freeze.ts';
 
-const place = fc.record({ round: fc.integer({ min: 1, max: 3 }), step: fc.nat(2) });
-type Placed = Extract<GroupMessage, { step: number }>['type'];
+const place = fc.record({
+  round: fc.integer({ min: 1, max: 3 }),
+  attempt: fc.integer({ min: 1, max: 2 }),
+  step: fc.nat(2),
+});
+type Placed = Extract<GroupMessage, Place>['type'];
 const placed = (type: Placed) =>
   place.map((at): GroupMessage => (type === 'refused' ? { type, ...at, reason: 'late' } : { type, ...at }));
 /** A message that fits what the group does, so that random sequences get somewhere. */
@@ -49,9 +54,14 @@ const forAllHistories = (check: (events: readonly Event[]) => void): void => {
   );
 };
 
-/** Whether one place comes after another. */
-const isAfter = (a: { round: number; step: number }, b: { round: number; step: number }) =>
-  a.round > b.round || (a.round === b.round && a.step > b.step);
+/** Whether one place comes after another: in a later round, a later opening of it, a later step of that. */
+function isAfter(a: Place, b: Place): boolean {
+  if (a.round !== b.round) return a.round > b.round;
+  if (a.attempt !== b.attempt) return a.attempt > b.attempt;
+  return a.step > b.step;
+}
+
+const placeOf = ({ round, attempt, step }: Place): Place => ({ round, attempt, step });
 
 describe('stepGroup, over random sequences of messages', () => {
   test('the sequences reach every phase and every effect', () => {
@@ -70,13 +80,38 @@ describe('stepGroup, over random sequences of messages', () => {
           expect(works).toBe(false);
           continue;
         }
-        const { round, step } = message;
+        const at = placeOf(message);
         const givenUp = before.phase === 'idle' && !isAfter(before, message);
         expect(works).toBe(before.phase !== 'finished' && (isAfter(message, before) || givenUp));
         if (works) {
-          expect(after).toEqual({ group: 'a', phase: 'working', round, step });
-          expect(effects).toEqual([{ type: 'work', round, step }]);
+          expect(after).toEqual({ group: 'a', phase: 'working', ...at });
+          expect(effects).toEqual([{ type: 'work', ...at }]);
         }
+      }
+    });
+  });
+
+  test('asked in an older opening of a round it stays as it is', () => {
+    let older = 0;
+    forAllHistories((events) => {
+      for (const { before, message, after, effects } of events) {
+        if (message.type !== 'asked') continue;
+        if (message.round !== before.round || message.attempt >= before.attempt) continue;
+        older++;
+        expect(after).toBe(before);
+        expect(effects).toEqual([]);
+      }
+    });
+    expect(older).toBeGreaterThan(100);
+  });
+
+  test('what belongs to another opening of its round changes nothing', () => {
+    forAllHistories((events) => {
+      for (const { before, message, after, effects } of events) {
+        if (message.type === 'asked' || !('attempt' in message)) continue;
+        if (message.round !== before.round || message.attempt === before.attempt) continue;
+        expect(after).toBe(before);
+        expect(effects).toEqual([]);
       }
     });
   });
@@ -86,9 +121,9 @@ describe('stepGroup, over random sequences of messages', () => {
       for (const { before, message, effects } of events) {
         const sends = effects.filter(({ type }) => type === 'send');
         if (sends.length === 0) continue;
-        const { round, step } = before;
-        expect(sends).toEqual([{ type: 'send', round, step }]);
-        expect(message).toMatchObject({ round, step });
+        const at = placeOf(before);
+        expect(sends).toEqual([{ type: 'send', ...at }]);
+        expect(message).toMatchObject(at);
         if (before.phase === 'working') expect(message.type).toBe('done');
         else expect(message.type).toBe('asked');
       }
@@ -99,6 +134,7 @@ describe('stepGroup, over random sequences of messages', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
         expect(after.round).toBeGreaterThanOrEqual(before.round);
+        if (after.round === before.round) expect(after.attempt).toBeGreaterThanOrEqual(before.attempt);
         if (isAfter(before, after)) expect(message).toEqual({ type: 'failed', round: before.round });
         if (before.phase === 'finished') {
           expect(after).toBe(before);
@@ -111,13 +147,14 @@ describe('stepGroup, over random sequences of messages', () => {
   test('gives a step up only when what it sent is refused', () => {
     forAllHistories((events) => {
       for (const { before, message, after, effects } of events) {
-        const { phase, round, step } = before;
+        const { phase, round, attempt, step } = before;
         const refused =
           message.type === 'refused' &&
           phase === 'sending' &&
           message.round === round &&
+          message.attempt === attempt &&
           message.step === step;
-        const givenUp = [{ type: 'give-up', round, step, reason: 'late' }];
+        const givenUp = [{ type: 'give-up', round, attempt, step, reason: 'late' }];
         expect(effects.filter(({ type }) => type === 'give-up')).toEqual(refused ? givenUp : []);
         if (refused) expect(after).toEqual({ ...before, phase: 'idle' });
       }
@@ -142,7 +179,7 @@ describe('stepGroup, over random sequences of messages', () => {
 });
 
 describe('one round of a group', () => {
-  const at = { round: 1, step: 0 };
+  const at = { round: 1, attempt: 1, step: 0 };
   const asked: GroupMessage = { type: 'asked', ...at };
   const done: GroupMessage = { type: 'done', ...at };
   const acknowledged: GroupMessage = { type: 'acknowledged', ...at };
@@ -157,8 +194,8 @@ describe('one round of a group', () => {
     });
     expect(lastOf(asked, done, acknowledged)).toMatchObject({ after: { phase: 'sent' }, effects: [] });
     expect(lastOf(asked, done, acknowledged, { ...asked, step: 1 })).toMatchObject({
-      after: { phase: 'working', round: 1, step: 1 },
-      effects: [{ type: 'work', round: 1, step: 1 }],
+      after: { phase: 'working', ...at, step: 1 },
+      effects: [{ type: 'work', ...at, step: 1 }],
     });
   });
 
@@ -168,8 +205,8 @@ describe('one round of a group', () => {
   });
 
   test('a newer round ends the work on an older one', () => {
-    const newer: GroupMessage = { type: 'asked', round: 3, step: 0 };
-    expect(lastOf(asked, newer).effects).toEqual([{ type: 'work', round: 3, step: 0 }]);
+    const newer: GroupMessage = { type: 'asked', ...at, round: 3 };
+    expect(lastOf(asked, newer).effects).toEqual([{ type: 'work', ...at, round: 3 }]);
     expect(lastOf(asked, newer, done)).toMatchObject({
       after: { phase: 'working', round: 3 },
       effects: [],
@@ -186,10 +223,27 @@ describe('one round of a group', () => {
   });
 
   test('when the round failed it begins again at the first step', () => {
-    const second: GroupMessage = { type: 'asked', round: 1, step: 1 };
+    const second: GroupMessage = { type: 'asked', ...at, step: 1 };
     const failed = lastOf(asked, done, acknowledged, second, { type: 'failed', round: 1 });
-    expect(failed.after).toEqual({ group: 'a', phase: 'idle', round: 1, step: 0 });
+    expect(failed.after).toEqual({ group: 'a', phase: 'idle', ...at });
     expect(stepGroup(failed.after, asked).effects).toEqual([{ type: 'work', ...at }]);
+    const again: GroupMessage = { type: 'asked', ...at, attempt: 2 };
+    expect(stepGroup(failed.after, again)).toEqual({
+      state: { group: 'a', phase: 'working', ...at, attempt: 2 },
+      effects: [{ type: 'work', ...at, attempt: 2 }],
+    });
+  });
+
+  test('a round that is opened again begins anew, whatever it had of it, and never goes back', () => {
+    const second: GroupMessage = { type: 'asked', ...at, step: 1 };
+    const again: GroupMessage = { type: 'asked', ...at, attempt: 2 };
+    for (const before of [[asked], [asked, done], [asked, done, acknowledged, second]]) {
+      const opened = lastOf(...before, again);
+      expect(opened.effects).toEqual([{ type: 'work', ...at, attempt: 2 }]);
+      for (const late of [asked, done, acknowledged, refused, second]) {
+        expect(stepGroup(opened.after, late)).toEqual({ state: opened.after, effects: [] });
+      }
+    }
   });
 
   test('what is to be done after a restart: work, send, or nothing', () => {

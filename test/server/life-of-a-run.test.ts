@@ -1,7 +1,6 @@
 import { get } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '../../src/core/digest.ts';
-import { none } from '../../src/privacy/none.ts';
 import { invite } from '../../src/server/invitations.ts';
 import { join, leave, type Member, memberOf } from '../../src/server/members.ts';
 import { recordsAfter } from '../../src/server/models.ts';
@@ -13,7 +12,8 @@ import { cleanUp, passDeadlines, requestFolds } from '../../src/server/sweep.ts'
 import { taskOf } from '../../src/server/tasks.ts';
 import { beginUpload, takeChunk } from '../../src/server/uploads.ts';
 import { encodeSubmission } from '../../src/wire/submission.ts';
-import { updateOf } from '../conformance/protection.ts';
+import { inClear } from '../support/in-clear.ts';
+import { updateOf } from '../support/protected-round.ts';
 import {
   freshIdentity,
   openTestAggregator,
@@ -21,7 +21,6 @@ import {
   tinyPlan,
 } from '../support/test-aggregator.ts';
 
-const protection = none.create({});
 let now = 1_800_000_000_000;
 let test_: TestAggregator;
 
@@ -54,18 +53,14 @@ async function send(run: string, member: Member, value = 0.5) {
   const { definition, digest: runDigest } = await definitionOf(aggregator, run);
   const { round, step, model } = await taskOf(aggregator, member);
   const { parameters } = definition.plan;
-  const update = protection.protect(
-    updateOf(member.group_id, 1, new Float32Array(parameters).fill(value), round),
-  );
+  const delta = new Float32Array(parameters).fill(value);
+  const update = inClear(updateOf(member.group_id, 1, delta, { round }));
   const { bytes } = encodeSubmission(update, { run: runDigest, step, model: model.model });
   const digest = sha256(bytes);
   await beginUpload(aggregator, services.gate, member, { digest, size: bytes.byteLength }, 2 ** 20);
   await takeChunk(aggregator, services.gate, member, { digest, offset: 0, bytes: Buffer.from(bytes) });
-  return submit(aggregator, services.gate, services.plans.get(runDigest, definition.plan), member, {
-    round,
-    step,
-    digest,
-  });
+  const plan = services.plans.get(runDigest, definition.plan);
+  return submit({ ...services, plan }, member, { round, step, digest });
 }
 
 /** Until the run has left the phase of folding. */

@@ -145,7 +145,7 @@ describe.skipIf(noBrowser)(`looks of the status page${why}`, () => {
     show();
     const { scores } = statusFixture();
     const text = (round: number) =>
-      `round ${round}: mean ${scores[round]?.mean.toFixed(3)}, worst ${scores[round]?.worst.toFixed(3)}`;
+      `round ${round}: mean ${scores[round]?.mean.toFixed(3)}, worst ${scores[round]?.worst?.toFixed(3)}`;
     await open({}, async (page) => {
       const plot = page.getByRole('slider', { name: 'Alignment by round' });
       await expect.poll(() => plot.getAttribute('aria-valuetext')).toBe(text(11));

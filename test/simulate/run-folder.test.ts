@@ -49,6 +49,7 @@ describe('a run folder', () => {
   it('freezes where its files lie, so that it works from any folder', () => {
     const config = parseConfig({
       data: { path: 'opinions.csv', groups: { training: 2, unseen: 1 } },
+      protection: { name: 'none' },
       features: { name: 'arrow', path: 'vectors.arrow' },
       output: join(root, 'frozen'),
     });

@@ -66,6 +66,7 @@ export const SMALL = [
   'predictor.layers=1',
   'predictor.heads=2',
   'predictor.feedforward=8',
+  'protection.name=none',
 ];
 
 /** The JSON objects that a command printed, one per line. */

@@ -130,7 +130,9 @@ export async function enrolHere(folder: string, group: string, word: string, via
   const retry = retryWith({ patienceMs: 60_000 });
   const api = new AggregatorApi({ transport, identity, aggregatorKey, run, retry });
   const warn = () => undefined;
-  await joinRun({ home, invitation: { ...invitation, url }, api, group, ca: null, featuresPath: null, warn });
+  const files = { ca: null, featuresPath: null };
+  const known = { peers: null, leastGroups: 1 };
+  await joinRun({ home, invitation: { ...invitation, url }, api, group, ...files, ...known, warn });
   close();
 }
 

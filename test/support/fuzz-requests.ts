@@ -179,7 +179,7 @@ function mutatePath(random: RandomStream, path: string): string {
       segments.splice(random.below(segments.length), 1);
       break;
     case 2:
-      return `${route}?${pick(random, ['offset', 'after', 'length', '__proto__', ''])}=${pick(random, ODD_SEGMENTS)}&${query ?? ''}`;
+      return `${route}?${pick(random, ['offset', 'after', 'length', 'attempt', '__proto__', ''])}=${pick(random, ODD_SEGMENTS)}&${query ?? ''}`;
     default:
       segments[1 + random.below(Math.max(1, segments.length - 1))] = pick(random, ODD_SEGMENTS);
   }
@@ -288,6 +288,7 @@ export function goodCalls(
   return {
     signed: [
       { method: 'GET', path: run.path('/task') },
+      { method: 'GET', path: run.path('/shown?round=1&attempt=1&step=0') },
       { method: 'GET', path: run.path('/definition') },
       { method: 'GET', path: run.path('/models?after=-1') },
       { method: 'GET', path: run.path('/models/0/parameters?offset=0&length=100') },

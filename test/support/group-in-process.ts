@@ -30,13 +30,16 @@ export interface InProcess {
 /** Joins a run and takes part until it is over, with real training, in this process. */
 export async function takePart({ home, group, invitation, emit, apiOf }: InProcess): Promise<void> {
   const api = apiOf(home.identity());
-  const { definition } = await joinRun({ home, invitation, api, group, ca: null, featuresPath: null, warn });
+  const known = { peers: null, leastGroups: 1 };
+  const files = { ca: null, featuresPath: null };
+  const { definition } = await joinRun({ home, invitation, api, group, ...files, ...known, warn });
   const answers = home.answers();
   const work = await openLocalWork({ definition, group, answers, featuresPath: null, device: 'cpu', warn });
   const { aggregatorKey } = invitation;
   const common = { api, retry: patient, work, definition, aggregatorKey, tellScores: true };
   try {
-    await new Participant({ ...common, store: home, emit }).watch();
+    const who = { group, identity: home.identity(), leastGroups: 1, knownPeers: null };
+    await new Participant({ ...common, ...who, store: home, emit }).watch();
   } finally {
     await work.close();
   }

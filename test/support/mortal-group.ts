@@ -6,33 +6,27 @@ import type { Transport } from '../../src/client/transport.ts';
 import { type RandomStream, randomStream } from '../../src/core/random.ts';
 import { none } from '../../src/privacy/none.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
-import { type Identity, identityOf } from '../../src/wire/identity.ts';
-import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
-import type { Model } from '../../src/wire/stages.ts';
-import { encodeSubmission } from '../../src/wire/submission.ts';
-import { Killed, MemoryStore } from '../client/fake-group.ts';
+import type { Identity } from '../../src/wire/identity.ts';
+import type { RunDefinition } from '../../src/wire/run-definition.ts';
+import type { Model, Update } from '../../src/wire/stages.ts';
+import { identityOfFake, Killed, MemoryStore } from '../client/fake-group.ts';
+import { SHAPE } from './protected-round.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** Training that takes no time: a function of group, round and model. */
-export function submissionOf(
-  definition: RunDefinition,
-  group: string,
-  { round, step }: { readonly round: number; readonly step: number },
-  model: Model,
-): Uint8Array {
+export function fakeUpdateOf(group: string, round: number, model: Model, score: number | null): Update {
   const random = randomStream(round, 'update', group, model.digest);
   const received = model.parameters;
   const trained = received.map((value) => value + random.normal() / 10);
-  const update = makeUpdate({ group, round, weight: 1 + random.below(50), received, trained });
-  const origin = { run: runDigest(definition), model: model.digest, step };
-  return encodeSubmission(none.create({}).protect(update), origin).bytes;
+  return makeUpdate({ group, round, weight: 1 + random.below(50), received, trained, score });
 }
 
-function workOf(definition: RunDefinition, group: string): LocalWork {
+function workOf(group: string): LocalWork {
   return {
-    submission: async (place, model) => ({
-      bytes: submissionOf(definition, group, place, model),
-      loss: 1 / place.round,
+    protection: none.create({}, SHAPE),
+    update: async (round, model, score) => ({
+      update: fakeUpdateOf(group, round, model, score),
+      loss: 1 / round,
     }),
     score: async ({ round }) => ({ alignment: 0.5 + round / 100, questions: 7 }),
     exportModel: ({ digest }) => Buffer.from(digest),
@@ -87,7 +81,7 @@ export class MortalGroup {
     this.#options = options;
     this.#time = time;
     this.store = new MemoryStore(group);
-    this.#identity = identityOf(Buffer.from(group.padEnd(32, '.')).toString('hex').slice(0, 64));
+    this.#identity = identityOfFake(group);
     this.#random = randomStream(seed, 'group', group);
     this.#skewMs = CLOCK_SKEW_MS * (2 * this.#random.uniform() - 1);
   }
@@ -131,10 +125,14 @@ export class MortalGroup {
       api,
       retry,
       store: this.store,
-      work: workOf(this.#definition, group),
+      work: workOf(group),
       definition: this.#definition,
       aggregatorKey,
+      group,
+      identity: this.#identity,
       tellScores,
+      leastGroups: 1,
+      knownPeers: null,
       emit: () => undefined,
       sleep: (ms) => this.#time.sleep(ms + this.#random.below(SLOWEST_POLL_MS)),
     });

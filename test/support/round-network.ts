@@ -17,6 +17,7 @@ import {
   type GroupState,
   newGroup,
   outstandingGroupEffects,
+  type Place,
   stepGroup,
 } from '../../src/round/group.ts';
 import type { CollectionStep } from '../../src/wire/step.ts';
@@ -43,8 +44,10 @@ export interface NetworkOptions {
 export interface NetworkTrace {
   readonly aggregator: AggregatorState;
   readonly effects: readonly AggregatorEffect[];
-  /** Steps that groups worked on, as `group/round/step`. */
+  /** Steps that groups worked on, as `group/round/attempt/step`. */
   readonly worked: readonly string[];
+  /** Rounds that were skipped. */
+  readonly skipped: ReadonlySet<number>;
   /** Submissions that were sent, by the name of their bytes. */
   readonly sent: ReadonlySet<string>;
   /** Messages that were still to come when nothing more could happen; 0 unless the run is stuck in a loop. */
@@ -56,6 +59,8 @@ const DELAY = 20;
 const TRAINING = 30;
 const REMIND_EVERY = 50;
 const DEADLINE_AFTER = 400;
+/** Deadlines of one step that pass in vain before groups that fell silent are taken out of the run. */
+const PATIENCE = 3;
 const MOST_EVENTS = 100_000;
 
 interface Timed {
@@ -73,6 +78,7 @@ class Network {
   readonly #effects: AggregatorEffect[] = [];
   readonly #worked: string[] = [];
   #retries: number;
+  readonly #skipped = new Set<number>();
   readonly #sent = new Set<string>();
   #aggregator: AggregatorState;
   #now = 0;
@@ -98,6 +104,7 @@ class Network {
       aggregator: this.#aggregator,
       effects: this.#effects,
       worked: this.#worked,
+      skipped: this.#skipped,
       sent: this.#sent,
       pending: this.#agenda.length,
     };
@@ -117,40 +124,60 @@ class Network {
   #tellAggregator(message: AggregatorMessage): void {
     const { state, effects } = stepAggregator(this.#aggregator, message);
     this.#aggregator = state;
+    if (state.skipped) this.#skipped.add(state.round);
     this.#effects.push(...effects);
     for (const effect of effects) this.#carryOut(effect);
   }
 
   #carryOut(effect: AggregatorEffect): void {
     const { type } = effect;
-    if (type === 'ask') this.#ask(effect.round, effect.step);
+    if (type === 'ask') this.#ask(effect);
     else if (type === 'fold') {
       this.#after(5, () => this.#tellAggregator({ type: 'folded', round: effect.round }));
     } else if (type === 'fail') this.#failed(effect.round);
     else if (type === 'finish') this.#tellAll({ type: 'finished' });
     else {
+      const { attempt } = this.#aggregator;
       const message: GroupMessage =
-        type === 'refuse' ? { ...effect, type: 'refused' } : { ...effect, type: 'acknowledged' };
+        type === 'refuse'
+          ? { ...effect, attempt, type: 'refused' }
+          : { ...effect, attempt, type: 'acknowledged' };
       this.#send(() => this.#tellGroup(effect.group, message));
     }
   }
 
-  #ask(round: number, step: number): void {
-    this.#remind(round, step);
-    this.#after(DEADLINE_AFTER, () => this.#tellAggregator({ type: 'deadline', round, step }));
+  #ask(place: Place): void {
+    this.#remind(place);
+    this.#after(DEADLINE_AFTER, () => this.#deadline(place, 1));
     if (this.#random.uniform() < this.#options.restart) {
       this.#after(this.#random.below(DEADLINE_AFTER), () => this.#restartAggregator());
     }
   }
 
-  /** Tells the groups that are waited for, now and again until the step is over. */
-  #remind(round: number, step: number): void {
-    const { phase, round: roundNow, step: stepNow } = this.#aggregator;
-    if (phase !== 'collecting' || roundNow !== round || stepNow !== step) return;
-    for (const group of awaited(this.#aggregator)) {
-      this.#send(() => this.#tellGroup(group, { type: 'asked', round, step }));
+  /** Whether a step is under way. */
+  #collects({ round, attempt, step }: Place): boolean {
+    const now = this.#aggregator;
+    const here = now.round === round && now.attempt === attempt && now.step === step;
+    return now.phase === 'collecting' && here;
+  }
+
+  /** Says that it is late, and again while the step waits all the same. */
+  #deadline(place: Place, times: number): void {
+    const { round, step } = place;
+    this.#tellAggregator({ type: 'deadline', round, step });
+    if (times >= PATIENCE && this.#collects(place)) {
+      for (const group of this.#silent) this.#tellAggregator({ type: 'leave', group });
     }
-    this.#after(REMIND_EVERY, () => this.#remind(round, step));
+    if (this.#collects(place)) this.#after(DEADLINE_AFTER, () => this.#deadline(place, times + 1));
+  }
+
+  /** Tells the groups that are waited for, now and again until the step is over. */
+  #remind({ round, attempt, step }: Place): void {
+    if (!this.#collects({ round, attempt, step })) return;
+    for (const group of awaited(this.#aggregator)) {
+      this.#send(() => this.#tellGroup(group, { type: 'asked', round, attempt, step }));
+    }
+    this.#after(REMIND_EVERY, () => this.#remind({ round, attempt, step }));
   }
 
   #tellAll(message: GroupMessage): void {
@@ -170,7 +197,7 @@ class Network {
     this.#aggregator = aggregatorStateSchema.parse(JSON.parse(JSON.stringify(this.#aggregator)));
     if (phase !== 'collecting' && phase !== 'folding') return;
     for (const effect of outstandingEffects(this.#aggregator)) {
-      if (effect.type === 'ask') this.#remind(effect.round, effect.step);
+      if (effect.type === 'ask') this.#remind(effect);
       else this.#carryOut(effect);
     }
   }
@@ -182,14 +209,14 @@ class Network {
     for (const effect of effects) this.#carryOutOf(group, effect);
   }
 
-  #carryOutOf(group: string, { type, round, step }: GroupEffect): void {
-    const digest = `${group}/${round}/${step}`;
+  #carryOutOf(group: string, { type, round, attempt, step }: GroupEffect): void {
+    const digest = `${group}/${round}/${attempt}/${step}`;
     if (type === 'work') {
       this.#worked.push(digest);
       if (this.#random.uniform() < this.#options.crash) this.#silent.add(group);
       const restarts = this.#random.uniform() < this.#options.restart;
       if (restarts) this.#after(TRAINING, () => this.#restartGroup(group));
-      else this.#after(TRAINING, () => this.#tellGroup(group, { type: 'done', round, step }));
+      else this.#after(TRAINING, () => this.#tellGroup(group, { type: 'done', round, attempt, step }));
     } else if (type === 'send') {
       this.#sent.add(digest);
       this.#send(() => this.#tellAggregator({ type: 'submission', group, round, step, digest }));

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
-import { none } from '../../src/privacy/none.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import { errorSchema, inviteAnswerSchema, runStatusSchema, taskSchema } from '../../src/wire/http.ts';
 import type { Identity } from '../../src/wire/identity.ts';
 import type { RunPlan } from '../../src/wire/run-definition.ts';
 import { signRequest } from '../../src/wire/signed-request.ts';
 import { encodeSubmission } from '../../src/wire/submission.ts';
+import { inClear } from './in-clear.ts';
 import { ADMIN_KEY, freshIdentity, type TestAggregator, tinyPlan } from './test-aggregator.ts';
 
 type Method = NonNullable<InjectOptions['method']>;
@@ -252,6 +252,7 @@ export function encodedUpdate(
     weight,
     received: new Float32Array(parameters),
     trained: new Float32Array(parameters).fill(value),
+    score: null,
   });
-  return encodeSubmission(none.create({}).protect(update), { run, step, model });
+  return encodeSubmission(inClear(update), { run, step, model });
 }

@@ -11,6 +11,7 @@ import type { Aggregator, Observation } from '../../src/server/aggregator.ts';
 import { buildApp } from '../../src/server/app.ts';
 import type { BlobStore } from '../../src/server/blobs/blob-store.ts';
 import { diskBlobs } from '../../src/server/blobs/disk.ts';
+import { Collections } from '../../src/server/collections.ts';
 import { Doorbell } from '../../src/server/event-stream.ts';
 import { foldRound } from '../../src/server/fold.ts';
 import { Gate } from '../../src/server/gate.ts';
@@ -30,6 +31,7 @@ export const ADMIN_KEY = 'ad'.repeat(32);
 export function tinyPlan(change: Partial<RunPlan> = {}, rounds = 3): RunPlan {
   const config = {
     data: { survey: 'tiny', groups: { training: 2, unseen: 1 } },
+    protection: { name: 'none' },
     predictor: { name: 'gpo', width: 2, layers: 1, heads: 1, feedforward: 2, embedderLayers: 2 },
     training: { rounds, localSteps: 1 },
     compare: [],
@@ -97,7 +99,16 @@ export async function openTestAggregator(options: TestAggregatorOptions = {}): P
     ...options.limits,
   };
   const gate = new Gate(3);
-  const services: Services = { aggregator, plans, gate, doorbell, metrics, adminKey: ADMIN_KEY, limits };
+  const services: Services = {
+    aggregator,
+    plans,
+    collections: new Collections(),
+    gate,
+    doorbell,
+    metrics,
+    adminKey: ADMIN_KEY,
+    limits,
+  };
   const logger = pino({ level: 'silent' });
   const app = await buildApp(services, { tls: null, trustProxy: false, logger });
   await app.ready();

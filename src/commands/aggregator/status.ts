@@ -27,7 +27,7 @@ function roundsTable({ history, scores }: RunStatus): string {
       String(updates),
       formatBytes(uploadedBytes),
       score?.mean.toFixed(3) ?? '',
-      score?.worst.toFixed(3) ?? '',
+      score?.worst?.toFixed(3) ?? '',
       score?.fairnessIndex.toFixed(3) ?? '',
       model.slice(0, 12),
     ];

@@ -43,7 +43,7 @@ export async function takePart(
   const { signal } = interruptible();
   try {
     const membership = home.membership();
-    const { definition, group, featuresPath, aggregatorKey } = membership;
+    const { definition, group, featuresPath, aggregatorKey, peers: knownPeers, leastGroups } = membership;
     const emit = showGroup(terminal, membership);
     const warn = (message: string) => emit({ type: 'warning', message });
     const work = await openLocalWork({
@@ -54,10 +54,11 @@ export async function takePart(
       device,
       warn,
     });
-    const { api, retry, close } = connect(home.identity(), membership, { patienceMs, signal, terminal });
+    const identity = home.identity();
+    const { api, retry, close } = connect(identity, membership, { patienceMs, signal, terminal });
     // A step of training can take long: the threads are told, not waited for.
     signal.addEventListener('abort', () => void work.close());
-    const common = { api, retry, work, definition, aggregatorKey };
+    const common = { api, retry, work, definition, aggregatorKey, group, identity, knownPeers, leastGroups };
     try {
       return await act(new Participant({ ...common, store: home, tellScores, emit, signal }));
     } finally {

@@ -27,9 +27,9 @@ of its own; the aggregator added their updates with strategy ${status.strategy}.
 <dl class="facts">
 ${fact('Rounds', `${round} of ${rounds}`, `quorum ${status.quorum}`)}
 ${fact('Alignment', formatScore(last?.mean), `mean of ${plural(last?.groups ?? 0, 'group')} on their own answers`)}
-${fact('Worst-served group', formatScore(last?.worst), `fairness index ${formatScore(last?.fairnessIndex)}`)}
+${fact('Worst-served group', formatScore(last?.worst ?? undefined), `fairness index ${formatScore(last?.fairnessIndex)}`)}
 ${fact('Uploaded', formatBytes(bytes), 'by all groups together')}
-${fact('Protection', protection, protection === 'none' ? 'the aggregator saw every update in clear' : '')}
+${fact('Protection', protection, protection === 'none' ? 'the aggregator saw every update in clear' : 'the aggregator saw sums only')}
 </dl>
 </header>`;
 }
@@ -51,7 +51,7 @@ function roundRows({ history, scores }: RunStatus) {
       String(updates),
       formatBytes(uploadedBytes),
       formatScore(score?.mean),
-      formatScore(score?.worst),
+      formatScore(score?.worst ?? undefined),
       formatScore(score?.fairnessIndex),
       instant(publishedAt).replace(' UTC', ''),
       model.slice(0, 8),

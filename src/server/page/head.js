@@ -72,7 +72,8 @@ function showScores({ scores }) {
     return;
   }
   const of = `after round ${count(last.round)}`;
-  setText(at('alignment-note'), `mean of ${plural(last.groups, 'group')} ${of}; worst ${score(last.worst)}`);
+  const worst = last.worst === null ? '' : `; worst ${score(last.worst)}`;
+  setText(at('alignment-note'), `mean of ${plural(last.groups, 'group')} ${of}${worst}`);
   setText(at('fairness-note'), `${of}; variation ${score(last.coefficientOfVariation)}`);
 }
 

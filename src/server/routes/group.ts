@@ -20,7 +20,7 @@ import { takeScore } from '../scores.ts';
 import type { RouteServices } from '../services.ts';
 import { keyOf, memberOfRequest, requireSignature } from '../signed-requests.ts';
 import { submit } from '../submissions.ts';
-import { taskOf } from '../tasks.ts';
+import { shownTo, taskOf } from '../tasks.ts';
 
 const runParams = z.object({ run: runIdSchema });
 const done = { 200: doneSchema };
@@ -29,6 +29,7 @@ const wholeNumber = z
   .string()
   .regex(/^\d{1,15}$/)
   .transform(Number);
+const count = wholeNumber.pipe(countSchema);
 
 /** The one route that a key needs no membership for. */
 export function joinRoutes(services: RouteServices): FastifyPluginAsyncZod {
@@ -37,14 +38,19 @@ export function joinRoutes(services: RouteServices): FastifyPluginAsyncZod {
     app.post(
       '/v1/runs/:run/groups',
       { schema: { params: runParams, body: joinRequestSchema, response: { 200: joinAnswerSchema } } },
-      (request) => join(services.aggregator, request.params.run, keyOf(request), request.body),
+      async (request) => {
+        const { aggregator, plans } = services;
+        const { run } = request.params;
+        const { most } = (await planOf(aggregator, plans, run)).protection.groups;
+        return join(aggregator, run, keyOf(request), request.body, most);
+      },
     );
   };
 }
 
 /** What a group in a run can ask and send; uploads have a file of their own. */
 export function groupRoutes(services: RouteServices): FastifyPluginAsyncZod {
-  const { aggregator, gate, plans, limits } = services;
+  const { aggregator, gate, plans, collections, limits } = services;
   return async (app) => {
     requireSignature(app, services, { joining: false });
 
@@ -65,6 +71,21 @@ export function groupRoutes(services: RouteServices): FastifyPluginAsyncZod {
       '/v1/runs/:run/task',
       { schema: { params: runParams, response: { 200: taskSchema } } },
       (request) => taskOf(aggregator, memberOfRequest(request)),
+    );
+    app.get(
+      '/v1/runs/:run/shown',
+      {
+        schema: {
+          params: runParams,
+          querystring: z.strictObject({ round: count, attempt: count, step: count }),
+        },
+      },
+      async (request, reply) => {
+        const member = memberOfRequest(request);
+        const plan = await planOf(aggregator, plans, request.params.run);
+        const shown = await shownTo({ aggregator, collections, plan }, member, request.query);
+        return reply.type('application/octet-stream').send(Buffer.from(shown));
+      },
     );
     app.get(
       '/v1/runs/:run/models',
@@ -116,7 +137,7 @@ export function groupRoutes(services: RouteServices): FastifyPluginAsyncZod {
         const member = memberOfRequest(request);
         const plan = await planOf(aggregator, plans, request.params.run);
         try {
-          return await submit(aggregator, gate, plan, member, request.body);
+          return await submit({ aggregator, gate, collections, plan }, member, request.body);
         } catch (thrown) {
           await noteRefusal(aggregator, member, asPluralError(thrown));
           throw thrown;

@@ -54,8 +54,22 @@ const initial: Migration = {
   },
 };
 
+const sumsOnly: Migration = {
+  up: async (db) => {
+    await sql`alter table submissions add column note bytea`.execute(db);
+    await sql`create table score_sums (
+      run text not null references runs, round integer not null, groups integer not null,
+      sum double precision not null, sum_of_squares double precision not null, primary key (run, round))`.execute(
+      db,
+    );
+  },
+};
+
 /** All migrations in order of their names; the same for the embedded database and for PostgreSQL. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = { '001-initial': initial };
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '001-initial': initial,
+  '002-sums-only': sumsOnly,
+};
 
 /**
  * Brings a schema up to date, and makes it where it is not there. Replicas that start at once wait for each other (Kysely

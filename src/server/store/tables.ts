@@ -75,6 +75,8 @@ export interface SubmissionsTable {
   /** Part of the round's capacity that it takes. */
   capacity: number;
   accepted_at: number;
+  /** What later steps of the round must know of it without its bytes. */
+  note: Buffer | null;
   /** Whether its bytes are still kept: until the round is in a model. */
   kept: boolean;
 }
@@ -98,6 +100,15 @@ export interface ScoresTable {
   loss: number | null;
 }
 
+/** What the scores of one model add up to, where no single one is known. */
+export interface ScoreSumsTable {
+  run: string;
+  round: number;
+  groups: number;
+  sum: number;
+  sum_of_squares: number;
+}
+
 /** What happened, in order; within a run ascending `seq` is the order of commits. */
 export interface EventsTable {
   seq: Generated<number>;
@@ -116,5 +127,6 @@ export interface Tables {
   submissions: SubmissionsTable;
   models: ModelsTable;
   scores: ScoresTable;
+  score_sums: ScoreSumsTable;
   events: EventsTable;
 }

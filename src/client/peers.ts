@@ -1,0 +1,42 @@
+import type { Peers as PeerRules } from '../privacy/protection.ts';
+import type { GroupMemory } from './group-memory.ts';
+import type { ParticipantOptions } from './participation.ts';
+
+/**
+ * The keys of other groups. Where the group was given a list, they are those of the list and no others; where it was not, a key is
+ * believed the first time, and no other for that name ever after.
+ */
+export class Peers implements PeerRules {
+  readonly least: number;
+  readonly #known: Map<string, string>;
+  /** Keys that are seen for the first time, until all of a list is found to be right. */
+  readonly #new = new Map<string, string>();
+  readonly #closed: boolean;
+  readonly #memory: GroupMemory;
+
+  constructor(
+    { knownPeers, leastGroups, group, identity, definition }: ParticipantOptions,
+    memory: GroupMemory,
+  ) {
+    // The aggregator may not split those who joined into sets that are too small to hide anybody.
+    this.least = Math.max(leastGroups, definition.plan.quorum);
+    this.#closed = knownPeers !== null;
+    this.#memory = memory;
+    this.#known = new Map(knownPeers ?? memory.record.peers);
+    this.#known.set(group, identity.publicKey);
+  }
+
+  trusts(group: string, publicKey: string): boolean {
+    if (this.#closed || this.#known.has(group)) return this.#known.get(group) === publicKey;
+    this.#new.set(group, publicKey);
+    return true;
+  }
+
+  /** Stores the keys that were seen for the first time. */
+  keep(): void {
+    if (this.#new.size === 0) return;
+    for (const [group, publicKey] of this.#new) this.#known.set(group, publicKey);
+    this.#new.clear();
+    this.#memory.save({ peers: [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1)) });
+  }
+}

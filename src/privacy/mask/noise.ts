@@ -1,0 +1,82 @@
+import { createCipheriv } from 'node:crypto';
+import { z } from 'zod';
+import { localSigmaFor, spendOf } from '../differential/calibrate.ts';
+import { sampleDiscreteGaussian } from '../differential/discrete-gaussian.ts';
+import { roundedNormBound } from '../differential/distributed-gaussian.ts';
+import type { Guarantee, RunShape } from '../protection.ts';
+import { type Assumptions, findGraph, type GraphPlan } from './graph.ts';
+import { quorumOf } from './quorum.ts';
+
+/** Option `differentialPrivacy`: what the whole run may spend. */
+export const noiseOptions = z.strictObject({
+  epsilon: z.number().positive(),
+  delta: z.number().gt(0).max(0.01).default(1e-5),
+});
+
+/** The noise of a run. */
+export type Noise = Guarantee;
+
+/** Chance that an update is rounded again (Kairouz, Liu and Steinke 2021, who take the same). */
+const BETA = Math.exp(-1 / 2);
+/** Numbers of groups that are looked at one by one; beyond, one in so many, for the bound moves slowly. */
+const ONE_BY_ONE = 256;
+const STRIDE = 16;
+
+/**
+ * How many of the honest survivors of a round of `groups` an aggregator may leave out of the sum, in a sparse graph: sets without a
+ * neighbour among the other honest survivors are not larger (expander mixing lemma, see graph-plan.ts).
+ */
+function leftOut(groups: number, honest: number, { degree, complete, mostEigenvalue }: GraphPlan): number {
+  if (complete) return 0;
+  const gap = (mostEigenvalue / degree) ** 2;
+  let largest = 0;
+  for (let out = 1; out <= honest / 2; out++) {
+    if ((honest - out) * out <= gap * (groups - honest + out) * (groups - out)) largest = out;
+  }
+  return largest;
+}
+
+/**
+ * How many shares of noise an observer does not know at the least, over all numbers of groups that a round may have: of the fewest
+ * survivors, without those who may work with the aggregator, those who may be left out of the sum, and the group that is to be hidden.
+ */
+export function unknownShares(leastGroups: number, mostGroups: number, assumed: Assumptions): number {
+  let fewest = Number.POSITIVE_INFINITY;
+  for (let groups = leastGroups; groups <= mostGroups; groups += groups < ONE_BY_ONE ? 1 : STRIDE) {
+    const plan = findGraph(groups, assumed);
+    if (plan === null) continue;
+    const honest = Math.max(leastGroups, quorumOf(groups)) - Math.ceil(assumed.corruptShare * groups);
+    fewest = Math.min(fewest, honest - leftOut(groups, honest, plan) - 1);
+  }
+  return Math.max(0, fewest);
+}
+
+/** The noise that keeps a whole run within its epsilon. `clipSteps`: the clip norm in steps of the grid. Errors: CONFIG_CONFLICT. */
+export function noiseOf(
+  options: z.output<typeof noiseOptions>,
+  { rounds, parameters }: RunShape,
+  { clipSteps, shares }: { readonly clipSteps: number; readonly shares: number },
+): Noise {
+  const { epsilon, delta } = options;
+  const run = { clipSteps, dimension: parameters, beta: BETA, honestSurvivors: shares, rounds, delta };
+  const localSigma = localSigmaFor({ ...run, epsilon });
+  const { rdpPerRound, epsilons } = spendOf({ ...run, localSigma });
+  const { clipSteps: _, dimension: __, beta: ___, ...about } = run;
+  return { ...about, epsilons, localSigma, rdpPerRound, mostNorm: roundedNormBound(run) };
+}
+
+/** Adds a group's share of the noise, in place, from a key that nobody else knows. */
+export function addNoise(words: Uint32Array, { localSigma }: Noise, key: Uint8Array): void {
+  const cipher = createCipheriv('aes-256-ctr', key, new Uint8Array(16));
+  const noise = new Int32Array(words.length);
+  sampleDiscreteGaussian(noise, localSigma, (count) => cipher.update(new Uint8Array(count)));
+  for (let i = 0; i < words.length; i++) words[i]! += noise[i]!;
+}
+
+/** Squared L2 norm of numbers in two's complement. */
+export function squaredNorm(words: Uint32Array): number {
+  const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
+  let sum = 0;
+  for (let i = 0; i < signed.length; i++) sum += signed[i]! * signed[i]!;
+  return sum;
+}

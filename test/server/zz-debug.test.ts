@@ -1,0 +1,252 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AggregatorApi } from '../../src/client/api.ts';
+import type { LocalWork } from '../../src/client/local-training.ts';
+import { Participant, type RoundOutcome } from '../../src/client/participate.ts';
+import { retryWith } from '../../src/client/retry.ts';
+import type { Transport } from '../../src/client/transport.ts';
+import { randomStream } from '../../src/core/random.ts';
+import { STEP, sharesMessage } from '../../src/privacy/mask/messages.ts';
+import type { GroupSetup, Protection } from '../../src/privacy/protection.ts';
+import { invite } from '../../src/server/invitations.ts';
+import { leave } from '../../src/server/members.ts';
+import { readModel, recordsAfter } from '../../src/server/models.ts';
+import { createRun, definitionOf, planOf, startRun } from '../../src/server/runs.ts';
+import { statusOf } from '../../src/server/status.ts';
+import { cleanUp, passDeadlines } from '../../src/server/sweep.ts';
+import { makeUpdate } from '../../src/training/make-update.ts';
+import type { RunStatus } from '../../src/wire/http.ts';
+import { checkChain } from '../../src/wire/model-record.ts';
+import type { RunPlan } from '../../src/wire/run-definition.ts';
+import type { Update } from '../../src/wire/stages.ts';
+import { identityOfFake, MemoryStore } from '../client/fake-group.ts';
+import { openTestAggregator, type TestAggregator, tinyPlan } from '../support/test-aggregator.ts';
+
+/** Masked runs on the real server: what becomes of a round whose last step or whose fold goes wrong. */
+
+let now = 1_800_000_000_000;
+let test_: TestAggregator;
+
+beforeAll(async () => {
+  test_ = await openTestAggregator({ clock: { now: () => now } });
+});
+afterAll(() => test_.close());
+
+const GROUPS = ['ada', 'bo', 'cy', 'di'];
+
+function maskedPlan(change: Partial<RunPlan> = {}): RunPlan {
+  const { config, ...plan } = tinyPlan({ quorum: 3, ...change }, 2);
+  const data = { survey: 'tiny', groups: { training: GROUPS.length, unseen: 1 } };
+  return { ...plan, config: { ...config, data, protection: { name: 'mask', mostGroups: 8 } } };
+}
+
+/** Changes what a group answers. */
+type Lie = (group: string, round: number, step: number, answer: Uint8Array) => Uint8Array;
+
+function lyingIn(protection: Protection, lie: Lie): Protection {
+  const join = (setup: GroupSetup) => {
+    const part = protection.join(setup);
+    const answer = (step: number, update: Update | null) =>
+      lie(setup.group, setup.context.round, step, part.answer(step, update));
+    return { answer };
+  };
+  return { ...protection, join };
+}
+
+interface Masked {
+  readonly run: string;
+  /** How each group's part in the run ended. */
+  readonly outcomes: Promise<RoundOutcome[]>;
+  readonly stores: ReadonlyMap<string, MemoryStore>;
+  /** Asks how the run stands until something holds. */
+  until(reached: (status: RunStatus) => boolean): Promise<RunStatus>;
+  /** Takes part again as a member of the run, after it left it. */
+  joinAgain(group: string): Promise<void>;
+}
+
+interface Options {
+  readonly lie?: Lie;
+  /** Whether what a group submits does not come through at this time. */
+  readonly holds?: (group: string, place: { readonly round: number; readonly step: number }) => boolean;
+}
+
+/** A run that all groups have joined before the first of them looks what is asked. */
+async function masked({ lie, holds = () => false }: Options = {}): Promise<Masked> {
+  const { aggregator, services, app } = test_;
+  const { run } = await createRun(aggregator, { name: 'masked', plan: maskedPlan() });
+  const { definition } = await definitionOf(aggregator, run);
+  const { protection: plain } = await planOf(aggregator, services.plans, run);
+  const protection = lie === undefined ? plain : lyingIn(plain, lie);
+  const { tokens } = await invite(aggregator, run, {
+    group: null,
+    count: GROUPS.length,
+    expiresInMs: 60_000,
+  });
+  const aggregatorKey = aggregator.identity.publicKey;
+  const sleep = () => pause(2);
+  const retry = retryWith({ patienceMs: Number.POSITIVE_INFINITY, sleep, random: () => 0 });
+  const transportOf =
+    (group: string): Transport =>
+    async ({ method, path, headers, body }) => {
+      if (path.endsWith('/submissions')) {
+        const place = JSON.parse(Buffer.from(body).toString('utf8'));
+        while (holds(group, place)) await sleep();
+      }
+      const payload = body.byteLength === 0 ? {} : { payload: Buffer.from(body) };
+      const answer = await app.inject({ method: method as 'GET', url: path, headers, ...payload });
+      if (answer.statusCode >= 300 || path.includes("parameters")) console.log("ANS", group, method, path, answer.statusCode, answer.rawPayload.length, answer.body.slice(0,200)); const named = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+      return { status: answer.statusCode, headers: Object.fromEntries(named), body: answer.rawPayload };
+    };
+  const apis = new Map(
+    GROUPS.map((group) => {
+      const identity = identityOfFake(group);
+      const common = { transport: transportOf(group), identity, aggregatorKey, run, retry };
+      return [group, new AggregatorApi({ ...common, clock: { now: () => now } })];
+    }),
+  );
+  const join = async (group: string) => {
+    await apis.get(group)!.join({ group, token: tokens[GROUPS.indexOf(group)]! });
+  };
+  for (const group of GROUPS) await join(group);
+  const stores = new Map(GROUPS.map((group) => [group, new MemoryStore(group)]));
+  const workOf = (group: string): LocalWork => ({
+    protection,
+    update: async (round, { digest, parameters }, score) => {
+      const random = randomStream(round, 'update', group, digest);
+      const trained = parameters.map((value) => value + random.normal() / 100);
+      const update = makeUpdate({ group, round, weight: 1, received: parameters, trained, score });
+      return { update, loss: 1 };
+    },
+    score: async () => ({ alignment: 0.5, questions: 7 }),
+    exportModel: ({ digest }) => Buffer.from(digest),
+    close: async () => undefined,
+  });
+  const watch = (group: string) =>
+    new Participant({
+      api: apis.get(group)!,
+      retry,
+      store: stores.get(group)!,
+      work: workOf(group),
+      definition,
+      aggregatorKey,
+      group,
+      identity: identityOfFake(group),
+      tellScores: true,
+      leastGroups: 1,
+      knownPeers: null,
+      emit: () => undefined,
+      sleep,
+    }).watch();
+  const outcomes = Promise.all(GROUPS.map(watch));
+  const until: Masked['until'] = async (reached) => {
+    for (;;) {
+      const status = await statusOf(aggregator, run);
+      if (reached(status)) return status;
+      // A group that gives up must not be waited for.
+      await Promise.race([outcomes, pause(5)]);
+    }
+  };
+  return { run, outcomes, stores, joinAgain: join, until };
+}
+
+/** All that must hold of a run of two rounds in which the first was skipped. */
+async function expectSkipped({ run, outcomes, stores }: Masked, updates: number): Promise<void> {
+  const { aggregator } = test_;
+  for (const { ended, model, round } of await outcomes) {
+    expect({ ended, model, round }).toMatchObject({ ended: 'finished', round: 2 });
+  }
+  const records = await recordsAfter(aggregator, run, -1);
+  expect(records.map((record) => [record.round, record.updates])).toEqual([
+    [0, 0],
+    [1, 0],
+    [2, updates],
+  ]);
+  const [start, skipped, last] = records;
+  expect(skipped!.model).toBe(start!.model);
+  expect(last!.model).not.toBe(start!.model);
+  const { digest } = await definitionOf(aggregator, run);
+  const trust = { run: digest, aggregatorKey: aggregator.identity.publicKey };
+  expect(checkChain(records, trust, null)).toEqual(last);
+  // The blob of the skipped model is that of the one before, and stays.
+  await cleanUp(aggregator);
+  for (const record of records) {
+    expect((await readModel(aggregator, record)).digest).toBe(record.model);
+  }
+  const { phase, scores, history } = await statusOf(aggregator, run);
+  expect(phase).toBe('finished');
+  expect(history[1]!.uploadedBytes).toBe(0);
+  // What groups told of the first model went into the sum that was not opened.
+  expect(scores.map(({ round }) => round)).toEqual([1]);
+  for (const store of stores.values()) expect(store.loadOpened(digest)).toBe(2);
+  expect(test_.failures).toEqual([]);
+}
+
+describe('a round whose sum cannot be opened', () => {
+  test('fails, names the group whose shares are missing, and is skipped when the run is started again', async () => {
+    const nonsense: Lie = (group, round, step, answer) => {
+      if (group !== 'cy' || round !== 1 || step !== STEP.shares) return answer;
+      const { sealed, ...shares } = sharesMessage.read(answer)!;
+      return sharesMessage.write({ ...shares, sealed: sealed.map(() => new Uint8Array(80).fill(5)) });
+    };
+    const played = await masked({ lie: nonsense });
+    const { run } = played;
+    const { failure, round, history } = await played.until(({ phase }) => phase === 'failed');
+    expect(failure).toMatch(/^round 1 makes no model: .*neighbours of group "cy"/);
+    expect([round, history.length]).toEqual([1, 1]);
+    await startRun(test_.aggregator, run);
+    // The fourth joined when the run had begun with three, and takes part from the second round on.
+    await expectSkipped(played, 4);
+  });
+});
+
+describe('the last step', () => {
+  test('waits beyond its deadline, and takes what comes late', async () => {
+    let held = true;
+    const { run, outcomes, until } = await masked({
+      holds: (group, { round, step }) => held && group !== 'ada' && round === 1 && step === STEP.unmask,
+    });
+    const plan = maskedPlan();
+    await until(({ step, replied }) => step === 'unmask' && replied === 1);
+    now += plan.deadlineMs;
+    await passDeadlines(test_.aggregator);
+    await passDeadlines(test_.aggregator);
+    expect(await statusOf(test_.aggregator, run)).toMatchObject({
+      phase: 'collecting',
+      round: 1,
+      step: 'unmask',
+      replied: 1,
+      failure: null,
+    });
+    held = false;
+    await outcomes;
+    const { phase, history } = await statusOf(test_.aggregator, run);
+    expect(phase).toBe('finished');
+    expect(history.map(({ updates }) => updates)).toEqual([0, 3, 4]);
+  });
+
+  test('that too many leave fails, and the round is skipped when the run is started again', async () => {
+    let held = true;
+    const played = await masked({
+      holds: (group, { round, step }) => held && group !== 'ada' && round === 1 && step === STEP.unmask,
+    });
+    const { run } = played;
+    await played.until(({ step, replied }) => step === 'unmask' && replied === 1);
+    await leave(test_.aggregator, run, 'bo');
+    expect(await statusOf(test_.aggregator, run)).toMatchObject({
+      phase: 'failed',
+      failure: '2 groups are left in round 1, 3 are needed',
+    });
+    held = false;
+    await played.joinAgain('bo');
+    await startRun(test_.aggregator, run);
+    await expectSkipped(played, 4);
+  });
+});
+
+test('a run whose quorum is smaller than what its protection hides a group among is not made', async () => {
+  const made = createRun(test_.aggregator, { name: 'small', plan: maskedPlan({ quorum: 2 }) });
+  await expect(made).rejects.toMatchObject({
+    code: 'CONFIG_CONFLICT',
+    message: 'the plan says a quorum of 2, protection "mask" needs at least 3 groups',
+  });
+});
