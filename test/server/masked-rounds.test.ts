@@ -83,7 +83,7 @@ async function masked({ lie, holds = () => false }: Options = {}): Promise<Maske
     expiresInMs: 60_000,
   });
   const aggregatorKey = aggregator.identity.publicKey;
-  const sleep = () => pause(2);
+  const sleep = () => pause(20);
   const retry = retryWith({ patienceMs: Number.POSITIVE_INFINITY, sleep, random: () => 0 });
   const transportOf =
     (group: string): Transport =>
@@ -143,7 +143,7 @@ async function masked({ lie, holds = () => false }: Options = {}): Promise<Maske
       const status = await statusOf(aggregator, run);
       if (reached(status)) return status;
       // A group that gives up must not be waited for.
-      await Promise.race([outcomes, pause(5)]);
+      await Promise.race([outcomes, pause(50)]);
     }
   };
   return { run, outcomes, stores, joinAgain: join, until };
