@@ -72,7 +72,7 @@ describe('pluralllm privacy', () => {
     const { guarantee, ...about } = eventSchema.parse(all[0]);
     expect(about).toEqual({ type: 'privacy', protection: 'mask', reveals: 'sum' });
     const { epsilons, rdpPerRound, delta, rounds, honestSurvivors } = guarantee!;
-    expect({ delta, rounds, honestSurvivors }).toEqual({ delta: 1e-5, rounds: 40, honestSurvivors: 9 });
+    expect({ delta, rounds, honestSurvivors }).toEqual({ delta: 1e-5, rounds: 40, honestSurvivors: 11 });
     const again = epsilons.map((_, i) =>
       epsilonOf({ orders: DEFAULT_ORDERS, rdp: repeatRdp(rdpPerRound, i + 1), delta }),
     );
