@@ -26,6 +26,11 @@ export class Peers implements PeerRules {
     this.#known.set(group, identity.publicKey);
   }
 
+  /** Forgets keys of a list that turned out not to be right. */
+  drop(): void {
+    this.#new.clear();
+  }
+
   trusts(group: string, publicKey: string): boolean {
     if (this.#closed || this.#known.has(group)) return this.#known.get(group) === publicKey;
     this.#new.set(group, publicKey);

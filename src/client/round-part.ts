@@ -45,6 +45,7 @@ export class RoundPart {
     this.#spend(place);
     const part = this.#join(place, model, secret);
     const update = step === protection.updateStep ? await train() : null;
+    this.#peers.drop();
     const payload = part.answer(step, update);
     this.#peers.keep();
     const run = runDigest(this.#options.definition);

@@ -148,14 +148,17 @@ function openRound(state: AggregatorState, round: number): AggregatorStep {
   return beginStep({ ...cleared, participants: enrolled }, 0);
 }
 
+/** Whether a failed round is skipped when the run is started again. */
+export function isSkippedByStart({ step, steps }: AggregatorState): boolean {
+  return steps.slice(0, step + 1).some(({ once }) => once === true);
+}
+
 /**
  * Opens a failed round again, or skips it: where a step was begun that groups reply to once in a round, they take part in no other
  * attempt.
  */
 function startAgain(state: AggregatorState): AggregatorStep {
-  const { step, steps, round } = state;
-  const again = steps.slice(0, step + 1).every(({ once }) => once !== true);
-  if (again) return openRound(state, round);
+  if (!isSkippedByStart(state)) return openRound(state, state.round);
   return enter({ ...state, phase: 'folding', failure: null, skipped: true });
 }
 

@@ -1,8 +1,10 @@
 import { formatBytes } from '../core/bytes.ts';
+import { isSkippedByStart } from '../round/aggregator.ts';
 import {
   type AggregatorState,
   aggregatorStateSchema,
   awaited,
+  leastOf,
   repliesNow,
 } from '../round/aggregator-state.ts';
 import type { Awaited, RunStatus, RunSummary } from '../wire/http.ts';
@@ -36,21 +38,37 @@ export async function listRuns({ db }: Aggregator): Promise<RunSummary[]> {
 }
 
 /** What a run waits for, or why it stands. */
+/** How a step stands, and when it is over. */
+function collectingSentence(state: AggregatorState, missing: number): string {
+  const { round, rounds, step, steps, asked } = state;
+  const { name, patient } = steps[step]!;
+  const what = steps.length === 1 ? 'their update' : `their part of step "${name}"`;
+  const least = leastOf(state, step);
+  const end =
+    patient === true ? `it waits for ${least} as long as it takes` : `${least} are enough at the deadline`;
+  return `Round ${round} of ${rounds}: ${repliesNow(state).length} of ${asked.length} groups have sent ${what}; ${missing} awaited, ${end}.`;
+}
+
+/** What becomes of a failed round when the run is started again. */
+function startDoes(state: AggregatorState): string {
+  return isSkippedByStart(state) ? 'skips it and goes on with the next' : 'opens it again';
+}
+
 function sentence(state: AggregatorState, missing: number): string {
-  const { phase, round, rounds, quorum, enrolled, asked } = state;
+  const { phase, round, rounds, quorum, enrolled } = state;
   switch (phase) {
     case 'waiting':
       return `Waits for groups to join: ${enrolled.length} of the ${quorum} that are needed to start.`;
-    case 'collecting': {
-      const replied = repliesNow(state).length;
-      return `Round ${round} of ${rounds}: ${replied} of ${asked.length} groups have sent their update; ${missing} awaited, ${quorum} are enough at the deadline.`;
-    }
+    case 'collecting':
+      return collectingSentence(state, missing);
     case 'folding':
-      return `Round ${round} of ${rounds}: all updates are in and are being added.`;
+      return state.skipped
+        ? `Round ${round} of ${rounds} is skipped: the model stays as it was.`
+        : `Round ${round} of ${rounds}: all updates are in and are being added.`;
     case 'finished':
       return `Finished after ${rounds} rounds.`;
     case 'failed':
-      return `Round ${round} of ${rounds} failed: ${state.failure}. "aggregator start" opens it again.`;
+      return `Round ${round} of ${rounds} failed: ${state.failure}. "aggregator start" ${startDoes(state)}.`;
     case 'stopped':
       return `Stopped in round ${round} of ${rounds}.`;
   }

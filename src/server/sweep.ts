@@ -33,8 +33,12 @@ export async function passDeadlines(aggregator: Aggregator): Promise<void> {
         .executeTakeFirstOrThrow();
       // Another replica may have been faster, and the next step have begun.
       if (deadline_at === null || deadline_at > aggregator.clock.now()) return;
-      const { round, step } = locked.state;
-      await locked.deliver({ type: 'deadline', round, step });
+      const before = locked.state;
+      await locked.deliver({ type: 'deadline', round: before.round, step: before.step });
+      // A patient step goes on waiting, and is not asked for again and again.
+      if (locked.state === before) {
+        await locked.tx.updateTable('runs').set({ deadline_at: null }).where('id', '=', id).execute();
+      }
     });
   }
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { newRecord } from '../../src/client/group-record.ts';
 import { STEP, signaturesMessage, survivorsMessage } from '../../src/privacy/mask/messages.ts';
 import { sumOfWords } from '../../src/privacy/mask/words.ts';
 import { mask } from '../../src/privacy/mask.ts';
+import { newGroup } from '../../src/round/group.ts';
 import { MemoryFolder } from '../support/attacked-client.ts';
 import { OTHERS, sharedRound, VICTIM } from '../support/attacked-round.ts';
 import { Cast, namesOf, PARAMETERS, wordsInClear } from '../support/attacks.ts';
@@ -67,6 +69,20 @@ describe('ours', () => {
     client.restart();
     await client.asked(STEP.keys, 3);
     expect(client.sentIn(STEP.keys, 3)).toEqual([]);
+  });
+
+  test('sends one update in a round, whether or not a sum of it was opened, and whatever else it forgets', async () => {
+    const { client } = await sharedRound(() => new Cast(GROUPS).updateOf(VICTIM));
+    await client.asked(STEP.upload);
+    expect(client.sentIn(STEP.upload)).toHaveLength(1);
+    client.failed();
+    const { head } = client.folder.record;
+    client.folder.saveRecord({ ...newRecord(newGroup(VICTIM)), head });
+    client.restart({ loses: true });
+    client.show = () => new Uint8Array([0]);
+    await client.asked(STEP.keys, 2);
+    expect(client.sentIn(STEP.keys, 2)).toEqual([]);
+    expect(client.refusals).toEqual(['ROUND_REFUSED']);
   });
 
   test('takes part again where no update was sent, under keys and a secret that it never had', async () => {

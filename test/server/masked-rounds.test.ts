@@ -199,6 +199,32 @@ describe('a round whose sum cannot be opened', () => {
   });
 });
 
+test('a round that fails when updates were sent is skipped, and one that fails before is opened again', async () => {
+  let heldStep: number | null = STEP.shares;
+  const played = await masked({
+    holds: (group, { round, step }) => group === 'bo' && round === 1 && step === heldStep,
+  });
+  const { run } = played;
+  const late = async (name: string) => {
+    await played.until(({ step, replied }) => step === name && replied === 2);
+    now += maskedPlan().deadlineMs;
+    await passDeadlines(test_.aggregator);
+    const { phase, failure } = await statusOf(test_.aggregator, run);
+    expect([phase, failure]).toEqual(['failed', expect.stringContaining('2 of 3 needed')]);
+  };
+  await late('shares');
+  heldStep = null;
+  // With the fourth, three of four are enough; so nobody may be late but two.
+  await leave(test_.aggregator, run, 'di');
+  heldStep = STEP.upload;
+  await startRun(test_.aggregator, run);
+  await late('upload');
+  heldStep = null;
+  await played.joinAgain('di');
+  await startRun(test_.aggregator, run);
+  await expectSkipped(played, 4);
+});
+
 describe('the last step', () => {
   test('waits beyond its deadline, and takes what comes late', async () => {
     let held = true;

@@ -1,5 +1,9 @@
 import { z } from 'zod';
 
+/** Far above the paper's sizes: a plan from elsewhere cannot ask an aggregator for a layout that fills its memory. */
+const MOST_WIDTH = 8192;
+const MOST_LAYERS = 96;
+
 /**
  * Options of the GPO transformer (Zhao et al., "Group Preference Optimization", ICLR 2024), the predictor of
  * PluralLLM (arXiv 2503.09925, section 3). Defaults are the paper's, but for `stdFloor` and `identicalLayers`:
@@ -7,15 +11,15 @@ import { z } from 'zod';
  */
 export const gpoOptions = z.strictObject({
   /** Width of the tokens inside the transformer. */
-  width: z.int().min(1).default(128),
+  width: z.int().min(1).max(MOST_WIDTH).default(128),
   /** Encoder layers. */
-  layers: z.int().min(1).default(6),
+  layers: z.int().min(1).max(MOST_LAYERS).default(6),
   /** Attention heads; divides `width`. */
-  heads: z.int().min(1).default(4),
+  heads: z.int().min(1).max(MOST_WIDTH).default(4),
   /** Hidden width of the feed-forward blocks and of the output head. */
-  feedforward: z.int().min(1).default(128),
+  feedforward: z.int().min(1).max(MOST_WIDTH).default(128),
   /** Linear layers of the embedder. */
-  embedderLayers: z.int().min(2).default(4),
+  embedderLayers: z.int().min(2).max(MOST_LAYERS).default(4),
   /** Normalisation after each block (paper) or before it, with one at the end. */
   norm: z.enum(['post', 'pre']).default('post'),
   /** Gaussian negative log-likelihood of each share (paper), or KL divergence to the answer distribution. */

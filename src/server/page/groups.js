@@ -85,7 +85,7 @@ function nobodyAwaited({ phase, groups, quorum, round }) {
     case 'finished':
       return 'Nobody: the run is finished.';
     case 'failed':
-      return 'Nobody: the round failed. It can be opened again.';
+      return 'Nobody: the round failed. It can be started again.';
     case 'stopped':
       return 'Nobody: the run was stopped.';
   }
