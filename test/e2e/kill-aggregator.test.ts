@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { randomStream } from '../../src/core/random.ts';
+import { mask } from '../../src/privacy/mask.ts';
 import { events, temporaryFolder } from '../support/cli.ts';
 import {
   enrolHere,
@@ -52,7 +53,7 @@ function momentsOf(seed: number): Moment[] {
   const random = randomStream(seed, 'kills of the aggregator');
   return Array.from({ length: KILLS }, () => {
     const kind = KINDS[random.below(KINDS.length)]!;
-    return { kind, nth: kind === 'uploaded' ? 1 + random.below(4) : 1, delayMs: random.below(31) };
+    return { kind, nth: kind === 'uploaded' ? 1 + random.below(20) : 1, delayMs: random.below(31) };
   });
 }
 
@@ -87,13 +88,13 @@ async function healthy(url: string): Promise<void> {
   }
 }
 
-const sentSchema = z.object({ type: z.literal('sent'), round: z.int() });
+const sentSchema = z.object({ type: z.literal('sent'), round: z.int(), step: z.int() });
 
-/** Rounds in which a group was told that its update is taken, each as often as it was told. */
-function sentBy({ said }: Running): number[] {
+/** Steps in which a group was told that its part is taken, as round/step, each as often as it was told. */
+function sentBy({ said }: Running): string[] {
   return events(said.stdout).flatMap((event) => {
     const parsed = sentSchema.safeParse(event);
-    return parsed.success ? [parsed.data.round] : [];
+    return parsed.success ? [`${parsed.data.round}/${parsed.data.step}`] : [];
   });
 }
 
@@ -147,7 +148,9 @@ describe.skipIf(LONG_TESTS.skip)(`kill -9 of the aggregator${LONG_TESTS.why}`, (
       expect(phase).toBe('finished');
       expect(history.slice(1).map(({ updates }) => updates)).toEqual(Array(ROUNDS).fill(FIVE.length));
       // An update that was lost after it was taken would have been asked for, and taken, again.
-      const once = Array.from({ length: ROUNDS }, (_, index) => index + 1);
+      const once = Array.from({ length: ROUNDS }, (_, index) => index + 1).flatMap((round) =>
+        mask.steps.map((_, step) => `${round}/${step}`),
+      );
       for (const running of watching) expect(sentBy(running)).toEqual(once);
       const expected = await simulated(cli, join(folder, 'simulated'), overrides);
       for (const path of folders) expect(modelOf(path).equals(expected), path).toBe(true);

@@ -1,27 +1,17 @@
 import { createCipheriv } from 'node:crypto';
 import { endianness } from 'node:os';
 import { invariant } from '../../core/errors.ts';
+import { giveBack } from '../../core/give-back.ts';
 
 const KEY_BYTES = 32;
 /** A key expands to one mask only, so its counter starts at zero. */
 const FIRST_COUNTER = new Uint8Array(16);
-/** An array buffer of Node 21 and later can be emptied. */
-type Emptied = ArrayBufferLike & { transfer?(bytes: number): ArrayBuffer };
-
-const CAN_EMPTY = 'transfer' in ArrayBuffer.prototype;
-
 /**
  * Bytes of a piece. Small, so that what the cipher returns stays in the cache until it is added; and such that the allocator serves the
  * next piece from what the last ones left, for a page fault for each fresh page costs more than the cipher. Where pieces can be given
  * back at once, 64 KiB do; where they wait for the collector, larger ones go back to the system in the meantime.
  */
-const ZEROS = new Uint8Array((CAN_EMPTY ? 64 : 16) * 1024);
-
-/** Gives a piece of keystream back to the allocator, if it has its memory for itself. */
-function giveBack(stream: Buffer): void {
-  const memory: Emptied = stream.buffer;
-  if (memory.byteLength === stream.length) memory.transfer?.(0);
-}
+const ZEROS = new Uint8Array((giveBack === null ? 16 : 64) * 1024);
 
 /** The keystream as words; copied only if it does not start at a multiple of four bytes, which node:crypto never said. */
 function wordsOf(stream: Buffer): Int32Array {
@@ -55,6 +45,7 @@ export function addMask(sum: Uint32Array, key: Uint8Array, sign: 1 | -1): void {
     const rest = (sum.length - at) * 4;
     const stream = cipher.update(rest < ZEROS.length ? ZEROS.subarray(0, rest) : ZEROS);
     add(signed, wordsOf(stream), at);
-    giveBack(stream);
+    // Only what has its memory for itself.
+    if (stream.buffer.byteLength === stream.length) giveBack?.(stream.buffer);
   }
 }
