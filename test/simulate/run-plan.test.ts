@@ -25,7 +25,9 @@ describe('the plan of a deployed run', () => {
       quorum: 3,
       deadlineMs: 1500,
     });
-    expect(await planWith('data.groups.training=[democrat-white-65+,democrat-black-65+]', 'protection.name=none')).toMatchObject({
+    expect(
+      await planWith('data.groups.training=[democrat-white-65+,democrat-black-65+]', 'protection.name=none'),
+    ).toMatchObject({
       quorum: 2,
     });
   });
