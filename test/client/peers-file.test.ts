@@ -1,17 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parsePeers } from '../../src/client/peers-file.ts';
+import { publicKeySchema } from '../../src/wire/identity.ts';
+import { groupIdSchema } from '../../src/wire/run-definition.ts';
 
 const KEY = 'ab'.repeat(32);
 const OTHER = 'cd'.repeat(32);
 const parse = (...lines: readonly string[]) => parsePeers(lines.join('\n'), 'peers.txt');
 
 const digit = fc.constantFrom(...'0123456789abcdef');
-const key = fc.string({ unit: digit, minLength: 64, maxLength: 64 });
+const key = fc
+  .string({ unit: digit, minLength: 64, maxLength: 64 })
+  .filter((text) => publicKeySchema.safeParse(text).success);
 /** Names as `groupIdSchema` has them, that lines can hold: no spaces at their ends. */
 const name = fc
   .string({ unit: 'grapheme', minLength: 1, maxLength: 40 })
-  .filter((text) => text === text.trim() && !/\p{Cc}|[\u2028\u2029]/u.test(text));
+  .filter((text) => text === text.trim() && groupIdSchema.safeParse(text).success);
 
 describe('a list of peers', () => {
   test('has a key and a name in each line; the name may have spaces', () => {
