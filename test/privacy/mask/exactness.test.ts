@@ -102,7 +102,7 @@ describe.each([
   });
 
   test.each(STEPS.flatMap(([name, step]) => [0.1, 0.3].map((share) => [share * 100, name, step] as const)))(
-    '%d%% silent from step %s on: the sum of the others, bit for bit',
+    '%d percent silent from step %s on: the sum of the others, bit for bit',
     (percent, _name, step) => {
       const { aggregate, summed, settings } = play(count, parameters, percent / 100, step);
       expectExact(aggregate, summed, settings);
@@ -121,7 +121,7 @@ const THOUSAND = EVERY
 
 describe.skipIf(LONG_TESTS.skip)(`1,000 groups${LONG_TESTS.why}`, () => {
   test.each(THOUSAND)(
-    '%d%% silent from step %s on: the sum of the others, bit for bit',
+    '%d percent silent from step %s on: the sum of the others, bit for bit',
     (percent, _name, step) => {
       const { aggregate, summed, settings } = play(1000, 4, percent / 100, step);
       expectExact(aggregate, summed, settings);
