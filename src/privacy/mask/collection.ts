@@ -55,6 +55,8 @@ export class MaskedCollection implements Collection {
   readonly #signatures = new Map<string, Uint8Array>();
   readonly #revealed = new Map<string, readonly (Uint8Array | null)[]>();
   readonly #closed: (readonly string[])[] = [];
+  /** Messages and statements that are the same for all groups, by step: a thousand groups ask for them. */
+  readonly #common = new Map<string, Uint8Array>();
   #sum: Uint32Array | undefined;
   #roster: Roster | undefined;
 
@@ -126,14 +128,16 @@ export class MaskedCollection implements Collection {
       case STEP.keys:
         return new Uint8Array();
       case STEP.shares:
-        return rosterMessage.write({ adverts: [...this.roster.adverts.values()] });
+        return this.#forAll(step, () => rosterMessage.write({ adverts: [...this.roster.adverts.values()] }));
       case STEP.upload:
         return deliveryMessage.write({
           sharers: [...this.#repliedTo(STEP.shares)],
           sealed: this.#sealedFor(group),
         });
       case STEP.consistency:
-        return survivorsMessage.write({ survivors: [...this.#repliedTo(STEP.upload)] });
+        return this.#forAll(step, () =>
+          survivorsMessage.write({ survivors: [...this.#repliedTo(STEP.upload)] }),
+        );
       default:
         return signaturesMessage.write({
           signatures: this.#repliedTo(STEP.consistency).map((signer) => ({
@@ -169,6 +173,12 @@ export class MaskedCollection implements Collection {
       this.#settings.assumed,
     );
     return this.#roster;
+  }
+
+  #forAll(step: number, make: () => Uint8Array, what = 'shown'): Uint8Array {
+    const known = this.#common.get(`${what} ${step}`) ?? make();
+    this.#common.set(`${what} ${step}`, known);
+    return known;
   }
 
   #repliedTo(step: number): readonly string[] {
@@ -238,7 +248,8 @@ export class MaskedCollection implements Collection {
   #checkUpload(reply: ProtectedUpdate, publicKey: string): void {
     const { signature } = this.#readUpload(reply);
     const lists = { roster: this.roster.digest, sharers: this.#repliedTo(STEP.shares) };
-    if (isSignedBy(publicKey, uploadStatement(this.#context, lists), hexOf(signature))) return;
+    const make = () => uploadStatement(this.#context, lists);
+    if (isSignedBy(publicKey, this.#forAll(STEP.upload, make, 'signed'), hexOf(signature))) return;
     throw refused('SIGNATURE_INVALID', reply, 'it is masked for other groups than those who shared');
   }
 
@@ -277,8 +288,9 @@ export class MaskedCollection implements Collection {
   #checkSignature(reply: ProtectedUpdate, publicKey: string): void {
     const signature = this.#readSignature(reply);
     const [sharers, survivors] = [this.#repliedTo(STEP.shares), this.#repliedTo(STEP.upload)];
-    const statement = consistencyStatement(this.#context, { roster: this.roster.digest, sharers, survivors });
-    if (isSignedBy(publicKey, statement, hexOf(signature))) return;
+    const lists = { roster: this.roster.digest, sharers, survivors };
+    const make = () => consistencyStatement(this.#context, lists);
+    if (isSignedBy(publicKey, this.#forAll(STEP.consistency, make, 'signed'), hexOf(signature))) return;
     throw refused('SIGNATURE_INVALID', reply, 'it signs another list of survivors');
   }
 
