@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invariant } from '../core/errors.ts';
-import { type CollectionStep, collectionStepSchema } from '../wire/step.ts';
+import { type CollectionStep, collectionStepSchema, quorumOf } from '../wire/step.ts';
 
 /** What a group sent in a step, by the digest of its bytes. */
 export interface Reply {
@@ -84,7 +84,7 @@ export function repliesNow({ replies, step }: AggregatorState): readonly Reply[]
 /** Fewest groups that make a step. */
 export function leastOf({ steps, quorum, replies }: AggregatorState, step: number): number {
   // Before the first step is over nobody has replied, and two thirds of nobody is one.
-  const twoThirds = step === 0 ? 1 : Math.floor((2 * (replies[0]?.length ?? 0)) / 3) + 1;
+  const twoThirds = step === 0 ? 1 : quorumOf(replies[0]?.length ?? 0);
   const least = { quorum, 'two-thirds': twoThirds, both: Math.max(quorum, twoThirds), any: 1 };
   return least[steps[step]?.least ?? 'quorum'];
 }

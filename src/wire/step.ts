@@ -18,6 +18,11 @@ export const collectionStepSchema = z.strictObject({
 
 export type CollectionStep = z.output<typeof collectionStepSchema>;
 
+/** More than two thirds: two such sets have more than a third of all in common, so an honest group. */
+export function quorumOf(groups: number): number {
+  return Math.floor((2 * groups) / 3) + 1;
+}
+
 /** The steps of a protection that needs nothing but the updates. */
 export const UPLOAD_ONLY: readonly CollectionStep[] = [
   { name: 'upload', from: 'participants', least: 'quorum' },

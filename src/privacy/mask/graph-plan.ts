@@ -1,4 +1,5 @@
 import { invariant } from '../../core/errors.ts';
+import { quorumOf } from '../../wire/step.ts';
 import { hypergeometric, lowerQuantile, upperQuantile } from './hypergeometric.ts';
 
 /**
@@ -85,7 +86,7 @@ function countsOf(groups: number, { corruptShare, dropoutShare }: Assumptions): 
     corrupt: Math.min(groups - 1, Math.ceil(corruptShare * groups - ROUNDING)),
     dropouts: Math.min(groups - 1, Math.floor(dropoutShare * groups + ROUNDING)),
     // All but a quorum, whatever share drops out by chance.
-    leftOut: Math.ceil(groups / 3) - 1,
+    leftOut: groups - quorumOf(groups),
   };
 }
 
@@ -153,4 +154,22 @@ export function planGraph(groups: number, assumptions: Assumptions): GraphPlan {
   const plan = findGraph(groups, assumptions);
   invariant(plan !== null, `no graph of ${groups} groups`);
   return plan;
+}
+
+/**
+ * How many of the honest survivors of a round of `groups` an aggregator may leave out of the sum, in a sparse graph: sets without a
+ * neighbour among the other honest survivors are not larger (expander mixing lemma, see above).
+ */
+export function mostLeftOut(
+  groups: number,
+  honest: number,
+  { degree, complete, mostEigenvalue }: GraphPlan,
+): number {
+  if (complete) return 0;
+  const gap = (mostEigenvalue / degree) ** 2;
+  let largest = 0;
+  for (let out = 1; out <= honest / 2; out++) {
+    if ((honest - out) * out <= gap * (groups - honest + out) * (groups - out)) largest = out;
+  }
+  return largest;
 }

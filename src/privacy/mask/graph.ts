@@ -3,7 +3,14 @@ import { invariant } from '../../core/errors.ts';
 import { largestEigenvalue } from './expansion.ts';
 import type { GraphPlan } from './graph-plan.ts';
 
-export { ASSUMED, type Assumptions, findGraph, type GraphPlan, planGraph } from './graph-plan.ts';
+export {
+  ASSUMED,
+  type Assumptions,
+  findGraph,
+  type GraphPlan,
+  mostLeftOut,
+  planGraph,
+} from './graph-plan.ts';
 
 /** At the acceptance of two in ten that plans are made for, none is accepted once in 10^96 rounds. */
 const MOST_DRAWS = 1000;

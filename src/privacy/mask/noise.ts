@@ -1,11 +1,11 @@
 import { createCipheriv } from 'node:crypto';
 import { z } from 'zod';
+import { quorumOf } from '../../wire/step.ts';
 import { localSigmaFor, spendOf } from '../differential/calibrate.ts';
 import { sampleDiscreteGaussian } from '../differential/discrete-gaussian.ts';
 import { roundedNormBound } from '../differential/distributed-gaussian.ts';
 import type { Guarantee, RunShape } from '../protection.ts';
-import { type Assumptions, findGraph, type GraphPlan } from './graph.ts';
-import { quorumOf } from './quorum.ts';
+import { type Assumptions, findGraph, mostLeftOut } from './graph.ts';
 
 /** Option `differentialPrivacy`: what the whole run may spend. */
 export const noiseOptions = z.strictObject({
@@ -23,20 +23,6 @@ const ONE_BY_ONE = 256;
 const STRIDE = 16;
 
 /**
- * How many of the honest survivors of a round of `groups` an aggregator may leave out of the sum, in a sparse graph: sets without a
- * neighbour among the other honest survivors are not larger (expander mixing lemma, see graph-plan.ts).
- */
-function leftOut(groups: number, honest: number, { degree, complete, mostEigenvalue }: GraphPlan): number {
-  if (complete) return 0;
-  const gap = (mostEigenvalue / degree) ** 2;
-  let largest = 0;
-  for (let out = 1; out <= honest / 2; out++) {
-    if ((honest - out) * out <= gap * (groups - honest + out) * (groups - out)) largest = out;
-  }
-  return largest;
-}
-
-/**
  * How many shares of noise an observer does not know at the least, over all numbers of groups that a round may have: of the fewest
  * survivors, without those who may work with the aggregator, those who may be left out of the sum, and the group that is to be hidden.
  */
@@ -46,7 +32,7 @@ export function unknownShares(leastGroups: number, mostGroups: number, assumed: 
     const plan = findGraph(groups, assumed);
     if (plan === null) continue;
     const honest = Math.max(leastGroups, quorumOf(groups)) - Math.ceil(assumed.corruptShare * groups);
-    fewest = Math.min(fewest, honest - leftOut(groups, honest, plan) - 1);
+    fewest = Math.min(fewest, honest - mostLeftOut(groups, honest, plan) - 1);
   }
   return Math.max(0, fewest);
 }

@@ -1,11 +1,11 @@
 import { digestOf, sha256 } from '../../core/digest.ts';
 import { PluralError } from '../../core/errors.ts';
 import { isSignedBy } from '../../wire/identity.ts';
+import { quorumOf } from '../../wire/step.ts';
 import type { RoundContext } from '../protection.ts';
 import { type Assumptions, findGraph, type GraphPlan, neighboursOf } from './graph.ts';
 import { keyPairOf } from './key-agreement.ts';
 import { type Advert, type Keys, keysStatement } from './messages.ts';
-import { quorumOf } from './quorum.ts';
 
 /** The groups of one attempt of a round with their keys, and who is whose neighbour: what everybody computes alike. */
 export interface Roster {

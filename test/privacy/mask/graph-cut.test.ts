@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { randomStream } from '../../../src/core/random.ts';
 import { largestEigenvalue } from '../../../src/privacy/mask/expansion.ts';
 import { ASSUMED, type GraphPlan, neighboursOf, planGraph } from '../../../src/privacy/mask/graph.ts';
-import { quorumOf } from '../../../src/privacy/mask/quorum.ts';
+import { quorumOf } from '../../../src/wire/step.ts';
 
 /** Neighbours by vertex. */
 type Graph = readonly (readonly number[])[];

@@ -9,7 +9,7 @@ import {
   neighboursOf,
   planGraph,
 } from '../../../src/privacy/mask/graph.ts';
-import { quorumOf } from '../../../src/privacy/mask/quorum.ts';
+import { quorumOf } from '../../../src/wire/step.ts';
 
 const beaconOf = (seed: string | number) => createHash('sha256').update(String(seed)).digest('hex');
 const names = (count: number) => Array.from({ length: count }, (_, i) => `g${String(i).padStart(5, '0')}`);

@@ -10,13 +10,13 @@ import { Heard } from '../../../src/privacy/mask/heard.ts';
 import { noiseKey } from '../../../src/privacy/mask/keys.ts';
 import { STEP } from '../../../src/privacy/mask/messages.ts';
 import { squaredNorm, unknownShares } from '../../../src/privacy/mask/noise.ts';
-import { quorumOf } from '../../../src/privacy/mask/quorum.ts';
 import { type MaskSettings, maskOptions, maskSettings } from '../../../src/privacy/mask/settings.ts';
 import { sumOfWords, updateWords, wordsOf } from '../../../src/privacy/mask/words.ts';
 import { mask } from '../../../src/privacy/mask.ts';
 import type { RoundContext, RunShape } from '../../../src/privacy/protection.ts';
 import { SCALAR_WORDS } from '../../../src/privacy/scalars.ts';
 import type { Update } from '../../../src/wire/stages.ts';
+import { quorumOf } from '../../../src/wire/step.ts';
 import { ROOT } from '../../support/cli.ts';
 import {
   contextOf,
