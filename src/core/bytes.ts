@@ -22,3 +22,13 @@ export function formatBytes(count: number): string {
   const whole = unit === 0 || value >= 1000;
   return `${whole ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
 }
+
+/** Bytes as lower-case hex digits. */
+export function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** The bytes of hex digits, in memory of their own. */
+export function bytesFrom(hex: string): Uint8Array {
+  return new Uint8Array(Buffer.from(hex, 'hex'));
+}

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { asStage } from '../../src/core/brand.ts';
+import { bytesFrom, hexOf } from '../../src/core/bytes.ts';
 import { Heard } from '../../src/privacy/mask/heard.ts';
 import { keyPairOf } from '../../src/privacy/mask/key-agreement.ts';
 import {
@@ -9,7 +10,7 @@ import {
   rosterMessage,
   STEP,
 } from '../../src/privacy/mask/messages.ts';
-import { bytesFrom, hexOf, type Roster } from '../../src/privacy/mask/roster.ts';
+import type { Roster } from '../../src/privacy/mask/roster.ts';
 import { mask } from '../../src/privacy/mask.ts';
 import type { ProtectedUpdate } from '../../src/wire/stages.ts';
 import { Cast, Credulous, codeOf, confidedBy, identityFor, namesOf, readWith } from '../support/attacks.ts';

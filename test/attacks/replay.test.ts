@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { bytesFrom } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { keyPairOf } from '../../src/privacy/mask/key-agreement.ts';
 import { deliveryMessage, STEP } from '../../src/privacy/mask/messages.ts';
-import { bytesFrom } from '../../src/privacy/mask/roster.ts';
+
 import { joinSecret } from '../../src/privacy/mask/shamir.ts';
 import { mask } from '../../src/privacy/mask.ts';
 import type { RoundContext } from '../../src/privacy/protection.ts';

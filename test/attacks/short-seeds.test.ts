@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { bytesFrom, hexOf } from '../../src/core/bytes.ts';
 import { addMask } from '../../src/privacy/mask/expand.ts';
 import {
   coefficientsOf,
@@ -9,7 +10,7 @@ import {
   selfMaskKey,
   selfSecretOf,
 } from '../../src/privacy/mask/keys.ts';
-import { bytesFrom, hexOf } from '../../src/privacy/mask/roster.ts';
+
 import { freshSecret } from '../../src/wire/identity.ts';
 import { Cast, namesOf, PARAMETERS, wordsInClear } from '../support/attacks.ts';
 import { contextOf, updateOf } from '../support/protected-round.ts';

@@ -3,9 +3,10 @@ import { GroupMemory } from '../../src/client/group-memory.ts';
 import { type GroupRecord, type GroupStore, newRecord } from '../../src/client/group-record.ts';
 import type { ParticipantOptions } from '../../src/client/participation.ts';
 import { Peers } from '../../src/client/peers.ts';
+import { bytesFrom } from '../../src/core/bytes.ts';
 import { Heard } from '../../src/privacy/mask/heard.ts';
 import type { Advert } from '../../src/privacy/mask/messages.ts';
-import { bytesFrom } from '../../src/privacy/mask/roster.ts';
+
 import { newGroup } from '../../src/round/group.ts';
 import { fakeDefinition } from '../client/fake-aggregator.ts';
 import {

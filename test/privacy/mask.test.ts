@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { bytesFrom } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { ASSUMED, findGraph } from '../../src/privacy/mask/graph.ts';
-import { bytesFrom, rosterOf } from '../../src/privacy/mask/roster.ts';
+import { rosterOf } from '../../src/privacy/mask/roster.ts';
 import { mask } from '../../src/privacy/mask.ts';
 import { PROTECTIONS } from '../../src/privacy/table.ts';
 import { protectionConformance } from '../conformance/protection.ts';

@@ -29,10 +29,9 @@ test('at most so many run at once, in order, also when some fail', async () => {
 test('who runs at the same time has memory of his own, and who comes later has the same again', async () => {
   const gate = new Gate(2);
   const blocks = new Set<ArrayBufferLike>();
-  const work = () =>
+  const work = (_: unknown, mark: number) =>
     gate.run(async (memory) => {
       const bytes = memory.take(1000);
-      const mark = Math.random();
       bytes.writeDoubleLE(mark, 8);
       await setTimeout(1);
       expect(bytes.readDoubleLE(8)).toBe(mark);

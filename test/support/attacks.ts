@@ -1,3 +1,4 @@
+import { bytesFrom } from '../../src/core/bytes.ts';
 import { canonicalJson, sha256 } from '../../src/core/digest.ts';
 import { randomStream } from '../../src/core/random.ts';
 import { addMask } from '../../src/privacy/mask/expand.ts';
@@ -19,7 +20,7 @@ import {
   unmaskMessage,
 } from '../../src/privacy/mask/messages.ts';
 import { packedBytes, unpackWords } from '../../src/privacy/mask/packing.ts';
-import { bytesFrom, type Roster } from '../../src/privacy/mask/roster.ts';
+import type { Roster } from '../../src/privacy/mask/roster.ts';
 import { type MaskSettings, maskOptions, maskSettings } from '../../src/privacy/mask/settings.ts';
 import { joinSecret, type Share } from '../../src/privacy/mask/shamir.ts';
 import { updateWords, wordsOf } from '../../src/privacy/mask/words.ts';

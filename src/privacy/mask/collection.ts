@@ -1,4 +1,5 @@
 import { asStage } from '../../core/brand.ts';
+import { hexOf } from '../../core/bytes.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
 import { isSignedBy } from '../../wire/identity.ts';
 import type { Aggregate, ProtectedUpdate } from '../../wire/stages.ts';
@@ -19,7 +20,7 @@ import {
   uploadStatement,
 } from './messages.ts';
 import { addPacked, isPacked, packedBytes } from './packing.ts';
-import { areSigned, giveSecrets, hexOf, type Roster, rosterOf } from './roster.ts';
+import { areSigned, giveSecrets, type Roster, rosterOf } from './roster.ts';
 import type { MaskSettings } from './settings.ts';
 import { takeOffMasks } from './unmask.ts';
 import { sumOfWords, wordsOf } from './words.ts';

@@ -1,3 +1,4 @@
+import { bytesFrom } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { invariant } from '../../core/errors.ts';
 import type { Update } from '../../wire/stages.ts';
@@ -7,7 +8,7 @@ import type { Heard } from './heard.ts';
 import { coefficientsOf, maskSecretOf, noiseKey, pairSign, selfMaskKey, selfSecretOf } from './keys.ts';
 import { consistencyMessage, keysMessage, STEP, sharesMessage, unmaskMessage } from './messages.ts';
 import { packWords } from './packing.ts';
-import { bytesFrom } from './roster.ts';
+
 import { seal } from './sealed-share.ts';
 import { splitSecret } from './shamir.ts';
 import { updateWords } from './words.ts';

@@ -1,3 +1,4 @@
+import { bytesFrom, hexOf } from '../../core/bytes.ts';
 import type { GroupSetup } from '../protection.ts';
 import type { KeyPair } from './key-agreement.ts';
 import { keyPairsOf, pairMaskKey, sealKey } from './keys.ts';
@@ -13,17 +14,7 @@ import {
   survivorsMessage,
   uploadStatement,
 } from './messages.ts';
-import {
-  areSigned,
-  bytesFrom,
-  hexOf,
-  isAscending,
-  isCanonical,
-  type Roster,
-  rosterOf,
-  tooFew,
-  untrusted,
-} from './roster.ts';
+import { areSigned, isAscending, isCanonical, type Roster, rosterOf, tooFew, untrusted } from './roster.ts';
 import { openSealed } from './sealed-share.ts';
 import type { MaskSettings } from './settings.ts';
 

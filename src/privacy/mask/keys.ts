@@ -1,7 +1,8 @@
+import { hexOf } from '../../core/bytes.ts';
 import { digestOf } from '../../core/digest.ts';
 import type { RoundContext } from '../protection.ts';
 import { deriveKey, type KeyPair, keyPairOf } from './key-agreement.ts';
-import { hexOf, type Roster } from './roster.ts';
+import type { Roster } from './roster.ts';
 
 /**
  * All keys of a round are derived for one purpose, one attempt, and one set of groups and keys. What they are bound to goes in

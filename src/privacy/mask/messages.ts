@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hexOf } from '../../core/bytes.ts';
 import { canonicalJson } from '../../core/digest.ts';
 import { encodeCbor, readCbor } from '../../wire/cbor.ts';
 import { groupIdSchema } from '../../wire/run-definition.ts';
@@ -101,8 +102,6 @@ function statement(what: string, context: RoundContext, content: object): Uint8A
   return Buffer.from(`pluralllm-mask-v1 ${what}\n${canonicalJson({ ...context, ...content })}`, 'utf8');
 }
 
-const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
-
 /** What the signature under a group's keys covers. */
 export function keysStatement(
   context: RoundContext,
@@ -110,7 +109,7 @@ export function keysStatement(
   keys: Omit<Keys, 'signature'>,
 ): Uint8Array {
   const { identity, cipherKey, maskKey } = keys;
-  const named = { identity: hex(identity), cipherKey: hex(cipherKey), maskKey: hex(maskKey) };
+  const named = { identity: hexOf(identity), cipherKey: hexOf(cipherKey), maskKey: hexOf(maskKey) };
   return statement('keys', context, { group, ...named });
 }
 

@@ -1,3 +1,4 @@
+import { hexOf } from '../../core/bytes.ts';
 import { digestOf, sha256 } from '../../core/digest.ts';
 import { PluralError } from '../../core/errors.ts';
 import { isSignedBy } from '../../wire/identity.ts';
@@ -20,9 +21,6 @@ export interface Roster {
   /** Fewest groups of a later step: more than two thirds of these, so that two such sets share an honest group. */
   readonly quorum: number;
 }
-
-export const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-export const bytesFrom = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
 
 /** Whether the identity among the keys signed them, for this attempt of this round. */
 export function areSigned(

@@ -1,10 +1,11 @@
+import { hexOf } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
 import { addMask } from './expand.ts';
 import { keyPairOf } from './key-agreement.ts';
 import { pairMaskKey, pairSign, selfMaskKey } from './keys.ts';
 import type { Shares } from './messages.ts';
-import { hexOf, type Roster } from './roster.ts';
+import type { Roster } from './roster.ts';
 import { joinSecret } from './shamir.ts';
 
 /** What is known of a masked round when all its steps are over. */

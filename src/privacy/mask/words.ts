@@ -1,3 +1,4 @@
+import { bytesFrom } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { invariant } from '../../core/errors.ts';
 import type { Update } from '../../wire/stages.ts';
@@ -5,7 +6,7 @@ import { quantise, weightedSumOf } from '../grid.ts';
 import { readScalars, SCALAR_WORDS, type ScalarSums, writeScalars } from '../scalars.ts';
 import { addMask } from './expand.ts';
 import { addNoise, squaredNorm } from './noise.ts';
-import { bytesFrom } from './roster.ts';
+
 import type { MaskSettings } from './settings.ts';
 
 /** Each turn fits with a chance of 0.39 or more. */
