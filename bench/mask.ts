@@ -1,10 +1,10 @@
 import { createCipheriv } from 'node:crypto';
 import { randomStream } from '../src/core/random.ts';
-import { addMask } from '../src/privacy/mask/expand.ts';
 import { planGraph } from '../src/privacy/mask/graph.ts';
 import { STEP } from '../src/privacy/mask/messages.ts';
 import { maskOptions } from '../src/privacy/mask/settings.ts';
 import { mask } from '../src/privacy/mask.ts';
+import { addMask } from '../src/privacy/secure-sum/expand.ts';
 import type { ProtectedUpdate } from '../src/wire/stages.ts';
 import { encodeSubmission } from '../src/wire/submission.ts';
 import { contextOf, ProtectedRound, SHAPE, updateOf } from '../test/support/protected-round.ts';

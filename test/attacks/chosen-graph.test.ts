@@ -22,16 +22,16 @@ const CORRUPT = ['g07', 'g08', 'g09'];
 
 /** A group that takes the threshold from the aggregator, as in an implementation in wide use. */
 class ToldThreshold extends Heard {
-  protected override readGraph(adverts: readonly Advert[]): Roster {
-    const roster = super.readGraph(adverts);
+  protected override rosterFrom(adverts: readonly Advert[]): Roster {
+    const roster = super.rosterFrom(adverts);
     return { ...roster, plan: { ...roster.plan, threshold: 1 } };
   }
 }
 
 /** A group that takes its neighbours from the aggregator: the victim's are the corrupt ones, all others have each other. */
 class ToldNeighbours extends Heard {
-  protected override readGraph(adverts: readonly Advert[]): Roster {
-    const roster = super.readGraph(adverts);
+  protected override rosterFrom(adverts: readonly Advert[]): Roster {
+    const roster = super.rosterFrom(adverts);
     const circles = [
       [VICTIM, ...CORRUPT],
       GROUPS.filter((name) => name !== VICTIM && !CORRUPT.includes(name)),

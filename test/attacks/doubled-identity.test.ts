@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { asStage } from '../../src/core/brand.ts';
 import { bytesFrom, hexOf } from '../../src/core/bytes.ts';
 import { Heard } from '../../src/privacy/mask/heard.ts';
-import { keyPairOf } from '../../src/privacy/mask/key-agreement.ts';
 import {
   type Advert,
   keysMessage,
@@ -12,6 +11,7 @@ import {
 } from '../../src/privacy/mask/messages.ts';
 import type { Roster } from '../../src/privacy/mask/roster.ts';
 import { mask } from '../../src/privacy/mask.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import type { ProtectedUpdate } from '../../src/wire/stages.ts';
 import { Cast, Credulous, codeOf, confidedBy, identityFor, namesOf, readWith } from '../support/attacks.ts';
 import { SHAPE } from '../support/protected-round.ts';
@@ -26,7 +26,7 @@ class EntryByEntry extends Heard {
   protected override readRoster(): Roster {
     const { adverts } = rosterMessage.read(this.setup.heard(STEP.shares))!;
     for (const advert of adverts) this.checkAdvert(advert);
-    return this.readGraph(adverts);
+    return this.rosterFrom(adverts);
   }
 }
 

@@ -18,8 +18,8 @@ const CORRUPT = GROUPS.slice(0, 6);
 
 /** A graph with few neighbours for each, and a threshold that was not made for who grinds. */
 class Thin extends Heard {
-  protected override readGraph(adverts: readonly Advert[]): Roster {
-    const roster = super.readGraph(adverts);
+  protected override rosterFrom(adverts: readonly Advert[]): Roster {
+    const roster = super.rosterFrom(adverts);
     // The last draw of a graph is not looked at: any eigenvalue will do.
     const plan = { ...roster.plan, complete: false, degree: 6, threshold: 3, mostEigenvalue: 6 };
     const { groups } = roster;
@@ -40,7 +40,7 @@ class Desk extends Thin {
   }
 
   override roster(): Roster {
-    return this.readGraph(this.#adverts);
+    return this.rosterFrom(this.#adverts);
   }
 }
 

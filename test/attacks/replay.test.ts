@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { bytesFrom } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
-import { keyPairOf } from '../../src/privacy/mask/key-agreement.ts';
 import { deliveryMessage, STEP } from '../../src/privacy/mask/messages.ts';
-
 import { joinSecret } from '../../src/privacy/mask/shamir.ts';
 import { mask } from '../../src/privacy/mask.ts';
 import type { RoundContext } from '../../src/privacy/protection.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Cast, codeOf, namesOf, PARAMETERS, placed, type Signature, unmaskWith } from '../support/attacks.ts';
 import { contextOf, identityIn, ProtectedRound, SHAPE } from '../support/protected-round.ts';
 

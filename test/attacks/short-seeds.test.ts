@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { bytesFrom, hexOf } from '../../src/core/bytes.ts';
-import { addMask } from '../../src/privacy/mask/expand.ts';
 import {
   coefficientsOf,
   keyPairsOf,
@@ -10,6 +9,7 @@ import {
   selfMaskKey,
   selfSecretOf,
 } from '../../src/privacy/mask/keys.ts';
+import { addMask } from '../../src/privacy/secure-sum/expand.ts';
 
 import { freshSecret } from '../../src/wire/identity.ts';
 import { Cast, namesOf, PARAMETERS, wordsInClear } from '../support/attacks.ts';

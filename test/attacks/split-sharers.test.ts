@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { randomStream } from '../../src/core/random.ts';
-import { addMask } from '../../src/privacy/mask/expand.ts';
 import { Heard } from '../../src/privacy/mask/heard.ts';
 import { selfMaskKey } from '../../src/privacy/mask/keys.ts';
 import { STEP } from '../../src/privacy/mask/messages.ts';
 import type { Roster } from '../../src/privacy/mask/roster.ts';
 import { joinSecret } from '../../src/privacy/mask/shamir.ts';
+import { addMask } from '../../src/privacy/secure-sum/expand.ts';
 import { Cast, codeOf, namesOf, placed, valuesLeft } from '../support/attacks.ts';
 
 /**

@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { addMask } from '../../src/privacy/mask/expand.ts';
-import { keyPairOf } from '../../src/privacy/mask/key-agreement.ts';
 import { pairMaskKey, pairSign, selfMaskKey } from '../../src/privacy/mask/keys.ts';
 import {
   keysMessage,
@@ -10,6 +8,8 @@ import {
   survivorsMessage,
 } from '../../src/privacy/mask/messages.ts';
 import { joinSecret } from '../../src/privacy/mask/shamir.ts';
+import { addMask } from '../../src/privacy/secure-sum/expand.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { AttackedClient } from '../support/attacked-client.ts';
 import {
   Cast,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { newRecord } from '../../src/client/group-record.ts';
 import { STEP, signaturesMessage, survivorsMessage } from '../../src/privacy/mask/messages.ts';
-import { sumOfWords } from '../../src/privacy/mask/words.ts';
 import { mask } from '../../src/privacy/mask.ts';
+import { sumOfWords } from '../../src/privacy/secure-sum/words.ts';
 import { newGroup } from '../../src/round/group.ts';
 import { MemoryFolder } from '../support/attacked-client.ts';
 import { OTHERS, sharedRound, VICTIM } from '../support/attacked-round.ts';

@@ -5,9 +5,9 @@ import { MaskedGroup } from '../../src/privacy/mask/group-part.ts';
 import { Heard } from '../../src/privacy/mask/heard.ts';
 import { STEP, sharesMessage, unmaskMessage } from '../../src/privacy/mask/messages.ts';
 import { joinSecret } from '../../src/privacy/mask/shamir.ts';
-import { sumOfWords } from '../../src/privacy/mask/words.ts';
 import { mask } from '../../src/privacy/mask.ts';
 import type { GroupSetup } from '../../src/privacy/protection.ts';
+import { sumOfWords } from '../../src/privacy/secure-sum/words.ts';
 import type { Update } from '../../src/wire/stages.ts';
 import {
   Cast,

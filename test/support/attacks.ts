@@ -1,10 +1,8 @@
 import { bytesFrom } from '../../src/core/bytes.ts';
 import { canonicalJson, sha256 } from '../../src/core/digest.ts';
 import { randomStream } from '../../src/core/random.ts';
-import { addMask } from '../../src/privacy/mask/expand.ts';
 import { MaskedGroup } from '../../src/privacy/mask/group-part.ts';
 import { Heard, type HeldShares } from '../../src/privacy/mask/heard.ts';
-import { keyPairOf } from '../../src/privacy/mask/key-agreement.ts';
 import { pairMaskKey, pairSign, selfMaskKey } from '../../src/privacy/mask/keys.ts';
 import {
   type Advert,
@@ -19,12 +17,14 @@ import {
   survivorsMessage,
   unmaskMessage,
 } from '../../src/privacy/mask/messages.ts';
-import { packedBytes, unpackWords } from '../../src/privacy/mask/packing.ts';
 import type { Roster } from '../../src/privacy/mask/roster.ts';
 import { type MaskSettings, maskOptions, maskSettings } from '../../src/privacy/mask/settings.ts';
 import { joinSecret, type Share } from '../../src/privacy/mask/shamir.ts';
-import { updateWords, wordsOf } from '../../src/privacy/mask/words.ts';
 import type { GroupSetup, RoundContext } from '../../src/privacy/protection.ts';
+import { addMask } from '../../src/privacy/secure-sum/expand.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
+import { packedBytes, unpackWords } from '../../src/privacy/secure-sum/packing.ts';
+import { updateWords, wordsOf } from '../../src/privacy/secure-sum/words.ts';
 import { rememberingCheck } from '../../src/simulate/round-parts.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import type { Update } from '../../src/wire/stages.ts';
@@ -42,7 +42,7 @@ export type HeardClass = new (settings: MaskSettings, setup: GroupSetup) => Hear
 /** A side of the aggregator's own making: it believes whatever it is shown. */
 export class Credulous extends Heard {
   protected override readRoster(): Roster {
-    return this.readGraph(rosterMessage.read(this.setup.heard(STEP.shares))!.adverts);
+    return this.rosterFrom(rosterMessage.read(this.setup.heard(STEP.shares))!.adverts);
   }
   protected override checkNames(): void {}
   override checkSignatures(): void {}

@@ -3,15 +3,14 @@ import { sha256 } from '../../core/digest.ts';
 import { invariant } from '../../core/errors.ts';
 import type { Update } from '../../wire/stages.ts';
 import type { GroupPart } from '../protection.ts';
-import { addMask } from './expand.ts';
+import { addMask } from '../secure-sum/expand.ts';
+import { packWords } from '../secure-sum/packing.ts';
+import { seal } from '../secure-sum/sealed-share.ts';
+import { updateWords } from '../secure-sum/words.ts';
 import type { Heard } from './heard.ts';
 import { coefficientsOf, maskSecretOf, noiseKey, pairSign, selfMaskKey, selfSecretOf } from './keys.ts';
 import { consistencyMessage, keysMessage, STEP, sharesMessage, unmaskMessage } from './messages.ts';
-import { packWords } from './packing.ts';
-
-import { seal } from './sealed-share.ts';
 import { splitSecret } from './shamir.ts';
-import { updateWords } from './words.ts';
 
 /**
  * A group's side of a masked round (Bonawitz et al., CCS 2017, section 4, with the graph of Bell et al., CCS 2020, section

@@ -1,7 +1,7 @@
 import { hexOf } from '../../core/bytes.ts';
 import { digestOf } from '../../core/digest.ts';
 import type { RoundContext } from '../protection.ts';
-import { deriveKey, type KeyPair, keyPairOf } from './key-agreement.ts';
+import { deriveKey, type KeyPair, keyPairOf } from '../secure-sum/key-agreement.ts';
 import type { Roster } from './roster.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { hexOf } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
-import { addMask } from './expand.ts';
-import { keyPairOf } from './key-agreement.ts';
+import { addMask } from '../secure-sum/expand.ts';
+import { keyPairOf } from '../secure-sum/key-agreement.ts';
 import { pairMaskKey, pairSign, selfMaskKey } from './keys.ts';
 import type { Shares } from './messages.ts';
 import type { Roster } from './roster.ts';

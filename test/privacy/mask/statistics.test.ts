@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { randomStream } from '../../../src/core/random.ts';
-import { addMask } from '../../../src/privacy/mask/expand.ts';
 import { selfMaskKey, selfSecretOf } from '../../../src/privacy/mask/keys.ts';
-import { packWords } from '../../../src/privacy/mask/packing.ts';
 import { SCALAR_WORDS } from '../../../src/privacy/scalars.ts';
+import { addMask } from '../../../src/privacy/secure-sum/expand.ts';
+import { packWords } from '../../../src/privacy/secure-sum/packing.ts';
 import type { Update } from '../../../src/wire/stages.ts';
 import { Cast, namesOf, wordsInClear } from '../../support/attacks.ts';
 import { contextOf, updateOf } from '../../support/protected-round.ts';

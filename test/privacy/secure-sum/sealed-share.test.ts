@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import nacl from 'tweetnacl';
 import { describe, expect, test } from 'vitest';
-import { openSealed, seal } from '../../../src/privacy/mask/sealed-share.ts';
+import { openSealed, seal } from '../../../src/privacy/secure-sum/sealed-share.ts';
 
 const keys = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const messages = fc.uint8Array({ maxLength: 200 });

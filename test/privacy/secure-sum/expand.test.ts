@@ -1,7 +1,7 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addMask } from '../../../src/privacy/mask/expand.ts';
+import { addMask } from '../../../src/privacy/secure-sum/expand.ts';
 
 const CHUNK_WORDS = 16 * 1024;
 const keys = fc.uint8Array({ minLength: 32, maxLength: 32 });

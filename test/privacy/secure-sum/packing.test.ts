@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { packedBytes, packWords, unpackWords } from '../../../src/privacy/mask/packing.ts';
+import { packedBytes, packWords, unpackWords } from '../../../src/privacy/secure-sum/packing.ts';
 
 const widths = fc.integer({ min: 1, max: 32 });
 const wordLists = fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: 70 });

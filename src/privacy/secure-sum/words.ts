@@ -7,7 +7,7 @@ import { readScalars, SCALAR_WORDS, type ScalarSums, writeScalars } from '../sca
 import { addMask } from './expand.ts';
 import { addNoise, squaredNorm } from './noise.ts';
 
-import type { MaskSettings } from './settings.ts';
+import type { SumSettings } from './settings.ts';
 
 /** Each turn fits with a chance of 0.39 or more. */
 const MOST_TURNS = 1000;
@@ -32,7 +32,7 @@ function chancesOf({ group, round, delta }: Update, seed: number, turn: number):
  */
 export function updateWords(
   update: Update,
-  { grid, seed, noise }: MaskSettings,
+  { grid, seed, noise }: SumSettings,
   noiseKey: Uint8Array,
 ): Uint32Array {
   const words = new Uint32Array(wordsOf(update.delta.length));
@@ -50,7 +50,7 @@ export function updateWords(
 /** What a sum of such words stands for. */
 export function sumOfWords(
   words: Uint32Array,
-  { grid }: MaskSettings,
+  { grid }: SumSettings,
 ): ScalarSums & { readonly weightedSum: Float64Array } {
   return { ...readScalars(words, grid), weightedSum: weightedSumOf(words, SCALAR_WORDS, grid) };
 }

@@ -4,7 +4,7 @@ import { hexToBytes } from '@noble/curves/utils.js';
 import fc from 'fast-check';
 import nacl from 'tweetnacl';
 import { describe, expect, test } from 'vitest';
-import { deriveKey, keyPairOf, publicOf } from '../../../src/privacy/mask/key-agreement.ts';
+import { deriveKey, keyPairOf, publicOf } from '../../../src/privacy/secure-sum/key-agreement.ts';
 
 const hex = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes).toString('hex'));
 const secrets = fc.uint8Array({ minLength: 32, maxLength: 32 });
