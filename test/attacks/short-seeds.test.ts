@@ -5,11 +5,11 @@ import {
   keyPairsOf,
   maskSecretOf,
   pairMaskKey,
-  sealKey,
   selfMaskKey,
   selfSecretOf,
 } from '../../src/privacy/mask/keys.ts';
 import { addMask } from '../../src/privacy/secure-sum/expand.ts';
+import { sealKey } from '../../src/privacy/secure-sum/keys.ts';
 
 import { freshSecret } from '../../src/wire/identity.ts';
 import { Cast, namesOf, PARAMETERS, wordsInClear } from '../support/attacks.ts';

@@ -1,6 +1,6 @@
 import { invariant } from '../../core/errors.ts';
 import { quorumOf } from '../../wire/step.ts';
-import { hypergeometric, lowerQuantile, upperQuantile } from './hypergeometric.ts';
+import { hypergeometric, lowerQuantile, upperQuantile } from '../secure-sum/hypergeometric.ts';
 
 /**
  * How many neighbours a group shares masks and secrets with (Bell, Bonawitz, Gascón, Lepoint, Raykova, "Secure single-server

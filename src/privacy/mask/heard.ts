@@ -2,9 +2,10 @@ import { bytesFrom, hexOf } from '../../core/bytes.ts';
 import type { GroupSetup } from '../protection.ts';
 import { HeardLists } from '../secure-sum/heard.ts';
 import type { KeyPair } from '../secure-sum/key-agreement.ts';
+import { sealKey } from '../secure-sum/keys.ts';
 import { tooFew, untrusted } from '../secure-sum/roster.ts';
 import { openSealed } from '../secure-sum/sealed-share.ts';
-import { keyPairsOf, pairMaskKey, sealKey } from './keys.ts';
+import { keyPairsOf, pairMaskKey } from './keys.ts';
 import {
   type Advert,
   deliveryMessage,

@@ -1,6 +1,7 @@
 import { hexOf } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
+import { choicesOf } from '../secure-sum/choices.ts';
 import { addMask } from '../secure-sum/expand.ts';
 import { keyPairOf } from '../secure-sum/key-agreement.ts';
 import { pairMaskKey, pairSign, selfMaskKey } from './keys.ts';
@@ -37,18 +38,6 @@ function sharesByOwner({ roster, sharers, revealed }: Unmasking): Map<string, Pl
     }
   }
   return byOwner;
-}
-
-/**
- * Choices of shares to try, so that neighbours which lie do not spoil a round: as many in a row from each place on, then the first
- * ones without one of them each. Not all choices: a few liars are got around, many are not.
- */
-function* choicesOf(shares: readonly PlacedShare[], threshold: number): Generator<readonly PlacedShare[]> {
-  const twice = [...shares, ...shares];
-  const turns = shares.length === threshold ? 1 : shares.length;
-  for (let first = 0; first < turns; first++) yield twice.slice(first, first + threshold);
-  if (turns === 1) return;
-  for (let left = 0; left < threshold; left++) yield shares.toSpliced(left, 1).slice(0, threshold);
 }
 
 /** Rebuilds a secret that `isRight` knows again. Errors: ROUND_FAILED where too few shares came, or wrong ones. */
