@@ -43,6 +43,7 @@ export class RoundPart {
     const secret = this.#open(place);
     for (let shown = 1; shown <= step; shown++) await this.#hear({ ...place, step: shown }, shown === step);
     this.#spend(place);
+    await protection.prepare();
     const part = this.#join(place, model, secret);
     const update = step === protection.updateStep ? await train() : null;
     this.#peers.drop();

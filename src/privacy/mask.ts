@@ -4,6 +4,8 @@ import { Heard } from './mask/heard.ts';
 import { STEP } from './mask/messages.ts';
 import { maskOptions, maskSettings } from './mask/settings.ts';
 import { defineProtection } from './protection.ts';
+import { packedBytes } from './secure-sum/packing.ts';
+import { wordsOf } from './secure-sum/words.ts';
 
 /** Secure aggregation by masking: the aggregator learns the sum of the updates and nothing else. */
 export const mask = defineProtection({
@@ -23,6 +25,7 @@ export const mask = defineProtection({
     const settings = maskSettings(options, shape);
     return {
       groups: { least: settings.least, most: settings.most },
+      replyBytes: packedBytes(wordsOf(shape.parameters), settings.grid.ringBits),
       guarantee: settings.noise,
       join: (setup) => new MaskedGroup(new Heard(settings, setup)),
       collect: (context) => new MaskedCollection(settings, context),

@@ -169,6 +169,10 @@ class ExactSum implements Collection {
     return NOTHING;
   }
 
+  accused(): readonly string[] {
+    return [];
+  }
+
   finish(): Aggregate {
     const { round } = this.#context;
     if (this.#groups.size === 0) {
@@ -190,8 +194,9 @@ export const none = defineProtection({
   steps: UPLOAD_ONLY,
   updateStep: 0,
   options: z.strictObject({}),
-  create: () => ({
+  create: (_options, { parameters }) => ({
     groups: { least: 1, most: Number.POSITIVE_INFINITY },
+    replyBytes: HEADER_BYTES + 4 * parameters,
     guarantee: null,
     join: () => ({
       answer: (_step, update) => {

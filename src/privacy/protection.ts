@@ -76,6 +76,8 @@ export interface Collection {
   show(step: number, group: string): Uint8Array;
   /** The sum of the updates of all closed steps. Errors: ROUND_FAILED when nothing can be added up. */
   finish(): Aggregate;
+  /** After `finish`, in code-unit order: the groups whose replies cannot be right, where the protection can tell. */
+  accused(): readonly string[];
 }
 
 /**
@@ -122,8 +124,12 @@ export interface Protection {
   readonly updateStep: number;
   /** Fewest and most groups of a round. */
   readonly groups: { readonly least: number; readonly most: number };
+  /** About the longest payload of a reply, in bytes; no reply is more than 64 KiB longer. */
+  readonly replyBytes: number;
   /** Null where no noise is added. */
   readonly guarantee: Guarantee | null;
+  /** Loads what the two below need; to be awaited once before either is called. */
+  prepare(): Promise<void>;
   join(setup: GroupSetup): GroupPart;
   collect(context: RoundContext): Collection;
 }
@@ -142,7 +148,10 @@ export function defineProtection<Options extends z.ZodType>(
   kind: Pick<Protection, Declared> & {
     readonly describe: string;
     readonly options: Options;
-    readonly create: (options: z.output<Options>, shape: RunShape) => Omit<Protection, Declared>;
+    readonly create: (
+      options: z.output<Options>,
+      shape: RunShape,
+    ) => Omit<Protection, Declared | 'prepare'> & Partial<Pick<Protection, 'prepare'>>;
   },
 ): ProtectionKind {
   const { name, reveals, steps, updateStep } = kind;
@@ -153,6 +162,7 @@ export function defineProtection<Options extends z.ZodType>(
       reveals,
       steps,
       updateStep,
+      prepare: () => Promise.resolve(),
       ...kind.create(kind.options.parse(given), shape),
     }),
   };

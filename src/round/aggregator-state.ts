@@ -84,8 +84,11 @@ export function repliesNow({ replies, step }: AggregatorState): readonly Reply[]
 /** Fewest groups that make a step. */
 export function leastOf({ steps, quorum, replies }: AggregatorState, step: number): number {
   // Before the first step is over nobody has replied, and two thirds of nobody is one.
-  const twoThirds = step === 0 ? 1 : quorumOf(replies[0]?.length ?? 0);
-  const least = { quorum, 'two-thirds': twoThirds, both: Math.max(quorum, twoThirds), any: 1 };
+  const first = replies[0]?.length ?? 0;
+  const twoThirds = step === 0 ? 1 : quorumOf(first);
+  const both = Math.max(quorum, twoThirds);
+  const majority = Math.floor(first / 2) + 1;
+  const least = { quorum, 'two-thirds': twoThirds, both, majority, any: 1 };
   return least[steps[step]?.least ?? 'quorum'];
 }
 

@@ -102,6 +102,7 @@ async function collectAgain(
 ): Promise<Collection> {
   const { protection, predictor } = plan;
   const { state } = current;
+  await protection.prepare();
   const collection = protection.collect(contextOf(current, predictor.layout.size));
   for (let step = 0; step < state.step; step++) {
     for (const kept of await listedIn(aggregator, current, step)) {

@@ -93,6 +93,7 @@ async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRou
   if (state.skipped) return skippedRound(makeModel(round, model.parameters), strategyState);
   const updates = repliersOf(state, protection.updateStep).length;
   aggregator.observe({ type: 'folding', run, round, updates });
+  await protection.prepare();
   const collection = protection.collect(contextOf(due, model.parameters.length));
   let uploadedBytes = 0;
   for (let step = 0; step <= last; step++) {

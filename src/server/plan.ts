@@ -47,8 +47,15 @@ export function openPlan(plan: RunPlan): OpenPlan {
 }
 
 /** Longest submission that a run can need: far above any encoding of its parameters, far below what would fill a disk. */
-export function mostUploadBytes(parameters: number): number {
-  return Math.min(MOST_SUBMISSION_BYTES, 65_536 + 16 * parameters);
+export function mostUploadBytes({
+  predictor,
+  protection,
+}: {
+  readonly predictor: { readonly layout: { readonly size: number } };
+  readonly protection: Pick<Protection, 'replyBytes'>;
+}): number {
+  const { size } = predictor.layout;
+  return Math.min(MOST_SUBMISSION_BYTES, 65_536 + Math.max(16 * size, protection.replyBytes));
 }
 
 const MOST_OPEN = 16;

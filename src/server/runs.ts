@@ -92,17 +92,6 @@ export async function checkRun({ db }: Aggregator, run: string): Promise<void> {
   if (row === undefined) throw unknownRun(run);
 }
 
-/** Length of a run's parameter vector, without the rest of its definition. Errors: AGGREGATOR_UNKNOWN_RUN. */
-export async function parametersOf({ db }: Aggregator, run: string): Promise<number> {
-  const row = await db
-    .selectFrom('runs')
-    .select(({ ref }) => ref('definition', '->').key('plan').key('parameters').as('parameters'))
-    .where('id', '=', run)
-    .executeTakeFirst();
-  if (row === undefined) throw unknownRun(run);
-  return row.parameters;
-}
-
 /** The opened plan of a run; its definition is read only where the plan is not open yet. Errors: AGGREGATOR_UNKNOWN_RUN. */
 export async function planOf(aggregator: Aggregator, plans: PlanCache, run: string): Promise<OpenPlan> {
   const row = await aggregator.db

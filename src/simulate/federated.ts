@@ -100,6 +100,7 @@ class FederatedRun {
 
   /** Starts anew, or goes on behind the last round that was stored. */
   async #begin(): Promise<void> {
+    await this.#protection.prepare();
     const stored = this.#store.load();
     if (stored !== null) {
       this.#progress = stored.progress;

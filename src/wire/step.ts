@@ -7,9 +7,9 @@ export const collectionStepSchema = z.strictObject({
   from: z.enum(['participants', 'survivors']),
   /**
    * Fewest that make the step: the quorum of the run; or more than two thirds of those who replied in the first step; or both;
-   * or anybody.
+   * or more than half of them; or anybody.
    */
-  least: z.enum(['quorum', 'two-thirds', 'both', 'any']),
+  least: z.enum(['quorum', 'two-thirds', 'both', 'majority', 'any']),
   /** Whether a group replies to it once in a round, whatever the attempt: a round that fails from here on is skipped. */
   once: z.boolean().optional(),
   /** Whether the step waits beyond its deadline for as many: late replies do no harm, and it cannot be done over. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { asStage } from '../../src/core/brand.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
@@ -65,7 +65,11 @@ type Spoil = readonly [
 /** What can be seen of a reply by itself. */
 const SPOILT: readonly Spoil[] = [
   ['a payload cut short', 'misshapen', ({ payload }) => ({ payload: payload.subarray(0, -1) })],
-  ['a payload with a byte more', 'misshapen', ({ payload }) => ({ payload: Uint8Array.of(...payload, 0) })],
+  [
+    'a payload with a byte more',
+    'misshapen',
+    ({ payload }) => ({ payload: Buffer.concat([payload, Uint8Array.of(0)]) }),
+  ],
   ['no payload', 'misshapen', () => ({ payload: new Uint8Array() })],
   ['the payload of another protection', 'ROUND_REFUSED', () => ({ protection: 'another' })],
 ];
@@ -98,6 +102,7 @@ function elsewhere(reply: ProtectedUpdate): { reply: ProtectedUpdate; overwrite:
 export function protectionConformance(given: ProtectionCase): void {
   const { kind, options, groups: count, runs, off } = given;
   const protection = kind.create(options, SHAPE);
+  beforeAll(() => protection.prepare());
   const { updateStep, steps } = protection;
   const eachStep = steps.map(({ name }, step) => [name, step] as const);
 

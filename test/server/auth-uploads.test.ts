@@ -140,8 +140,12 @@ describe('a group that fills the disk', () => {
   });
 
   test('never has more than a gigabyte of one upload put together, whatever the run says', () => {
-    expect(mostUploadBytes(1)).toBe(65_536 + 16);
-    expect(mostUploadBytes(2 ** 28)).toBe(MOST_SUBMISSION_BYTES);
+    const most = (size: number, replyBytes: number) =>
+      mostUploadBytes({ predictor: { layout: { size } }, protection: { replyBytes } });
+    expect(most(1, 0)).toBe(65_536 + 16);
+    expect(most(1, 100_000)).toBe(65_536 + 100_000);
+    expect(most(2 ** 28, 0)).toBe(MOST_SUBMISSION_BYTES);
+    expect(most(1, 2 ** 40)).toBe(MOST_SUBMISSION_BYTES);
   });
 });
 

@@ -28,6 +28,8 @@ export function fewestOf({ least }: CollectionStep, quorum: number, first: numbe
       return moreThanTwoThirds;
     case 'both':
       return moreThanTwoThirds > quorum ? moreThanTwoThirds : quorum;
+    case 'majority':
+      return (first - (first % 2)) / 2 + 1;
     case 'any':
       return 1;
   }

@@ -116,6 +116,10 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
     return this.ownStep(step).show(group);
   }
 
+  accused(): readonly string[] {
+    return [];
+  }
+
   finish(): Aggregate {
     const survivors = this.repliedTo(this.#steps.upload);
     const added = this.#takenIn(this.#steps.upload);

@@ -4,7 +4,7 @@ import { PluralError } from '../../core/errors.ts';
 import { uploadAnswerSchema, uploadRequestSchema } from '../../wire/http.ts';
 import { digestSchema, runIdSchema } from '../../wire/run-definition.ts';
 import { mostUploadBytes } from '../plan.ts';
-import { parametersOf } from '../runs.ts';
+import { planOf } from '../runs.ts';
 import type { RouteServices } from '../services.ts';
 import { memberOfRequest, requireSignature } from '../signed-requests.ts';
 import { beginUpload, takeChunk } from '../uploads.ts';
@@ -13,7 +13,7 @@ const answer = { 200: uploadAnswerSchema };
 
 /** Uploads in chunks, found again by the SHA-256 of their whole. */
 export function uploadRoutes(services: RouteServices): FastifyPluginAsyncZod {
-  const { aggregator, gate, limits } = services;
+  const { aggregator, gate, limits, plans } = services;
   return async (app) => {
     requireSignature(app, services, { joining: false });
 
@@ -21,7 +21,7 @@ export function uploadRoutes(services: RouteServices): FastifyPluginAsyncZod {
       '/v1/runs/:run/uploads',
       { schema: { params: z.object({ run: runIdSchema }), body: uploadRequestSchema, response: answer } },
       async (request) => {
-        const most = mostUploadBytes(await parametersOf(aggregator, request.params.run));
+        const most = mostUploadBytes(await planOf(aggregator, plans, request.params.run));
         return beginUpload(aggregator, gate, memberOfRequest(request), request.body, most);
       },
     );

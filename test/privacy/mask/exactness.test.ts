@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { randomStream } from '../../../src/core/random.ts';
 import { gridOf } from '../../../src/privacy/grid.ts';
 import { MaskedGroup } from '../../../src/privacy/mask/group-part.ts';
 import { Heard } from '../../../src/privacy/mask/heard.ts';
@@ -8,53 +7,11 @@ import type { Roster } from '../../../src/privacy/mask/roster.ts';
 import { maskOptions, maskSettings } from '../../../src/privacy/mask/settings.ts';
 import { mask } from '../../../src/privacy/mask.ts';
 import type { GroupSetup } from '../../../src/privacy/protection.ts';
-import { sumOfWords, updateWords, wordsOf } from '../../../src/privacy/secure-sum/words.ts';
-import type { Aggregate, Update } from '../../../src/wire/stages.ts';
 import { LONG_TESTS } from '../../support/deployment.ts';
+import { chosenFrom, expectExact, updatesOf } from '../../support/exact-rounds.ts';
 import { contextOf, playRound, SHAPE, updateOf } from '../../support/protected-round.ts';
 
 const STEPS = Object.entries(STEP);
-
-/** Random updates of many groups: values beyond the clip among them, and scores of some. */
-function updatesOf(count: number, parameters: number): Update[] {
-  const random = randomStream(count, 'updates');
-  return Array.from({ length: count }, (_, index) => {
-    const delta = Float32Array.from({ length: parameters }, () => random.normal());
-    const score = index % 3 === 0 ? null : random.uniform();
-    return updateOf(`group-${String(index).padStart(4, '0')}`, 1 + random.below(100), delta, { score });
-  });
-}
-
-/** The sum that everybody would compute who saw the quantised updates in clear. */
-function plainSum(updates: readonly Update[], settings: ReturnType<typeof maskSettings>) {
-  const sum = new Uint32Array(wordsOf(updates[0]!.delta.length));
-  for (const update of updates) {
-    const words = updateWords(update, settings, new Uint8Array(32));
-    for (let i = 0; i < sum.length; i++) sum[i]! += words[i]!;
-  }
-  return sumOfWords(sum, settings);
-}
-
-function chosen(updates: readonly Update[], share: number, seed: number): string[] {
-  const groups = updates.map(({ group }) => group);
-  return randomStream(seed, 'silent')
-    .shuffled(groups)
-    .slice(0, Math.floor(share * groups.length));
-}
-
-function expectExact(
-  aggregate: Aggregate,
-  summed: readonly Update[],
-  settings: ReturnType<typeof maskSettings>,
-) {
-  const expected = plainSum(summed, settings);
-  expect(aggregate.groups).toEqual(summed.map(({ group }) => group));
-  expect(aggregate.totalWeight).toBe(summed.reduce((sum, { weight }) => sum + weight, 0));
-  expect(aggregate.scores).toEqual(expected.scores);
-  expect(Buffer.from(aggregate.weightedSum.buffer).equals(Buffer.from(expected.weightedSum.buffer))).toBe(
-    true,
-  );
-}
 
 /** All groups of a test are shown the same keys: that they are checked well is the subject of other tests. */
 class SharedRoster extends Heard {
@@ -74,7 +31,7 @@ function play(count: number, parameters: number, share: number, step: number) {
   const options = maskOptions.parse({ mostGroups: Math.max(3, count) });
   const settings = maskSettings(options, SHAPE);
   const updates = updatesOf(count, parameters);
-  const silent = chosen(updates, share, step);
+  const silent = chosenFrom(updates, share, step);
   const protection = mask.create(options, SHAPE);
   const silentBefore = new Map([[step, silent]]);
   const many = count > 100;
@@ -139,7 +96,7 @@ describe('too many dropouts', () => {
   test.each(STEPS.filter(([, step]) => step > 0 && step < STEP.unmask))(
     'before step %s the round fails before anything is opened',
     (_name, step) => {
-      const silentBefore = new Map([[step, chosen(updates, 0.4, 1)]]);
+      const silentBefore = new Map([[step, chosenFrom(updates, 0.4, 1)]]);
       expect(() => playRound({ protection, updates, context: contextOf(parameters), silentBefore })).toThrow(
         /round 3: 6 of 7 needed updates came in time/,
       );

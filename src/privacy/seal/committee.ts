@@ -1,0 +1,60 @@
+import { permutationOf } from '../secure-sum/beacon.ts';
+import { hypergeometric, lowerQuantile, upperQuantile } from '../secure-sum/hypergeometric.ts';
+import { MOST_MEMBERS } from './messages.ts';
+
+/** What is taken for granted about the groups of a round, as shares of their number, in [0, 1). */
+export interface Assumptions {
+  /** Groups that tell the aggregator all they know. Rounded up to whole groups. */
+  readonly corruptShare: number;
+  /** Groups that are gone by chance when the sum is opened. Rounded down to whole groups. */
+  readonly dropoutShare: number;
+}
+
+/** What callers assume unless they know better. */
+export const ASSUMED: Assumptions = { corruptShare: 0.1, dropoutShare: 1 / 3 };
+
+/** How many groups keep shares of every key, and how many of them open a sum. */
+export interface CommitteePlan {
+  readonly members: number;
+  readonly threshold: number;
+}
+
+/** So few are all members: a majority of everybody withstands more corrupt groups than were assumed. */
+const ALL_UP_TO = 20;
+/** 2^-40 is left to a server that tries 2^40 lists of participants for a weak committee. */
+const MOST_EXPOSED = 2 ** -80;
+/** A round lost in so many, if the assumed number of groups drops out. */
+const MOST_UNDELIVERED = 2 ** -30;
+/** So that 0.07 * 100 is 7. */
+const ROUNDING = 1e-9;
+
+/**
+ * The committee for a round of `groups`: all of up to 20 groups, with a majority. Of more, the fewest such that a committee drawn
+ * from all has as many corrupt members as the threshold with a chance of at most 2^-80, and too few who are there with one of
+ * at most 2^-30; with a threshold of a third of its members at least, for assumptions can be wrong. Null where there would be
+ * more than 255.
+ */
+export function planCommittee(groups: number, assumed: Assumptions): CommitteePlan | null {
+  const corrupt = Math.min(groups, Math.ceil(assumed.corruptShare * groups - ROUNDING));
+  const there = groups - Math.floor(assumed.dropoutShare * groups + ROUNDING);
+  for (let members = ALL_UP_TO + 1; members < groups && members <= MOST_MEMBERS; members++) {
+    const mostCorrupt = upperQuantile(hypergeometric(groups, corrupt, members), MOST_EXPOSED);
+    const threshold = lowerQuantile(hypergeometric(groups, there, members), MOST_UNDELIVERED);
+    if (threshold > mostCorrupt && 3 * threshold >= members) return { members, threshold };
+  }
+  return groups <= MOST_MEMBERS ? { members: groups, threshold: Math.floor(groups / 2) + 1 } : null;
+}
+
+/** Who keeps shares of every group's key in an attempt of a round. */
+export interface Committee {
+  /** In code-unit order; a member's place, from 1 on, is the number of its shares. */
+  readonly members: readonly string[];
+  readonly threshold: number;
+}
+
+/** The members, drawn by a beacon of 64 hex digits that nobody could choose; all groups where the plan says so. */
+export function committeeOf(groups: readonly string[], beacon: string, plan: CommitteePlan): Committee {
+  const { members, threshold } = plan;
+  const drawn = [...permutationOf(groups.length, 'committee', beacon)].slice(0, members);
+  return { members: drawn.sort((a, b) => a - b).map((place) => groups[place]!), threshold };
+}

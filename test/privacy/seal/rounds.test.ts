@@ -1,0 +1,171 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { asStage } from '../../../src/core/brand.ts';
+import { canonicalJson } from '../../../src/core/digest.ts';
+import { randomStream } from '../../../src/core/random.ts';
+import { maskOptions, maskSettings } from '../../../src/privacy/mask/settings.ts';
+import { mask } from '../../../src/privacy/mask.ts';
+import { ASSUMED, planCommittee } from '../../../src/privacy/seal/committee.ts';
+import { openMessage, STEP } from '../../../src/privacy/seal/messages.ts';
+import { sealOptions, sealSettings } from '../../../src/privacy/seal/settings.ts';
+import { seal } from '../../../src/privacy/seal.ts';
+import type { ProtectedUpdate } from '../../../src/wire/stages.ts';
+import { codeOf } from '../../support/attacks.ts';
+import { chosenFrom, expectExact, updatesOf } from '../../support/exact-rounds.ts';
+import { contextOf, identityIn, ProtectedRound, playRound, SHAPE } from '../../support/protected-round.ts';
+
+const PARAMETERS = 40;
+const STEPS = Object.entries(STEP);
+
+const protectionFor = (mostGroups: number) => seal.create({ mostGroups }, SHAPE);
+const settingsFor = (mostGroups: number) => sealSettings(sealOptions.parse({ mostGroups }), SHAPE);
+
+beforeAll(() => protectionFor(3).prepare());
+
+/** Plays a round in which some groups fall silent before a step. */
+function play(count: number, silentBefore = new Map<number, readonly string[]>()) {
+  const updates = updatesOf(count, PARAMETERS);
+  return playRound({
+    protection: protectionFor(count),
+    updates,
+    context: contextOf(PARAMETERS),
+    silentBefore,
+  });
+}
+
+describe.each([3, 5, 10])('%d groups, all of them members', (count) => {
+  const updates = updatesOf(count, PARAMETERS);
+
+  test('without dropouts the sum is that of the quantised updates, bit for bit', () => {
+    expectExact(play(count), updates, settingsFor(count));
+  });
+
+  test.each(STEPS)(
+    'three in ten silent from step %s on: the sum of the others, bit for bit',
+    (_name, step) => {
+      const silent = chosenFrom(updates, 0.3, step);
+      const summed = step <= STEP.upload ? updates.filter(({ group }) => !silent.includes(group)) : updates;
+      expectExact(play(count, new Map([[step, silent]])), summed, settingsFor(count));
+    },
+  );
+
+  test('as few members as the threshold open the sum, one fewer do not', () => {
+    const threshold = Math.floor(count / 2) + 1;
+    const silent = (left: number) => new Map([[STEP.open, updates.slice(left).map(({ group }) => group)]]);
+    expectExact(play(count, silent(threshold)), updates, settingsFor(count));
+    expect(() => play(count, silent(threshold - 1))).toThrow(/step 4 waits for more than/);
+  });
+});
+
+test('of forty groups a committee of some opens the sum, bit for bit', () => {
+  const updates = updatesOf(40, PARAMETERS);
+  expect(planCommittee(40, ASSUMED)!.members).toBeLessThan(40);
+  const silent = chosenFrom(updates, 0.3, 1);
+  const aggregate = play(40, new Map([[STEP.open, silent]]));
+  expectExact(aggregate, updates, settingsFor(40));
+});
+
+test('the sum has the very bytes that masking gives', () => {
+  const updates = updatesOf(5, PARAMETERS);
+  const masked = playRound({
+    protection: mask.create({ mostGroups: 5 }, SHAPE),
+    updates,
+    context: contextOf(PARAMETERS),
+  });
+  expect(maskSettings(maskOptions.parse({ mostGroups: 5 }), SHAPE).grid).toEqual(settingsFor(5).grid);
+  const sealed = play(5);
+  expect(Buffer.from(sealed.weightedSum.buffer)).toEqual(Buffer.from(masked.weightedSum.buffer));
+  expect({ ...sealed, weightedSum: null }).toEqual({ ...masked, weightedSum: null });
+});
+
+describe('members that lie', () => {
+  const updates = updatesOf(5, PARAMETERS);
+  const names = updates.map(({ group }) => group);
+  const context = contextOf(PARAMETERS);
+
+  /** Plays a round in which some members give another share than theirs, and some none. */
+  function playLies(liars: readonly string[], silent: readonly string[] = []) {
+    const round = new ProtectedRound({
+      protection: protectionFor(5),
+      updates,
+      context,
+      silentBefore: new Map([[STEP.open, silent]]),
+    });
+    for (let step = 0; step < STEP.open; step++) round.playStep(step);
+    const random = randomStream(liars.length, 'lies');
+    for (const group of round.waitedFor(STEP.open)) {
+      const reply = round.answer(STEP.open, group);
+      round.take(STEP.open, liars.includes(group) ? changed(reply, random) : reply);
+    }
+    round.endStep(STEP.open);
+    return round.collection;
+  }
+
+  /** The reply with one bit of its share changed: the last one is low in the last residue. */
+  function changed(reply: ProtectedUpdate, random: ReturnType<typeof randomStream>): ProtectedUpdate {
+    const { roster, share } = openMessage.read(reply.payload)!;
+    const other = share!.slice();
+    other[random.below(other.length - 3)]! ^= 1;
+    const payload = openMessage.write({ roster, share: other });
+    return asStage<'ProtectedUpdate', typeof reply>({ ...reply, payload });
+  }
+
+  test.each(names)('%s alone is named, and the round ends', (liar) => {
+    const collection = playLies([liar]);
+    expectExact(collection.finish(), updates, settingsFor(5));
+    expect(collection.accused()).toEqual([liar]);
+  });
+
+  test('two of five are named, and the round ends with the three others', () => {
+    const collection = playLies(['group-0001', 'group-0003']);
+    expectExact(collection.finish(), updates, settingsFor(5));
+    expect(collection.accused()).toEqual(['group-0001', 'group-0003']);
+  });
+
+  test('one of three that are left makes the round fail, and nothing is opened', () => {
+    const collection = playLies(['group-0000'], ['group-0003', 'group-0004']);
+    expect(codeOf(() => collection.finish())).toBe('ROUND_FAILED');
+  });
+
+  test('nobody is accused where nobody lied', () => {
+    const collection = playLies([]);
+    collection.finish();
+    expect(collection.accused()).toEqual([]);
+  });
+});
+
+test('malformed, truncated, oversized and foreign replies to any step are refused and not counted', () => {
+  const groups = 4;
+  const updates = updatesOf(groups, PARAMETERS);
+  const round = new ProtectedRound({
+    protection: protectionFor(groups),
+    updates,
+    context: contextOf(PARAMETERS),
+  });
+  const [evil = '', ...others] = updates.map(({ group }) => group);
+  const key = identityIn(evil).publicKey;
+  for (const step of Object.values(STEP)) {
+    for (const group of others) round.reply(step, group);
+    const good = round.answer(step, evil);
+    const { payload } = good;
+    const flipped = (at: number) => payload.map((byte, i) => (i === at ? byte ^ 1 : byte));
+    const bad = [
+      new Uint8Array(),
+      payload.slice(0, -1),
+      Buffer.concat([payload, payload.slice(0, 1)]),
+      Buffer.from(canonicalJson({ evil: true })),
+      flipped(0),
+      ...(step === STEP.keys || step === STEP.consistency ? [flipped(60)] : []),
+    ];
+    for (const content of bad) {
+      const reply = asStage<'ProtectedUpdate', typeof good>({ ...good, payload: new Uint8Array(content) });
+      expect([
+        step,
+        bad.indexOf(content),
+        codeOf(() => round.collection.screen(step, reply, key)),
+      ]).not.toContain(null);
+    }
+    round.take(step, good);
+    round.endStep(step);
+  }
+  expectExact(round.collection.finish(), updates, settingsFor(groups));
+});
