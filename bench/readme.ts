@@ -108,6 +108,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   engine: () => benchmarkTable('engine'),
   fold: () => benchmarkTable('fold'),
   mask: () => benchmarkTable('mask'),
+  seal: () => benchmarkTable('seal'),
   masking: seedsTable,
 };
 

@@ -8,9 +8,10 @@ import { engine } from './engine.ts';
 import { fold } from './fold.ts';
 import { maskBenchmark } from './mask.ts';
 import { memory } from './memory.ts';
+import { sealBenchmark } from './seal.ts';
 
 /** `npm run bench -- <name> [--json] [--save]`: runs one benchmark; --save writes bench/results/<name>.json. */
-const BENCHMARKS: readonly Benchmark[] = [engine, fold, maskBenchmark, memory];
+const BENCHMARKS: readonly Benchmark[] = [engine, fold, maskBenchmark, memory, sealBenchmark];
 
 const [name, ...flags] = process.argv.slice(2);
 const benchmark = BENCHMARKS.find((candidate) => candidate.name === name);
