@@ -1,17 +1,23 @@
-import { defineProtection } from './protection.ts';
+import { defineProtection, type GroupSetup, type RoundContext, type RunShape } from './protection.ts';
 import { ciphertextBytes } from './seal/ciphertext.ts';
-import { SEAL, SealedCollection } from './seal/collection.ts';
+import { SealedCollection } from './seal/collection.ts';
 import { SealingGroup } from './seal/group-part.ts';
 import { Heard } from './seal/heard.ts';
 import { prepareRing } from './seal/loaded-ring.ts';
 import { MOST_MEMBERS, SEALED_BYTES, STEP } from './seal/messages.ts';
-import { checkCommittee, sealOptions, sealSettings } from './seal/settings.ts';
+import {
+  type SealSettings,
+  sealOptions,
+  sealSettings,
+  sealSingleOptions,
+  sealSingleSettings,
+} from './seal/settings.ts';
 import { wordsOf } from './secure-sum/words.ts';
 
-/** Homomorphic encryption under keys of one round, which a committee opens only for the sum. */
-export const seal = defineProtection({
-  name: SEAL,
-  describe: 'homomorphic encryption: a committee of groups opens the sum of the updates, and nothing else',
+const SEAL = 'seal';
+const SINGLE = 'seal-single';
+
+const declared = {
   reveals: 'sum',
   steps: [
     { name: 'keys', from: 'participants', least: 'quorum' },
@@ -21,20 +27,37 @@ export const seal = defineProtection({
     { name: 'open', from: 'survivors', least: 'majority', patient: true },
   ],
   updateStep: STEP.upload,
+} as const;
+
+/** Both sides of a round. */
+function sealed(name: string, settings: SealSettings, { parameters }: RunShape) {
+  const ciphertext = ciphertextBytes(settings.plan, wordsOf(parameters));
+  const shares = Math.min(settings.most, MOST_MEMBERS) * SEALED_BYTES;
+  return {
+    groups: { least: settings.least, most: settings.most },
+    replyBytes: Math.max(ciphertext, shares),
+    guarantee: settings.noise,
+    prepare: prepareRing,
+    join: (setup: GroupSetup) => new SealingGroup(new Heard(settings, setup)),
+    collect: (context: RoundContext) => new SealedCollection(name, settings, context),
+  };
+}
+
+/** Homomorphic encryption under keys of one round, which a committee opens only for the sum. */
+export const seal = defineProtection({
+  ...declared,
+  name: SEAL,
+  describe: 'homomorphic encryption: a committee of groups opens the sum of the updates, and nothing else',
   options: sealOptions,
-  create: (options, shape) => {
-    checkCommittee(options);
-    const settings = sealSettings(options, shape);
-    return {
-      groups: { least: settings.least, most: settings.most },
-      replyBytes: Math.max(
-        ciphertextBytes(settings.plan, wordsOf(shape.parameters)),
-        Math.min(settings.most, MOST_MEMBERS) * SEALED_BYTES,
-      ),
-      guarantee: settings.noise,
-      prepare: prepareRing,
-      join: (setup) => new SealingGroup(new Heard(settings, setup)),
-      collect: (context) => new SealedCollection(settings, context),
-    };
-  },
+  create: (options, shape) => sealed(SEAL, sealSettings(options, shape), shape),
+});
+
+/** The same with one group that keeps all keys: together with the aggregator it could read every update. */
+export const sealSingle = defineProtection({
+  ...declared,
+  name: SINGLE,
+  describe:
+    'homomorphic encryption with one key holder, who could read every update together with the aggregator',
+  options: sealSingleOptions,
+  create: (options, shape) => sealed(SINGLE, sealSingleSettings(options, shape), shape),
 });

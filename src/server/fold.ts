@@ -71,11 +71,13 @@ interface Folded {
   readonly updates: number;
   readonly uploadedBytes: number;
   readonly scores: ScoreSums | null;
+  /** Groups whose replies cannot be right. */
+  readonly accused: readonly string[];
 }
 
 /** A round without updates: the model stays. */
 function skippedRound(model: Model, strategyState: StrategyState): Folded {
-  return { model, strategyState, updates: 0, uploadedBytes: 0, scores: null };
+  return { model, strategyState, updates: 0, uploadedBytes: 0, scores: null, accused: [] };
 }
 
 async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRound): Promise<Folded> {
@@ -105,12 +107,13 @@ async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRou
   const aggregate = collection.finish();
   const next = strategy.next(model, aggregate, strategyState);
   const { scores } = aggregate;
-  return { model: next.model, strategyState: next.state, updates, uploadedBytes, scores };
+  const accused = collection.accused();
+  return { model: next.model, strategyState: next.state, updates, uploadedBytes, scores, accused };
 }
 
 /** Moves the run on to the next round, unless another replica did. */
 async function publish(aggregator: Aggregator, run: string, folded: Folded): Promise<boolean> {
-  const { model, strategyState, updates, uploadedBytes, scores } = folded;
+  const { model, strategyState, updates, uploadedBytes, scores, accused } = folded;
   const { round } = model;
   await keepModel(aggregator, model);
   aggregator.observe({ type: 'publishing', run, round });
@@ -124,6 +127,7 @@ async function publish(aggregator: Aggregator, run: string, folded: Folded): Pro
       .where('id', '=', run)
       .execute();
     if (scores !== null) await keepScoreSums(locked, round - 1, scores);
+    if (accused.length > 0) await locked.event('accused', { round, groups: accused });
     await locked.event('published', { round, model: model.digest, updates });
     await locked.deliver({ type: 'folded', round });
     return true;

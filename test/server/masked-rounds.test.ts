@@ -8,6 +8,7 @@ import type { Transport } from '../../src/client/transport.ts';
 import { randomStream } from '../../src/core/random.ts';
 import { STEP, sharesMessage } from '../../src/privacy/mask/messages.ts';
 import type { GroupSetup, Protection } from '../../src/privacy/protection.ts';
+import { openMessage, STEP as SEAL_STEP } from '../../src/privacy/seal/messages.ts';
 import { invite } from '../../src/server/invitations.ts';
 import { leave } from '../../src/server/members.ts';
 import { readModel, recordsAfter } from '../../src/server/models.ts';
@@ -34,10 +35,10 @@ afterAll(() => test_.close());
 
 const GROUPS = ['ada', 'bo', 'cy', 'di'];
 
-function maskedPlan(change: Partial<RunPlan> = {}): RunPlan {
+function maskedPlan(change: Partial<RunPlan> = {}, name = 'mask'): RunPlan {
   const { config, ...plan } = tinyPlan({ quorum: 3, ...change }, 2);
   const data = { survey: 'tiny', groups: { training: GROUPS.length, unseen: 1 } };
-  return { ...plan, config: { ...config, data, protection: { name: 'mask', mostGroups: 8 } } };
+  return { ...plan, config: { ...config, data, protection: { name, mostGroups: 8 } } };
 }
 
 /** Changes what a group answers. */
@@ -65,15 +66,17 @@ interface Masked {
 }
 
 interface Options {
+  /** The protection; left out: masking. */
+  readonly name?: string;
   readonly lie?: Lie;
   /** Whether what a group submits does not come through at this time. */
   readonly holds?: (group: string, place: { readonly round: number; readonly step: number }) => boolean;
 }
 
 /** A run that all groups have joined before the first of them looks what is asked. */
-async function masked({ lie, holds = () => false }: Options = {}): Promise<Masked> {
+async function masked({ name = 'mask', lie, holds = () => false }: Options = {}): Promise<Masked> {
   const { aggregator, services, app } = test_;
-  const { run } = await createRun(aggregator, { name: 'masked', plan: maskedPlan() });
+  const { run } = await createRun(aggregator, { name: 'masked', plan: maskedPlan({}, name) });
   const { definition } = await definitionOf(aggregator, run);
   const { protection: plain } = await planOf(aggregator, services.plans, run);
   const protection = lie === undefined ? plain : lyingIn(plain, lie);
@@ -275,4 +278,24 @@ test('a run whose quorum is smaller than what its protection hides a group among
     code: 'CONFIG_CONFLICT',
     message: 'the plan says a quorum of 2, protection "mask" needs at least 3 groups',
   });
+});
+
+test('under seal a member that gives a wrong share is named, and the round makes a model all the same', async () => {
+  const liar: Lie = (group, round, step, answer) => {
+    if (group !== 'cy' || round !== 2 || step !== SEAL_STEP.open) return answer;
+    const { roster, share } = openMessage.read(answer)!;
+    return openMessage.write({ roster, share: share!.map((byte, at) => (at === 7 ? byte ^ 1 : byte)) });
+  };
+  const { run, outcomes } = await masked({ name: 'seal', lie: liar });
+  for (const { ended, round } of await outcomes)
+    expect({ ended, round }).toEqual({ ended: 'finished', round: 2 });
+  const records = await recordsAfter(test_.aggregator, run, -1);
+  expect(records.map(({ updates }) => updates)).toEqual([0, 3, 4]);
+  const events = await test_.aggregator.db
+    .selectFrom('events')
+    .select('data')
+    .where('run', '=', run)
+    .where('type', '=', 'accused')
+    .execute();
+  expect(events).toMatchObject([{ data: { round: 2, groups: ['cy'] } }]);
 });

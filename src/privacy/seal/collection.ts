@@ -22,8 +22,6 @@ import { type RingElement, unpackElement } from './ring.ts';
 import { type Roster, rosterOf } from './roster.ts';
 import type { SealSettings } from './settings.ts';
 
-export const SEAL = 'seal';
-
 const DIGEST_BYTES = 32;
 const NOTHING = new Uint8Array();
 
@@ -39,8 +37,8 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
   #sum: CiphertextSum | undefined;
   #accused: readonly string[] = [];
 
-  constructor(settings: SealSettings, context: RoundContext) {
-    super({ name: SEAL, protocol: SEALED, steps: STEP }, settings, context);
+  constructor(name: string, settings: SealSettings, context: RoundContext) {
+    super({ name, protocol: SEALED, steps: STEP }, settings, context);
     this.#settings = settings;
     this.#own = new Map([
       [STEP.shares, this.#sharesStep()],
@@ -68,7 +66,7 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
   }
 
   protected override rosterFrom(adverts: readonly Advert[]): Roster {
-    return rosterOf(this.context, adverts, this.#settings.assumed);
+    return rosterOf(this.context, adverts, this.#settings.committee);
   }
 
   protected override open(): Aggregate {

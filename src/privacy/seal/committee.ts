@@ -52,9 +52,28 @@ export interface Committee {
   readonly threshold: number;
 }
 
-/** The members, drawn by a beacon of 64 hex digits that nobody could choose; all groups where the plan says so. */
-export function committeeOf(groups: readonly string[], beacon: string, plan: CommitteePlan): Committee {
-  const { members, threshold } = plan;
-  const drawn = [...permutationOf(groups.length, 'committee', beacon)].slice(0, members);
-  return { members: drawn.sort((a, b) => a - b).map((place) => groups[place]!), threshold };
+/** How the committee of a round is found: all groups or some that are drawn, or those that the configuration names. */
+export type CommitteeRule =
+  | ({ readonly kind: 'drawn' } & Assumptions)
+  | { readonly kind: 'named'; readonly members: readonly string[]; readonly threshold: number };
+
+/**
+ * The committee of a round of these groups, in code-unit order. `beacon`: 64 hex digits that nobody could choose. Null where there
+ * is none: too many groups, or a named member is not among them and too few others are.
+ */
+export function committeeOf(
+  groups: readonly string[],
+  beacon: string,
+  rule: CommitteeRule,
+): Committee | null {
+  if (rule.kind === 'named') {
+    const { threshold } = rule;
+    const members = groups.filter((group) => rule.members.includes(group));
+    return members.length < threshold ? null : { members, threshold };
+  }
+  const plan = planCommittee(groups.length, rule);
+  if (plan === null) return null;
+  const drawn = [...permutationOf(groups.length, 'committee', beacon)].slice(0, plan.members);
+  const members = drawn.sort((a, b) => a - b).map((place) => groups[place]!);
+  return { members, threshold: plan.threshold };
 }

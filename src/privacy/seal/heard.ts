@@ -69,7 +69,7 @@ export class Heard extends HeardLists<KeyName, Roster> {
   }
 
   protected override rosterFrom(adverts: readonly Advert[]): Roster {
-    return rosterOf(this.setup.context, adverts, this.settings.assumed);
+    return rosterOf(this.setup.context, adverts, this.settings.committee);
   }
 
   #readDelivery(): Delivery {

@@ -6,7 +6,7 @@ import { CallError, get } from './api.js';
 /** Every kind of event of a run; all mean the same to this page: look again. */
 const EVENT_TYPES = [
   ...['joined', 'left', 'asked', 'received', 'folding', 'published'],
-  ...['scored', 'failed', 'finished', 'stopped', 'refused'],
+  ...['scored', 'failed', 'finished', 'stopped', 'refused', 'accused'],
 ];
 /** Shortest time between two questions for the status. */
 const THROTTLE_MS = 1000;

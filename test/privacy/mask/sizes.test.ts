@@ -1,17 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { mask } from '../../../src/privacy/mask.ts';
-import { ROOT } from '../../support/cli.ts';
+import { documentedSizes } from '../../support/documented-sizes.ts';
 import { contextOf, ProtectedRound, SHAPE, updateOf } from '../../support/protected-round.ts';
-
-/** The last column of the table of messages, without the upload. */
-function sizesInDocs(): string[] {
-  const rows = readFileSync(join(ROOT, 'docs/protocol.md'), 'utf8').matchAll(
-    /^\| `(keys|shares|consistency|unmask)` \|.* \| ([\d +]+)(?: a neighbour)? \|$/gm,
-  );
-  return [...rows].map(([, step, size]) => `${step} ${size}`);
-}
 
 test('docs/protocol.md has the sizes of the messages', () => {
   const groups = 20;
@@ -20,10 +10,10 @@ test('docs/protocol.md has the sizes of the messages', () => {
   round.play();
   const sentIn = (step: number) => round.replies[step]!.get('group-3')!.payload.length;
   const perNeighbour = (step: number, each: number) => `${sentIn(step) - each * (groups - 1)} + ${each}`;
-  expect(sizesInDocs()).toEqual([
-    `keys ${sentIn(0)}`,
-    `shares ${perNeighbour(1, 82)}`,
-    `consistency ${sentIn(3)}`,
-    `unmask ${perNeighbour(4, 34)}`,
-  ]);
+  expect(documentedSizes('mask')).toEqual({
+    keys: `${sentIn(0)}`,
+    shares: perNeighbour(1, 82),
+    consistency: `${sentIn(3)}`,
+    unmask: perNeighbour(4, 34),
+  });
 });

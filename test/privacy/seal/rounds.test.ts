@@ -5,13 +5,15 @@ import { randomStream } from '../../../src/core/random.ts';
 import { maskOptions, maskSettings } from '../../../src/privacy/mask/settings.ts';
 import { mask } from '../../../src/privacy/mask.ts';
 import { ASSUMED, planCommittee } from '../../../src/privacy/seal/committee.ts';
+import { loadedRing } from '../../../src/privacy/seal/loaded-ring.ts';
 import { openMessage, STEP } from '../../../src/privacy/seal/messages.ts';
 import { sealOptions, sealSettings } from '../../../src/privacy/seal/settings.ts';
-import { seal } from '../../../src/privacy/seal.ts';
+import { seal, sealSingle } from '../../../src/privacy/seal.ts';
 import type { ProtectedUpdate } from '../../../src/wire/stages.ts';
 import { codeOf } from '../../support/attacks.ts';
 import { chosenFrom, expectExact, updatesOf } from '../../support/exact-rounds.ts';
 import { contextOf, identityIn, ProtectedRound, playRound, SHAPE } from '../../support/protected-round.ts';
+import { heapOf, watchMemories } from './wasm-memory.ts';
 
 const PARAMETERS = 40;
 const STEPS = Object.entries(STEP);
@@ -19,7 +21,10 @@ const STEPS = Object.entries(STEP);
 const protectionFor = (mostGroups: number) => seal.create({ mostGroups }, SHAPE);
 const settingsFor = (mostGroups: number) => sealSettings(sealOptions.parse({ mostGroups }), SHAPE);
 
-beforeAll(() => protectionFor(3).prepare());
+beforeAll(() => {
+  watchMemories();
+  return protectionFor(3).prepare();
+});
 
 /** Plays a round in which some groups fall silent before a step. */
 function play(count: number, silentBefore = new Map<number, readonly string[]>()) {
@@ -168,4 +173,81 @@ test('malformed, truncated, oversized and foreign replies to any step are refuse
     round.endStep(step);
   }
   expectExact(round.collection.finish(), updates, settingsFor(groups));
+});
+
+describe('a committee that the configuration names', () => {
+  const updates = updatesOf(5, PARAMETERS);
+  const names = updates.map(({ group }) => group);
+  const [first = '', second = '', third = ''] = names;
+  const context = contextOf(PARAMETERS);
+  const committee = { members: [first, second, third], threshold: 2 };
+
+  function playNamed(options: object, silent: readonly string[] = []) {
+    const protection = seal.create({ mostGroups: 5, ...options }, SHAPE);
+    return playRound({ protection, updates, context, silentBefore: new Map([[STEP.open, silent]]) });
+  }
+
+  test.each([[[first]], [[second]], [[third]]])('opens the sum without %j', (silent) => {
+    expectExact(playNamed({ committee }, silent), updates, settingsFor(5));
+  });
+
+  test('does not open it with one member fewer than the threshold, whoever else is there', () => {
+    expect(() => playNamed({ committee }, [first, second])).toThrow(
+      expect.objectContaining({
+        code: 'ROUND_FAILED',
+        message: expect.stringContaining('1 of 2 needed members'),
+      }),
+    );
+  });
+
+  test('must take part', () => {
+    const elsewhere = { members: [first, 'x', 'y'], threshold: 2 };
+    expect(() => playNamed({ committee: elsewhere })).toThrow(
+      expect.objectContaining({ code: 'ROUND_REFUSED' }),
+    );
+  });
+
+  test.each([
+    ['one member opens alone', { members: [first, second], threshold: 1 }],
+    ['more than there are', { members: [first, second], threshold: 3 }],
+    ['a member twice', { members: [first, first], threshold: 2 }],
+    ['nobody', { members: [], threshold: 2 }],
+  ])('is refused when the options are parsed: %s', (_name, named) => {
+    expect(sealOptions.safeParse({ committee: named }).success).toBe(false);
+  });
+
+  test('of one key holder is protection seal-single: it opens the sum, and nobody else does', () => {
+    const protection = sealSingle.create({ mostGroups: 5, keyHolder: second }, SHAPE);
+    const silent = (group: string) => new Map([[STEP.open, [group]]]);
+    expectExact(
+      playRound({ protection, updates, context, silentBefore: silent(first) }),
+      updates,
+      settingsFor(5),
+    );
+    expect(() => playRound({ protection, updates, context, silentBefore: silent(second) })).toThrow(
+      expect.objectContaining({ code: 'ROUND_FAILED' }),
+    );
+    expect(sealSingle.options.safeParse({}).success).toBe(false);
+  });
+});
+
+test('options under which no committee is safe are a conflict that says what to change', () => {
+  const many = sealOptions.parse({ mostGroups: 2000, corruptShare: 0.3 });
+  expect(() => sealSettings(many, SHAPE)).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining('no committee for 2000'),
+    }),
+  );
+  expect(sealSettings(sealOptions.parse({ mostGroups: 1000 }), SHAPE).plan.slots).toBeGreaterThanOrEqual(1);
+});
+
+test('fifty rounds in one process leave nothing behind in SEAL: objects and memory are as after the third', () => {
+  const ring = loadedRing();
+  const after: { objects: number; heap: number }[] = [];
+  for (let round = 1; round <= 50; round++) {
+    play(3);
+    after.push({ objects: ring.objects, heap: heapOf(0) });
+  }
+  expect(new Set(after.slice(2).map((state) => JSON.stringify(state))).size).toBe(1);
 });

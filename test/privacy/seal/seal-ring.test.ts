@@ -12,36 +12,13 @@ import { publicElements, uniformElement } from '../../../src/privacy/seal/sample
 import { loadLibrary, translated } from '../../../src/privacy/seal/seal-objects.ts';
 import { loadRing, type SealRing } from '../../../src/privacy/seal/seal-ring.ts';
 import { keyOf, numbersOf, SEED, same } from './helpers.ts';
+import { heapOf, modulesMade, watchMemories } from './wasm-memory.ts';
 
-interface Memory {
-  readonly buffer: ArrayBuffer;
-}
-
-/** What is needed of WebAssembly, of which the types of Node know nothing. */
-const wasm: {
-  readonly Memory: new (size: { initial: number }) => Memory;
-  instantiate(
-    bytes: Uint8Array,
-    imports: object,
-  ): Promise<{ readonly instance: { readonly exports: object } }>;
-} = Reflect.get(globalThis, 'WebAssembly');
-
-/** The memories of the modules of SEAL, that of `ring` first: node-seal shows them nowhere. */
-const memories: Memory[] = [];
 let ring: SealRing;
 
-function heapOf(module: number): number {
-  return memories[module]!.buffer.byteLength;
-}
-
+/** The first module that is made is that of `ring`. */
 beforeAll(async () => {
-  const { instantiate } = wasm;
-  wasm.instantiate = async (bytes, imports) => {
-    const made = await instantiate(bytes, imports);
-    for (const value of Object.values(made.instance.exports))
-      if (value instanceof wasm.Memory) memories.push(value);
-    return made;
-  };
+  watchMemories();
   ring = await loadRing();
 });
 
@@ -163,7 +140,7 @@ describe('the memory of SEAL', () => {
   });
 
   test('where objects are kept, that heap grows', async () => {
-    const module = memories.length;
+    const module = modulesMade();
     const seal = await loadLibrary();
     const heap = heapOf(module);
     const vectors = Array.from({ length: 8 }, () => {

@@ -42,17 +42,17 @@ async function begin(
   return { run, folders };
 }
 
-describe('five groups whose updates are masked, each a process', () => {
+describe.each(['mask', 'seal'])('five groups under protection %s, each a process', (protection) => {
   it(
     'end with the bytes of the simulation, and the aggregator has sums of scores only',
     async () => {
-      const overrides = smallRun(FIVE, ['training.rounds=3', 'protection.name=mask']);
-      const { run, folders } = await begin('masked', overrides);
-      const expected = simulated(cli, place('simulated'), overrides);
+      const overrides = smallRun(FIVE, ['training.rounds=3', `protection.name=${protection}`]);
+      const { run, folders } = await begin(protection, overrides);
+      const expected = simulated(cli, place(`simulated-${protection}`), overrides);
       await Promise.all(folders.map((path) => watch(cli, path).succeeded()));
       for (const path of folders) expect(modelOf(path).equals(await expected), path).toBe(true);
-      const { phase, history, scores, protection } = await statusOf(serving.url, run);
-      expect([phase, protection]).toEqual(['finished', 'mask']);
+      const { phase, history, scores, ...status } = await statusOf(serving.url, run);
+      expect([phase, status.protection]).toEqual(['finished', protection]);
       expect(history.map(({ updates }) => updates)).toEqual([0, 5, 5, 5]);
       expect(scores.map(({ round }) => round)).toEqual([0, 1, 2]);
       for (const { groups, mean, worst } of scores) {
@@ -69,12 +69,12 @@ describe('five groups whose updates are masked, each a process', () => {
     async () => {
       const overrides = smallRun(FIVE, [
         'training.rounds=3',
-        'protection.name=mask',
+        `protection.name=${protection}`,
         'round.quorum=4',
         // A busy machine needs time for a step, and the first is under way before anybody watches.
         'round.deadlineSeconds=40',
       ]);
-      const { run, folders } = await begin('dropout', overrides);
+      const { run, folders } = await begin(`dropout-${protection}`, overrides);
       const watching: Running[] = folders.map((path) => watch(cli, path));
       // It has shared its secrets when it begins to train, and its update never comes. In the second round: the first is of those four
       // who had joined when it began, and none of them can be spared.

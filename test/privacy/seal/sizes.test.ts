@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { STEP } from '../../../src/privacy/seal/messages.ts';
+import { seal } from '../../../src/privacy/seal.ts';
+import { documentedSizes } from '../../support/documented-sizes.ts';
+import { contextOf, ProtectedRound, SHAPE, updateOf } from '../../support/protected-round.ts';
+
+test('docs/protocol.md has the sizes of the messages', async () => {
+  const protection = seal.create({}, SHAPE);
+  await protection.prepare();
+  const sizesOf = (groups: number) => {
+    const updates = Array.from({ length: groups }, (_, index) => updateOf(`group-${index}`, 1, [0, 0, 0]));
+    const round = new ProtectedRound({ protection, updates, context: contextOf(3) });
+    round.play();
+    return (step: number) => round.replies[step]!.get('group-1')!.payload.length;
+  };
+  const [three, four] = [sizesOf(3), sizesOf(4)];
+  const each = four(STEP.shares) - three(STEP.shares);
+  expect(documentedSizes('seal')).toEqual({
+    keys: `${three(STEP.keys)}`,
+    shares: `${three(STEP.shares) - 2 * each} + ${each}`,
+    consistency: `${three(STEP.consistency)}`,
+    open: `${three(STEP.open)}`,
+  });
+});
