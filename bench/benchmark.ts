@@ -21,3 +21,9 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
+
+/** A figure as tables show it: small ones with two digits, others with one behind the point; whole numbers as they are. */
+export function figureText(value: number): string {
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) < 1 ? value.toPrecision(2) : value.toFixed(1);
+}

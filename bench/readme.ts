@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { comparisonMarkdown, markdownTable } from '../src/report/table.ts';
 import { readRecord } from '../src/report/write.ts';
+import { figureText } from './benchmark.ts';
 
 /**
  * Prints the tables of a document from committed results: `npm run readme` rewrites them, a test compares.
@@ -33,7 +34,7 @@ function benchmarkTable(name: string): string {
   ];
   const cells = saved.rows.map(({ name: figure, value, unit, ratio }) => [
     figure,
-    `${value.toFixed(1)} ${unit}`,
+    `${figureText(value)} ${unit}`,
     ratio === undefined ? '' : ratio.toFixed(2),
   ]);
   return `${markdownTable(columns, cells)}\n\n${saved.machine}, commit ${saved.commit}.`;

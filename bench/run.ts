@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { textTable } from '../src/report/table.ts';
 import { ownCommit } from '../src/simulate/environment.ts';
-import type { Benchmark } from './benchmark.ts';
+import { type Benchmark, figureText } from './benchmark.ts';
 import { engine } from './engine.ts';
 import { fold } from './fold.ts';
 import { maskBenchmark } from './mask.ts';
@@ -36,7 +36,7 @@ else {
   ];
   const cells = rows.map(({ name: figure, value, unit, ratio }) => [
     figure,
-    `${value.toFixed(1)} ${unit}`,
+    `${figureText(value)} ${unit}`,
     ratio === undefined ? '' : ratio.toFixed(2),
   ]);
   process.stdout.write(`${textTable(columns, cells)}\n${machine}, commit ${result.commit}\n`);
