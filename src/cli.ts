@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { aggregatorCommand } from './commands/aggregator.ts';
 import type { Command } from './commands/command.ts';
+import { committeeCommand } from './commands/committee.ts';
 import { datasetCommand } from './commands/dataset.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   privacyCommand,
   aggregatorCommand,
   groupCommand,
+  committeeCommand,
   doctorCommand,
 ];
 

@@ -96,8 +96,8 @@ export interface GroupStore {
   /** What the aggregator showed before a step; null where nothing is kept. */
   loadShown(place: Place): Uint8Array | null;
   saveShown(place: Place, bytes: Uint8Array): void;
-  /** Forgets what was shown in any other attempt of any round. */
-  forgetShown(but: Pick<Place, 'round' | 'attempt'>): void;
+  /** Forgets what was shown in any other attempt of any round; null: in all of them. */
+  forgetShown(but: Pick<Place, 'round' | 'attempt'> | null): void;
   /**
    * The last round of a run in which the group let a masked update out, 0 before any: it takes part in no other attempt of it. Like the
    * ledger, it outlives what is remembered of the run.

@@ -70,13 +70,27 @@ export class GroupHome implements GroupStore {
    * Errors: RUN_EXISTS where there is a key already, DATA_UNKNOWN_GROUP, WRITE_FAILED, DISK_FULL.
    */
   create(survey: Survey, groupId: string): Identity {
+    this.#makeFolder();
+    this.#write('answers', groupFileBytes(survey, groupId));
+    return this.#makeKey();
+  }
+
+  /** The same without answers, for who only helps to open sums. Errors: RUN_EXISTS, WRITE_FAILED, DISK_FULL. */
+  createWithoutAnswers(): Identity {
+    this.#makeFolder();
+    return this.#makeKey();
+  }
+
+  #makeFolder(): void {
     if (isFile(this.#path('identity'))) {
-      throw new PluralError('RUN_EXISTS', `${this.folder} holds a group already`, {
-        hint: 'Its key is its name in runs: go on with it, or choose another folder.',
+      throw new PluralError('RUN_EXISTS', `${this.folder} holds a key already`, {
+        hint: 'It is a name in runs: go on with it, or choose another folder.',
       });
     }
     makeFolder(this.folder, FOLDER_MODE);
-    this.#write('answers', groupFileBytes(survey, groupId));
+  }
+
+  #makeKey(): Identity {
     const secret = freshSecret();
     this.#write('identity', jsonText({ format: 1, secret }));
     return identityOf(secret);
@@ -91,6 +105,12 @@ export class GroupHome implements GroupStore {
   answers(): Survey {
     this.#expect('answers', 'init <folder> --answers FILE');
     return readGroupFile(this.#path('answers'));
+  }
+
+  /** The same; null in a folder that was made without answers. Errors: FOLDER_NOT_READY before any `init`. */
+  answersOrNull(): Survey | null {
+    this.identity();
+    return isFile(this.#path('answers')) ? this.answers() : null;
   }
 
   /** Errors: FOLDER_NOT_READY before `group join`, CHECKPOINT_CORRUPT. */
@@ -216,8 +236,14 @@ export class GroupHome implements GroupStore {
   #expect(name: keyof typeof FILES, command: string): void {
     if (isFile(this.#path(name))) return;
     throw new PluralError('FOLDER_NOT_READY', `${this.folder} has no ${FILES[name]} yet`, {
-      hint: `First: pluralllm group ${command.replace('<folder>', this.folder)}`,
+      hint: `First: pluralllm ${this.#verb(name)} ${command.replace('<folder>', this.folder)}`,
     });
+  }
+
+  /** What a folder is used with: one with a key and without answers is a committee member's. */
+  #verb(missing: keyof typeof FILES): string {
+    const member = missing !== 'identity' && !isFile(this.#path('answers')) && isFile(this.#path('identity'));
+    return member && missing !== 'answers' ? 'committee' : 'group';
   }
 
   #read<Schema extends z.ZodType>(name: keyof typeof FILES, schema: Schema, command: string) {

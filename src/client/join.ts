@@ -8,8 +8,7 @@ import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
 import type { Membership } from './group-record.ts';
 import type { GroupHome } from './home.ts';
-import type { LocalOptions } from './local-setup.ts';
-import { openLocalWork } from './local-training.ts';
+import { openWork, type WorkOptions } from './open-work.ts';
 
 /** Where requests stay on this machine. */
 function isLoopback(hostname: string): boolean {
@@ -27,7 +26,7 @@ export function checkAddress(url: string, insecureHttp: boolean): void {
 }
 
 /** The group's name in the run: what the invitation fixes, what was asked for, or what the answers say. */
-export function nameIn(invitation: Invitation, asked: string | undefined, own: string): string {
+export function nameIn(invitation: Invitation, asked: string | undefined, own: string | null): string {
   const { group: fixed } = invitation;
   if (fixed !== null && asked !== undefined && asked !== fixed) {
     throw new PluralError('CONFIG_CONFLICT', `the invitation is for group "${fixed}", not "${asked}"`, {
@@ -35,6 +34,11 @@ export function nameIn(invitation: Invitation, asked: string | undefined, own: s
     });
   }
   const name = fixed ?? asked ?? own;
+  if (name === null) {
+    throw new PluralError('USAGE', 'neither the invitation nor this folder says what the member is called', {
+      hint: 'Say --name, as the configuration of the run has it.',
+    });
+  }
   const parsed = groupIdSchema.safeParse(name);
   if (parsed.success) return parsed.data;
   throw new PluralError('CONFIG_INVALID', `"${name}" cannot be a group's name in a run`, {
@@ -53,6 +57,8 @@ export interface JoinOptions {
   readonly featuresPath: string | null;
   readonly peers: Membership['peers'];
   readonly leastGroups: number;
+  /** Joins a run whose configuration names who opens the sums. */
+  readonly acceptCommittee?: boolean;
   /** Joins a run without noise although the group has a privacy budget. */
   readonly withoutNoise?: boolean;
   /** Told how the run protects what the group sends. */
@@ -81,12 +87,25 @@ function checkBudget({ home, withoutNoise = false }: JoinOptions, { guarantee, n
   );
 }
 
+/** Those whom the configuration names could read this group's updates, together with the aggregator: it must know and agree. */
+function checkCustody({ acceptCommittee = false }: JoinOptions, { custody }: Protection): void {
+  if (custody === null || acceptCommittee) return;
+  const { members, threshold } = custody;
+  const who = threshold === 1 ? `"${members.join('", "')}"` : `${threshold} of "${members.join('", "')}"`;
+  throw new PluralError(
+    'CONFIG_CONFLICT',
+    `the configuration of this run names who opens the sums: ${who}, together with the aggregator, could read every update`,
+    { hint: 'If you trust them not to do that, join with --accept-committee.' },
+  );
+}
+
 /** Whether this group can do its part. If not, it is taken off the list again, so that nobody waits for it. */
-async function checkWork(api: AggregatorApi, options: LocalOptions, joining: JoinOptions): Promise<void> {
+async function checkWork(api: AggregatorApi, options: WorkOptions, joining: JoinOptions): Promise<void> {
   try {
-    const work = await openLocalWork(options);
+    const work = await openWork(options);
     await work.close();
     checkBudget(joining, work.protection);
+    checkCustody(joining, work.protection);
     joining.onProtection?.(work.protection);
   } catch (thrown) {
     await api.leave().catch(() => undefined);
@@ -97,12 +116,12 @@ async function checkWork(api: AggregatorApi, options: LocalOptions, joining: Joi
 /**
  * Joins a run: checks the aggregator, its definition, and that this group can do its part; then stores the membership.
  * Joining twice is harmless. Errors: those of the aggregator (INVITATION_INVALID, GROUP_TAKEN, KEY_UNKNOWN, ...),
- * AGGREGATOR_UNTRUSTED, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
+ * AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a committee that is named and not accepted, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
  */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
   const { home, invitation, api, group, ca, warn, peers, leastGroups } = options;
   const featuresPath = options.featuresPath === null ? null : resolve(options.featuresPath);
-  const answers = home.answers();
+  const answers = home.answersOrNull();
   const { url, run, aggregatorKey, token } = invitation;
   await api.info();
   const answer = await api.join({ group, token });

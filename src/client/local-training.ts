@@ -17,12 +17,12 @@ import { type LocalOptions, type Prepared, prepare } from './local-setup.ts';
 export interface LocalWork {
   /** How this run protects updates. */
   readonly protection: Protection;
-  /** Trains from a model; the same round and model give the same update. `score`: what the group tells of the model. */
-  update(round: number, model: Model, score: number | null): Promise<{ update: Update; loss: number }>;
-  /** How well a model predicts this group's answers from some of them. */
-  score(model: Model): Promise<{ alignment: number; questions: number }>;
-  /** The model as an ONNX file. */
-  exportModel(model: Model): Uint8Array;
+  /** Trains from a model; the same round and model give the same update. `score`: what the group tells of the model. No loss where nothing is trained on. */
+  update(round: number, model: Model, score: number | null): Promise<{ update: Update; loss: number | null }>;
+  /** How well a model predicts this group's answers from some of them; null where it has none. */
+  score(model: Model): Promise<{ alignment: number; questions: number } | null>;
+  /** The model as an ONNX file; null for who has no use for it. */
+  exportModel(model: Model): Uint8Array | null;
   /** Gives up what is under way, with INTERRUPTED, and frees all threads. */
   close(): Promise<void>;
 }
@@ -108,10 +108,16 @@ class OwnWork implements LocalWork {
 
 /**
  * Prepares a group's own work for a run, after checking that what is here fits the definition. Errors: MODEL_MISMATCH,
- * FEATURES_MISSING, DATA_CONTEXT_TOO_LARGE, DATA_FORMAT, DATA_OPTION_COUNT, DEVICE_UNAVAILABLE, and those of `parseConfig`.
+ * FEATURES_MISSING, DATA_CONTEXT_TOO_LARGE, DATA_FORMAT, DATA_OPTION_COUNT, DEVICE_UNAVAILABLE, CONFIG_CONFLICT for a group that the run
+ * takes for a trustee, and those of `parseConfig`.
  */
 export async function openLocalWork(options: LocalOptions): Promise<LocalWork> {
   const prepared = await prepare(options);
   await checkDevice(resolveDevice(options.device));
-  return new OwnWork(prepared, options);
+  const work = new OwnWork(prepared, options);
+  const { group } = options;
+  if (!work.protection.trustees.includes(group)) return work;
+  throw new PluralError('CONFIG_CONFLICT', `"${group}" is a trustee in this run, who has no answers`, {
+    hint: 'Join under another name, or from a folder that "committee init" made.',
+  });
 }

@@ -107,7 +107,8 @@ export class Participant {
   async #end({ phase, round }: Task, answered: number | null): Promise<RoundOutcome> {
     const { work, store, emit } = this.#options;
     const ended = phase === 'stopped' ? 'stopped' : 'finished';
-    const exported = store.saveExport(work.exportModel(await this.#newest.parameters()));
+    const content = work.exportModel(await this.#newest.parameters());
+    const exported = content === null ? null : store.saveExport(content);
     emit({ type: 'ended', phase: ended, round });
     return { ...this.#outcome(answered, ended), exported };
   }

@@ -1,6 +1,12 @@
-import type { Peers as PeerRules } from '../privacy/protection.ts';
+import type { Peers as PeerRules, Protection } from '../privacy/protection.ts';
 import type { GroupMemory } from './group-memory.ts';
 import type { ParticipantOptions } from './participation.ts';
+
+/** What of a participant says whom it accepts. */
+export interface PeerOptions
+  extends Pick<ParticipantOptions, 'knownPeers' | 'leastGroups' | 'group' | 'identity' | 'definition'> {
+  readonly work: { readonly protection: Pick<Protection, 'trustees'> };
+}
 
 /**
  * The keys of other groups. Where the group was given a list, they are those of the list and no others; where it was not, a key is
@@ -15,11 +21,11 @@ export class Peers implements PeerRules {
   readonly #memory: GroupMemory;
 
   constructor(
-    { knownPeers, leastGroups, group, identity, definition }: ParticipantOptions,
+    { knownPeers, leastGroups, group, identity, definition, work }: PeerOptions,
     memory: GroupMemory,
   ) {
-    // The aggregator may not split those who joined into sets that are too small to hide anybody.
-    this.least = Math.max(leastGroups, definition.plan.quorum);
+    // The aggregator may not split those who joined into sets that are too small to hide anybody; trustees hide nobody.
+    this.least = Math.max(leastGroups, definition.plan.quorum - work.protection.trustees.length);
     this.#closed = knownPeers !== null;
     this.#memory = memory;
     this.#known = new Map(knownPeers ?? memory.record.peers);

@@ -76,7 +76,7 @@ export const privacyCommand = defineCommand({
       `No noise is added: nothing bounds what the ${reveals === 'sum' ? 'sums' : 'updates'} and the trained model tell of a group (epsilon is infinite).`,
     );
     terminal.print(
-      'Noise takes protection mask with differentialPrivacy, clipNorm, and leastGroups near the number of groups,',
+      'Noise takes protection mask or seal with differentialPrivacy, clipNorm, and leastGroups near the number of groups,',
     );
     terminal.print('and strategy.weighting=equal: see configs/reference.yaml.');
   },

@@ -99,16 +99,22 @@ export function parseConfig(raw: unknown): Config {
   return config;
 }
 
+/** How many groups train. */
+export function trainingGroups({ data }: ConfigFields): number {
+  const { training } = data.groups;
+  return typeof training === 'number' ? training : training.length;
+}
+
 /** Refuses a number of groups that the protection cannot hide or add up. */
 function checkGroups(config: Config): void {
-  const { training } = config.data.groups;
-  const count = typeof training === 'number' ? training : training.length;
+  const { name, groups, trustees } = roundPlugins(config, 1, 1).protection;
+  const { least, most } = groups;
+  const training = trainingGroups(config);
+  const count = training + trustees.length;
   const quorum = config.round.quorum ?? count;
-  const { name, groups } = roundPlugins(config, 1, 1).protection;
-  const [least, most] = [groups.least, groups.most];
   const refused = (what: string, hint: string) => new PluralError('CONFIG_CONFLICT', what, { hint });
   if (Math.min(count, quorum) < least) {
-    const found = count < least ? `data.groups.training is ${count}` : `round.quorum is ${quorum}`;
+    const found = count < least ? `data.groups.training is ${training}` : `round.quorum is ${quorum}`;
     throw refused(
       `${found}, protection "${name}" needs at least ${least} groups in every round`,
       'With fewer groups a sum tells what each of them sent. Take more groups, or protection "none" where updates may be seen.',
@@ -116,7 +122,7 @@ function checkGroups(config: Config): void {
   }
   if (count > most) {
     throw refused(
-      `data.groups.training is ${count}, the sum of protection "${name}" has room for ${most} groups`,
+      `data.groups.training is ${training}, the sum of protection "${name}" has room for ${most} groups`,
       'Raise protection.mostGroups.',
     );
   }

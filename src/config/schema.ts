@@ -19,8 +19,12 @@ const range = z
   .tuple([z.int().min(1), z.int().min(1)])
   .refine(([min, max]) => min <= max, { message: 'the first number must not exceed the second' });
 
-/** A plug-in by name; its other keys are its options and are parsed by the plug-in's own schema. */
-const plugin = (name: string) => z.looseObject({ name: z.string().default(name) }).prefault({});
+/** A plug-in by name; its other keys are its options and are parsed by the plug-in's own schema. Its name alone takes all options as they are. */
+const plugin = (name: string) =>
+  z.preprocess(
+    (given) => (typeof given === 'string' ? { name: given } : given),
+    z.looseObject({ name: z.string().default(name) }).prefault({}),
+  );
 
 /** An experiment. Every key has a default but `data.groups`, and `data.survey` or `data.path`; unknown keys are refused. */
 export const configSchema = z.strictObject({

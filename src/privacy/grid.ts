@@ -86,7 +86,8 @@ export function quantise(
   offset: number,
 ): void {
   const { delta, weight } = update;
-  invariant(weight > 0 && weight <= grid.mostWeight, 'a weight within the bound');
+  // Zero for who takes part without an update.
+  invariant(weight >= 0 && weight <= grid.mostWeight, 'a weight within the bound');
   const most = largestOf(grid.bits);
   const steps = (scaleOf(update, grid.clipNorm) * weight) / grid.step;
   const bound = (grid.clipValue * weight) / grid.step;

@@ -173,6 +173,10 @@ class ExactSum implements Collection {
     return [];
   }
 
+  lacks(): null {
+    return null;
+  }
+
   finish(): Aggregate {
     const { round } = this.#context;
     if (this.#groups.size === 0) {

@@ -21,7 +21,7 @@ export interface RoundContext {
 
 /** Whom a group accepts as others in a round. */
 export interface Peers {
-  /** Fewest groups that it takes part with, itself included. */
+  /** Fewest groups with updates that it takes part with, itself included. */
   readonly least: number;
   /** Whether a key is that of a group. */
   trusts(group: string, publicKey: string): boolean;
@@ -74,9 +74,11 @@ export interface Collection {
   close(step: number, groups: readonly string[]): void;
   /** What a step shows a group that it asks; empty where it shows nothing. The step before must be closed. */
   show(step: number, group: string): Uint8Array;
+  /** After the last step: why the sum cannot be opened yet, although more replies may make it possible; null where it can be tried. */
+  lacks(): string | null;
   /** The sum of the updates of all closed steps. Errors: ROUND_FAILED when nothing can be added up. */
   finish(): Aggregate;
-  /** After `finish`, in code-unit order: the groups whose replies cannot be right, where the protection can tell. */
+  /** After `finish`, in code-unit order: the groups whose replies do not fit, by their own fault or by that of who gave them what they answer with. */
   accused(): readonly string[];
 }
 
@@ -97,6 +99,12 @@ export interface Guarantee {
   readonly honestSurvivors: number;
   /** RDP of one round, at DEFAULT_ORDERS of the accountant. */
   readonly rdpPerRound: readonly number[];
+}
+
+/** Members of a committee, so many of whom open what is sent to it. */
+export interface Custody {
+  readonly members: readonly string[];
+  readonly threshold: number;
 }
 
 /** What of a run a protection is made for. */
@@ -124,6 +132,10 @@ export interface Protection {
   readonly updateStep: number;
   /** Fewest and most groups of a round. */
   readonly groups: { readonly least: number; readonly most: number };
+  /** Who takes part without an update of its own: its updates are zero and have no weight. */
+  readonly trustees: readonly string[];
+  /** Whom the configuration names who could read every update together with the aggregator, and how many of them; null where it names nobody. */
+  readonly custody: Custody | null;
   /** About the longest payload of a reply, in bytes; no reply is more than 64 KiB longer. */
   readonly replyBytes: number;
   /** Null where no noise is added. */
@@ -135,6 +147,8 @@ export interface Protection {
 }
 
 type Declared = 'name' | 'reveals' | 'steps' | 'updateStep';
+/** What most protections do not need. */
+type Usual = 'prepare' | 'trustees' | 'custody';
 
 /** A kind of protection in the plug-in table. */
 export interface ProtectionKind extends Pick<Protection, Declared> {
@@ -151,7 +165,7 @@ export function defineProtection<Options extends z.ZodType>(
     readonly create: (
       options: z.output<Options>,
       shape: RunShape,
-    ) => Omit<Protection, Declared | 'prepare'> & Partial<Pick<Protection, 'prepare'>>;
+    ) => Omit<Protection, Declared | Usual> & Partial<Pick<Protection, Usual>>;
   },
 ): ProtectionKind {
   const { name, reveals, steps, updateStep } = kind;
@@ -163,6 +177,8 @@ export function defineProtection<Options extends z.ZodType>(
       steps,
       updateStep,
       prepare: () => Promise.resolve(),
+      trustees: [],
+      custody: null,
       ...kind.create(kind.options.parse(given), shape),
     }),
   };

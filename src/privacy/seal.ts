@@ -1,6 +1,7 @@
 import { defineProtection, type GroupSetup, type RoundContext, type RunShape } from './protection.ts';
 import { ciphertextBytes } from './seal/ciphertext.ts';
 import { SealedCollection } from './seal/collection.ts';
+import { trusteesOf } from './seal/committee.ts';
 import { SealingGroup } from './seal/group-part.ts';
 import { Heard } from './seal/heard.ts';
 import { prepareRing } from './seal/loaded-ring.ts';
@@ -33,8 +34,15 @@ const declared = {
 function sealed(name: string, settings: SealSettings, { parameters }: RunShape) {
   const ciphertext = ciphertextBytes(settings.plan, wordsOf(parameters));
   const shares = Math.min(settings.most, MOST_MEMBERS) * SEALED_BYTES;
+  const { committee } = settings;
+  const trustees = trusteesOf(committee);
+  // Of the trustees so many must be there that the sum can be opened.
+  const opening = committee.kind === 'named' && committee.trustees ? committee.threshold : 0;
   return {
-    groups: { least: settings.least, most: settings.most },
+    groups: { least: settings.least + opening, most: settings.most },
+    trustees,
+    custody:
+      committee.kind === 'named' ? { members: committee.members, threshold: committee.threshold } : null,
     replyBytes: Math.max(ciphertext, shares),
     guarantee: settings.noise,
     prepare: prepareRing,

@@ -29,6 +29,8 @@ export type AggregatorMessage =
   | { readonly type: 'folded'; readonly round: number }
   /** The round's updates make no usable model; trying again would not help. */
   | { readonly type: 'unfoldable'; readonly round: number; readonly reason: string }
+  /** The sum cannot be opened with the replies that the last step ended with; more may come. */
+  | { readonly type: 'incomplete'; readonly round: number; readonly reason: string }
   /** Ends the run for good, whatever it waits for; the last model stays. */
   | { readonly type: 'stop' };
 
@@ -235,6 +237,16 @@ function deadline(state: AggregatorState, round: number, step: number): Aggregat
   return fail(state, `round ${round}: ${count} of ${least} needed updates came in time; missing: ${missing}`);
 }
 
+/** Waits for those who have not replied to a patient last step; with nobody left to wait for, the round has failed. */
+function waitOn(state: AggregatorState, reason: string): AggregatorStep {
+  const replied = new Set(repliesNow(state).map(({ group }) => group));
+  const present = new Set(state.enrolled);
+  const asked = state.asked.filter((group) => replied.has(group) || present.has(group));
+  const patient = state.steps[state.step]?.patient === true && !state.skipped;
+  if (!patient || asked.length === replied.size) return fail(state, reason);
+  return enter({ ...state, phase: 'collecting', asked });
+}
+
 /** One step of the run. Messages that do not fit the state change nothing, or are refused with a reason. */
 export function stepAggregator(state: AggregatorState, message: AggregatorMessage): AggregatorStep {
   if (message.type === 'submission') return receive(state, message);
@@ -254,6 +266,8 @@ export function stepAggregator(state: AggregatorState, message: AggregatorMessag
       return phase === 'folding' && message.round === round ? nextRound(state) : stay(state);
     case 'unfoldable':
       return phase === 'folding' && message.round === round ? fail(state, message.reason) : stay(state);
+    case 'incomplete':
+      return phase === 'folding' && message.round === round ? waitOn(state, message.reason) : stay(state);
     case 'stop':
       return enter({ ...state, phase: 'stopped', failure: null });
   }

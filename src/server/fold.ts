@@ -80,7 +80,10 @@ function skippedRound(model: Model, strategyState: StrategyState): Folded {
   return { model, strategyState, updates: 0, uploadedBytes: 0, scores: null, accused: [] };
 }
 
-async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRound): Promise<Folded> {
+/** What came of a fold: the next model, or why the sum cannot be opened yet. */
+type FoldResult = Folded | { readonly lacks: string };
+
+async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRound): Promise<FoldResult> {
   const { run, state, strategyState } = due;
   const { definition } = await aggregator.db
     .selectFrom('runs')
@@ -93,7 +96,8 @@ async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRou
   if (record === null) throw unknownRun(run);
   const model = await readModel(aggregator, record);
   if (state.skipped) return skippedRound(makeModel(round, model.parameters), strategyState);
-  const updates = repliersOf(state, protection.updateStep).length;
+  const { updateStep, trustees } = protection;
+  const updates = repliersOf(state, updateStep).filter((group) => !trustees.includes(group)).length;
   aggregator.observe({ type: 'folding', run, round, updates });
   await protection.prepare();
   const collection = protection.collect(contextOf(due, model.parameters.length));
@@ -104,6 +108,8 @@ async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRou
     collection.close(step, repliersOf(state, step));
     uploadedBytes += kept.reduce((sum, { size }) => sum + size, 0);
   }
+  const lacks = collection.lacks();
+  if (lacks !== null) return { lacks };
   const aggregate = collection.finish();
   const next = strategy.next(model, aggregate, strategyState);
   const { scores } = aggregate;
@@ -134,6 +140,11 @@ async function publish(aggregator: Aggregator, run: string, folded: Folded): Pro
   });
 }
 
+/** Goes back to the last step, where there is still somebody to wait for. */
+async function waitOn(aggregator: Aggregator, run: string, round: number, reason: string): Promise<void> {
+  await changeRun(aggregator, run, (locked) => locked.deliver({ type: 'incomplete', round, reason }));
+}
+
 /** Trouble that trying again does not end: the updates themselves make no model. */
 const HOPELESS: ReadonlySet<string> = new Set([
   'NOT_FINITE',
@@ -159,6 +170,7 @@ export async function foldRound(
   const started = performance.now();
   try {
     const folded = await foldUpdates(aggregator, plans, due);
+    if ('lacks' in folded) return await waitOn(aggregator, run, round, folded.lacks);
     const published = await publish(aggregator, run, folded);
     const seconds = (performance.now() - started) / 1000;
     const { updates } = folded;

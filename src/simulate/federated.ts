@@ -77,9 +77,10 @@ class FederatedRun {
     this.#strategyState = this.#strategy.initialState();
     this.#store = federatedStore(folder, fingerprint);
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
-    this.#groups = new Map([...this.#groupIndex.keys()].map((group) => [group, newGroup(group)]));
+    const participants = participantsOf([...this.#groupIndex.keys()], this.#protection);
+    this.#groups = new Map(participants.map((group) => [group, newGroup(group)]));
     const { steps } = this.#protection;
-    this.#aggregator = newRun({ rounds: config.training.rounds, quorum: trainingGroups.length, steps });
+    this.#aggregator = newRun({ rounds: config.training.rounds, quorum: participants.length, steps });
     this.#model = initialModel(experiment.predictor, config.seed);
   }
 
@@ -112,7 +113,7 @@ class FederatedRun {
     this.#tellBegin();
     if (stored !== null) return void this.#effects.push(...outstandingEffects(this.#aggregator));
     await evaluatePoint(this.#run, FEDERATED, this.#model.parameters, this.#progress, 0);
-    for (const group of this.#groupIndex.keys()) this.#deliver({ type: 'join', group });
+    for (const group of this.#groups.keys()) this.#deliver({ type: 'join', group });
     this.#deliver({ type: 'start' });
   }
 
@@ -179,7 +180,7 @@ class FederatedRun {
       2 * this.#run.pool.workers,
       (group) => this.#trainGroup(group, ask, shared),
       ({ submission, loss }) => {
-        this.#roundLosses.push(loss);
+        if (loss !== null) this.#roundLosses.push(loss);
         this.#receive(submission);
       },
     );
@@ -193,25 +194,26 @@ class FederatedRun {
     group: string,
     ask: Ask,
     received: Float32Array,
-  ): Promise<{ submission: Submission; loss: number }> {
+  ): Promise<{ submission: Submission; loss: number | null }> {
     const { experiment, pool } = this.#run;
     const { localSteps, rounds } = experiment.config.training;
     const { round } = ask;
+    const index = this.#groupIndex.get(group);
+    if (index === undefined) {
+      const nothing = makeUpdate({ group, round, weight: 0, received, trained: received, score: null });
+      return { submission: this.#timed(() => this.#answer(group, ask, nothing)), loss: null };
+    }
     const { parameters: trained, loss } = await pool.run<'train'>({
       kind: 'train',
       parameters: received,
-      group: this.#groupIndex.get(group)!,
+      group: index,
       stream: ['group', group],
       firstStep: (round - 1) * localSteps,
       steps: localSteps,
       totalSteps: rounds * localSteps,
       optimizer: null,
     });
-    const questions = usableQuestions(
-      experiment.survey,
-      experiment.heldOutQuestions,
-      this.#groupIndex.get(group)!,
-    );
+    const questions = usableQuestions(experiment.survey, experiment.heldOutQuestions, index);
     const weight = this.#strategy.weightOf({ questions });
     const update = makeUpdate({ group, round, weight, received, trained, score: null });
     return { submission: this.#timed(() => this.#answer(group, ask, update)), loss };
@@ -262,7 +264,12 @@ class FederatedRun {
 
   /** A run is stored between folding and `folded`: a round that is in the model already is not folded again. */
   async #finishRound(round: number): Promise<void> {
-    if (this.#progress.round < round) await this.#foldRound(round);
+    if (this.#progress.round < round) {
+      this.#timed(() => this.#round!.close(this.#aggregator, this.#protection.steps.length - 1));
+      const reason = this.#round!.lacks();
+      if (reason !== null) return this.#deliver({ type: 'incomplete', round, reason });
+      await this.#foldRound(round);
+    }
     this.#deliver({ type: 'folded', round });
   }
 
@@ -295,12 +302,19 @@ class FederatedRun {
   }
 
   #nextModel(): void {
-    const round = this.#round!;
-    round.close(this.#aggregator, this.#protection.steps.length - 1);
-    const next = this.#strategy.next(this.#model, round.finish(), this.#strategyState);
+    const next = this.#strategy.next(this.#model, this.#round!.finish(), this.#strategyState);
     this.#model = next.model;
     this.#strategyState = next.state;
   }
+}
+
+/** All who take part: the groups, and those who only help to open the sum. Errors: CONFIG_CONFLICT where somebody would be both. */
+function participantsOf(groups: readonly string[], { trustees }: Protection): string[] {
+  const both = trustees.find((trustee) => groups.includes(trustee));
+  if (both === undefined) return [...groups, ...trustees];
+  throw new PluralError('CONFIG_CONFLICT', `protection.committee: trustee "${both}" is a training group`, {
+    hint: 'A trustee has no answers: name somebody else, or leave trustees out.',
+  });
 }
 
 /** Trains federated, from the start or from the last stored round. */

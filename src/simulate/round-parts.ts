@@ -56,6 +56,11 @@ export class RoundParts {
     );
   }
 
+  /** Why the sum cannot be opened; null where it can. */
+  lacks(): string | null {
+    return this.#collection.lacks();
+  }
+
   finish(): Aggregate {
     return this.#collection.finish();
   }

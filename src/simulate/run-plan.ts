@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.ts';
+import { type Config, trainingGroups } from '../config/config.ts';
 import { asStorable } from '../training/checkpoint.ts';
 import { type RunPlan, runPlanSchema } from '../wire/run-definition.ts';
-import type { Experiment } from './experiment.ts';
+import { type Experiment, pluginsOf } from './experiment.ts';
 
 /** A configuration as everybody may see it: nothing of it says where files lie, or how many workers somebody has. */
 function sharedConfig(config: Config, surveyName: string): Record<string, unknown> {
@@ -10,17 +10,13 @@ function sharedConfig(config: Config, surveyName: string): Record<string, unknow
   return { ...rest, data: { survey: surveyName, groups, splitSeed, heldOutQuestions } };
 }
 
-/** How many groups a configuration trains. */
-function trainingGroups({ data }: Config): number {
-  const { training } = data.groups;
-  return typeof training === 'number' ? training : training.length;
-}
-
 /**
  * The plan of a deployed run with the numbers of an experiment: the same configuration and questions, and nobody's
  * answers. A run of it with the experiment's training groups gives the model bytes of the simulated run.
  */
-export function planOf({ config, survey, features, predictor, heldOutQuestions }: Experiment): RunPlan {
+export function planOf(experiment: Experiment): RunPlan {
+  const { config, survey, features, predictor, heldOutQuestions } = experiment;
+  const { trustees } = pluginsOf(experiment).protection;
   const { provider, width, digest } = features;
   const plan: RunPlan = {
     config: sharedConfig(config, survey.name),
@@ -36,7 +32,7 @@ export function planOf({ config, survey, features, predictor, heldOutQuestions }
     },
     features: { provider, width, digest },
     parameters: predictor.layout.size,
-    quorum: config.round.quorum ?? trainingGroups(config),
+    quorum: config.round.quorum ?? trainingGroups(config) + trustees.length,
     deadlineMs: Math.round(1000 * config.round.deadlineSeconds),
   };
   // Through JSON, as it travels: what cannot travel shows here.

@@ -70,8 +70,8 @@ function memoryOf(group: string): GroupMemory {
 function peersWith(memory: GroupMemory, knownPeers: ParticipantOptions['knownPeers']): Peers {
   const identity = identityFor(VICTIM);
   const definition = fakeDefinition(1, 1);
-  const options = { knownPeers, leastGroups: 1, group: VICTIM, identity, definition };
-  return new Peers(options as ParticipantOptions, memory);
+  const work = { protection: { trustees: [] } };
+  return new Peers({ knownPeers, leastGroups: 1, group: VICTIM, identity, definition, work }, memory);
 }
 
 const closed = () =>

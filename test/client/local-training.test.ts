@@ -141,7 +141,7 @@ describe("a group's own work", () => {
   test('exports the model with what it was trained as', async () => {
     const work = await workOf(trainingGroups()[0]!);
     const model = initialModel(run.experiment.predictor, 7);
-    const text = Buffer.from(work.exportModel(model)).toString('latin1');
+    const text = Buffer.from(work.exportModel(model)!).toString('latin1');
     expect(text).toContain(canonicalJson({ round: 0, digest: model.digest }));
   });
 
@@ -164,7 +164,7 @@ describe('a group with few answers', () => {
 
   test('tells fewer in its score, so that one is left to predict', async () => {
     const work = await workOf('small', { answers: withAnswers(3) });
-    const { questions } = await work.score(initialModel(run.experiment.predictor, 7));
+    const { questions } = (await work.score(initialModel(run.experiment.predictor, 7)))!;
     expect(questions).toBeGreaterThan(0);
     expect(questions).toBeLessThanOrEqual(3);
   });

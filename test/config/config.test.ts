@@ -203,6 +203,15 @@ describe('overrides', () => {
     },
   );
 
+  test('may name a plug-in alone: its options are then those of nobody else', () => {
+    expect(configOf('strategy.weighting=equal', 'strategy=fedavg').strategy).toEqual(configOf().strategy);
+    expect(configOf('predictor=gpo').predictor).toEqual(configOf().predictor);
+    expect(thrownBy(() => configOf('protection=seel'))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      hint: expect.stringContaining('seal'),
+    });
+  });
+
   test('with a value that is no YAML is CONFIG_INVALID and named', () => {
     expect(thrownBy(() => configOf('compare=[a'))).toMatchObject({
       code: 'CONFIG_INVALID',

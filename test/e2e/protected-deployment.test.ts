@@ -100,3 +100,54 @@ describe.each(['mask', 'seal'])('five groups under protection %s, each a process
     TIMEOUT_MS,
   );
 });
+
+describe('three groups whose sums are opened by three members without answers, each a process', () => {
+  it(
+    'end with the bytes of the simulation; the members tell where they are',
+    async () => {
+      const groups = FIVE.slice(0, 3);
+      const members = ['notary', 'press', 'union'];
+      const overrides = smallRun(groups, [
+        'training.rounds=2',
+        'protection.name=seal',
+        `protection.committee={members: [${members.join(', ')}], threshold: 2, trustees: true}`,
+      ]);
+      const run = await startRun(cli, place('aggregator'), [...overrides, 'name=trusted']);
+      const invitations = await invite(cli, place('aggregator'), run, 6);
+      const folders = groups.map((group) => place(`trusted-${group}`));
+      await Promise.all(
+        groups.map((group, index) =>
+          enrol(cli, folders[index]!, group, invitations[index]!, ['--accept-committee']),
+        ),
+      );
+      const offices = members.map((name) => place(`office-${name}`));
+      for (const [index, office] of offices.entries()) {
+        await cli.run(['committee', 'init', office]);
+        const { stdout } = await cli.run([
+          'committee',
+          'join',
+          office,
+          invitations[3 + index]!,
+          '--name',
+          members[index]!,
+        ]);
+        expect(stdout).toContain(`"${members[index]}" keeps shares of the keys of run "${run}"`);
+      }
+      const expected = simulated(cli, place('simulated-trusted'), overrides);
+      const serving_ = offices.map((office) => cli.start(['committee', 'serve', office]));
+      await Promise.all(folders.map((path) => watch(cli, path).succeeded()));
+      for (const running of serving_) {
+        const { stdout } = await running.succeeded();
+        expect(stdout).toMatch(/The run is finished\. Digest of its last model: [0-9a-f]{64}/);
+      }
+      for (const path of folders) expect(modelOf(path).equals(await expected), path).toBe(true);
+      const { history, groups: counted } = await statusOf(serving.url, run);
+      expect(history.map(({ updates }) => updates)).toEqual([0, 3, 3]);
+      expect(counted).toBe(6);
+      const { stdout } = await cli.run(['committee', 'status', offices[0]!]);
+      expect(stdout).toContain(`"notary" in run "${run}"`);
+      expect(stdout).toContain('Newest model: of round 2.');
+    },
+    TIMEOUT_MS,
+  );
+});

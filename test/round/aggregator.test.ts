@@ -64,6 +64,9 @@ const foldeds = offset.map((ahead) =>
 const unfoldables = offset.map((ahead) =>
   named(`unfoldable ${ahead}`, ({ round }) => ({ type: 'unfoldable', round: round + ahead, reason: 'NaN' })),
 );
+const incompletes = offset.map((ahead) =>
+  named(`incomplete ${ahead}`, ({ round }) => ({ type: 'incomplete', round: round + ahead, reason: 'few' })),
+);
 const stops = fc.constant(named('stop', () => ({ type: 'stop' })));
 
 const commandsWith = (unfoldable: number) =>
@@ -76,6 +79,7 @@ const commandsWith = (unfoldable: number) =>
       { weight: 8, arbitrary: deadlines },
       { weight: 24, arbitrary: foldeds },
       { weight: unfoldable, arbitrary: unfoldables },
+      { weight: unfoldable, arbitrary: incompletes },
       { weight: 1, arbitrary: stops },
     ),
     { maxLength: 120, size: 'max' },
@@ -216,10 +220,14 @@ describe('stepAggregator, over random sequences of messages', () => {
 
   test('steps come in order; only a failed round begins again; each is folded once, unless it makes no model, after all its steps', () => {
     forAllHistories((events, { rounds, steps }) => {
-      for (const { before, effects } of events) {
+      for (const { before, message, effects } of events) {
         const ask = effects.find((effect) => effect.type === 'ask');
         if (ask === undefined) continue;
         const { round, step, phase } = before;
+        if (message.type === 'incomplete') {
+          expect([phase, ask.round, ask.step]).toEqual(['folding', round, step]);
+          continue;
+        }
         const next =
           phase === 'collecting'
             ? { round, step: step + 1 }
@@ -232,7 +240,8 @@ describe('stepAggregator, over random sequences of messages', () => {
       const folded = [...new Set(folds.map(({ round }) => round))];
       expect(folded).toEqual(folded.map((_, index) => index + 1));
       const unfoldable = events.filter(
-        ({ before, message }) => message.type === 'unfoldable' && before.phase === 'folding',
+        ({ before, message }) =>
+          (message.type === 'unfoldable' || message.type === 'incomplete') && before.phase === 'folding',
       );
       expect(folds.length - folded.length).toBeLessThanOrEqual(unfoldable.length);
       const summed = effectsOf(
@@ -392,6 +401,26 @@ describe('stepAggregator, over random sequences of messages', () => {
           expect(after).toEqual({ ...before, phase: 'failed', failure: 'NaN' });
           expect(effects).toEqual([{ type: 'fail', round: before.round, reason: 'NaN' }]);
         } else expect(after).toBe(before);
+      }
+    });
+  });
+
+  test('a round whose sum lacks something waits for those who have not replied, and has failed where nobody is left', () => {
+    forAllHistories((events) => {
+      for (const { before, message, after, effects } of events) {
+        if (message.type !== 'incomplete') continue;
+        const { round, step, asked, replies, enrolled } = before;
+        if (before.phase !== 'folding' || message.round !== round) {
+          expect(after).toBe(before);
+          continue;
+        }
+        const replied = replies[step]!.map(({ group: who }) => who);
+        const left = asked.filter((who) => replied.includes(who) || enrolled.includes(who));
+        const patient = before.steps[step]!.patient === true && !before.skipped;
+        const waits = patient && left.length > replied.length;
+        if (waits) expect(after).toEqual({ ...before, phase: 'collecting', asked: left });
+        else expect(after).toEqual({ ...before, phase: 'failed', failure: 'few' });
+        expect(effects.map(({ type }) => type)).toEqual([waits ? 'ask' : 'fail']);
       }
     });
   });

@@ -35,10 +35,10 @@ afterAll(() => test_.close());
 
 const GROUPS = ['ada', 'bo', 'cy', 'di'];
 
-function maskedPlan(change: Partial<RunPlan> = {}, name = 'mask'): RunPlan {
+function maskedPlan(change: Partial<RunPlan> = {}, name = 'mask', options: object = {}): RunPlan {
   const { config, ...plan } = tinyPlan({ quorum: 3, ...change }, 2);
   const data = { survey: 'tiny', groups: { training: GROUPS.length, unseen: 1 } };
-  return { ...plan, config: { ...config, data, protection: { name, mostGroups: 8 } } };
+  return { ...plan, config: { ...config, data, protection: { name, mostGroups: 8, ...options } } };
 }
 
 /** Changes what a group answers. */
@@ -68,15 +68,21 @@ interface Masked {
 interface Options {
   /** The protection; left out: masking. */
   readonly name?: string;
+  readonly options?: object;
   readonly lie?: Lie;
   /** Whether what a group submits does not come through at this time. */
   readonly holds?: (group: string, place: { readonly round: number; readonly step: number }) => boolean;
 }
 
 /** A run that all groups have joined before the first of them looks what is asked. */
-async function masked({ name = 'mask', lie, holds = () => false }: Options = {}): Promise<Masked> {
+async function masked({
+  name = 'mask',
+  options = {},
+  lie,
+  holds = () => false,
+}: Options = {}): Promise<Masked> {
   const { aggregator, services, app } = test_;
-  const { run } = await createRun(aggregator, { name: 'masked', plan: maskedPlan({}, name) });
+  const { run } = await createRun(aggregator, { name: 'masked', plan: maskedPlan({}, name, options) });
   const { definition } = await definitionOf(aggregator, run);
   const { protection: plain } = await planOf(aggregator, services.plans, run);
   const protection = lie === undefined ? plain : lyingIn(plain, lie);
@@ -286,7 +292,9 @@ test('under seal a member that gives a wrong share is named, and the round makes
     const { roster, share } = openMessage.read(answer)!;
     return openMessage.write({ roster, share: share!.map((byte, at) => (at === 7 ? byte ^ 1 : byte)) });
   };
-  const { run, outcomes } = await masked({ name: 'seal', lie: liar });
+  // Two answers more than the threshold tell which one is wrong.
+  const committee = { members: GROUPS, threshold: 2 };
+  const { run, outcomes } = await masked({ name: 'seal', options: { committee }, lie: liar });
   for (const { ended, round } of await outcomes)
     expect({ ended, round }).toEqual({ ended: 'finished', round: 2 });
   const records = await recordsAfter(test_.aggregator, run, -1);
@@ -298,4 +306,25 @@ test('under seal a member that gives a wrong share is named, and the round makes
     .where('type', '=', 'accused')
     .execute();
   expect(events).toMatchObject([{ data: { round: 2, groups: ['cy'] } }]);
+});
+
+test('under seal a sum that lacks a member waits for it, although enough others have replied', async () => {
+  let held = true;
+  const committee = { members: ['ada', 'bo'], threshold: 2 };
+  const { run, outcomes, until } = await masked({
+    name: 'seal',
+    options: { committee },
+    holds: (group, { round, step }) => held && group === 'bo' && round === 2 && step === SEAL_STEP.open,
+  });
+  await until(({ round, step, replied }) => round === 2 && step === 'open' && replied === 3);
+  for (let turn = 0; turn < 3; turn++) {
+    now += maskedPlan().deadlineMs;
+    await passDeadlines(test_.aggregator);
+    const status = await until(({ phase }) => phase !== 'folding');
+    expect(status).toMatchObject({ phase: 'collecting', round: 2, step: 'open', replied: 3, failure: null });
+  }
+  held = false;
+  for (const { ended } of await outcomes) expect(ended).toBe('finished');
+  const { history } = await statusOf(test_.aggregator, run);
+  expect(history.map(({ updates }) => updates)).toEqual([0, 3, 4]);
 });

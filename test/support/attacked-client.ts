@@ -6,7 +6,7 @@ import type { ParticipantOptions } from '../../src/client/participation.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { mask } from '../../src/privacy/mask.ts';
-import type { RoundContext } from '../../src/privacy/protection.ts';
+import type { Protection, RoundContext } from '../../src/privacy/protection.ts';
 import { newGroup, type Place } from '../../src/round/group.ts';
 import type { Task } from '../../src/wire/http.ts';
 import { makeModel } from '../../src/wire/model.ts';
@@ -96,6 +96,8 @@ export interface ClientSettings {
   readonly quorum?: number;
   readonly leastGroups?: number;
   readonly knownPeers?: ParticipantOptions['knownPeers'];
+  /** Left out: masking. */
+  readonly protection?: Protection;
 }
 
 const MODEL = makeModel(2, new Float32Array(PARAMETERS));
@@ -209,7 +211,7 @@ export class AttackedClient {
       },
     };
     const work = {
-      protection: mask.create({}, SHAPE),
+      protection: this.#settings.protection ?? mask.create({}, SHAPE),
       update: async () => ({ update: this.train(), loss: 1 }),
     };
     const emit = (event: { type: string; code?: string }) => {

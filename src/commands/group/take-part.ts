@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { GroupHome } from '../../client/home.ts';
-import { openLocalWork } from '../../client/local-training.ts';
+import { openWork } from '../../client/open-work.ts';
 import { Participant, type RoundOutcome } from '../../client/participate.ts';
 import { DEVICES } from '../../training/device.ts';
 import type { CommonFlags } from '../command.ts';
@@ -46,10 +46,10 @@ export async function takePart(
     const { definition, group, featuresPath, aggregatorKey, peers: knownPeers, leastGroups } = membership;
     const emit = showGroup(terminal, membership);
     const warn = (message: string) => emit({ type: 'warning', message });
-    const work = await openLocalWork({
+    const work = await openWork({
       definition,
       group,
-      answers: home.answers(),
+      answers: home.answersOrNull(),
       featuresPath,
       device,
       warn,

@@ -55,6 +55,14 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
     invariant(step === STEP.upload, 'only uploads are recalled');
   }
 
+  override lacks(): string | null {
+    const { round } = this.context;
+    const { threshold } = this.roster.committee;
+    const { length } = this.#memberShares();
+    if (length >= threshold) return null;
+    return `round ${round}: ${length} of ${threshold} needed members of the committee gave a share that opens the sum`;
+  }
+
   override accused(): readonly string[] {
     return this.#accused;
   }
@@ -73,30 +81,34 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
     const { round } = this.context;
     const { committee, seed } = this.roster;
     invariant(this.#sum !== undefined, 'survivors whose updates are in the sum');
-    const shares = committee.members.flatMap((member, index) => {
-      const share = this.#opened.get(member) ?? null;
-      return share === null ? [] : [{ member, x: index + 1, share }];
-    });
-    if (shares.length < committee.threshold) {
-      throw new PluralError(
-        'ROUND_FAILED',
-        `round ${round}: ${shares.length} of ${committee.threshold} needed members of the committee gave a share that opens the sum`,
-        { hint: 'Nothing of the sum was revealed. Fewer groups may be lost in a round.' },
-      );
+    const lacks = this.lacks();
+    if (lacks !== null) {
+      throw new PluralError('ROUND_FAILED', lacks, {
+        hint: 'Nothing of the sum was revealed. Fewer groups may be lost in a round.',
+      });
     }
+    const shares = this.#memberShares();
     const { plan } = this.#settings;
     const words = wordsOf(this.context.parameters);
     const opened = openSum({ plan, sum: this.#sum, words, seed, shares, threshold: committee.threshold });
     if (opened === null) {
       throw new PluralError(
         'ROUND_FAILED',
-        `round ${round}: no ${committee.threshold} of the ${shares.length} shares open the sum: members gave wrong ones, or a group dealt wrong ones`,
-        { hint: 'Groups that do this again and again should be revoked.' },
+        `round ${round}: no ${committee.threshold} of the ${shares.length} shares open the sum, or more than one sum: members gave wrong ones, or a group dealt wrong ones`,
+        { hint: 'Start the run again: it skips this round. Ask the groups what they run.' },
       );
     }
     this.#accused = opened.liars;
     const survivors = this.repliedTo(STEP.upload);
     return asStage({ round, groups: [...survivors], ...sumOfWords(opened.words, this.#settings) });
+  }
+
+  /** What members gave that could. */
+  #memberShares() {
+    return this.roster.committee.members.flatMap((member, index) => {
+      const share = this.#opened.get(member) ?? null;
+      return share === null ? [] : [{ member, x: index + 1, share }];
+    });
   }
 
   #sharesStep(): OwnStep {

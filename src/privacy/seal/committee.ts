@@ -20,7 +20,7 @@ export interface CommitteePlan {
 }
 
 /** So few are all members: a majority of everybody withstands more corrupt groups than were assumed. */
-const ALL_UP_TO = 20;
+const ALL_UP_TO = 50;
 /** 2^-40 is left to a server that tries 2^40 lists of participants for a weak committee. */
 const MOST_EXPOSED = 2 ** -80;
 /** A round lost in so many, if the assumed number of groups drops out. */
@@ -29,7 +29,7 @@ const MOST_UNDELIVERED = 2 ** -30;
 const ROUNDING = 1e-9;
 
 /**
- * The committee for a round of `groups`: all of up to 20 groups, with a majority. Of more, the fewest such that a committee drawn
+ * The committee for a round of `groups`: all of up to 50 groups, with a majority. Of more, the fewest such that a committee drawn
  * from all has as many corrupt members as the threshold with a chance of at most 2^-80, and too few who are there with one of
  * at most 2^-30; with a threshold of a third of its members at least, for assumptions can be wrong. Null where there would be
  * more than 255.
@@ -55,7 +55,18 @@ export interface Committee {
 /** How the committee of a round is found: all groups or some that are drawn, or those that the configuration names. */
 export type CommitteeRule =
   | ({ readonly kind: 'drawn' } & Assumptions)
-  | { readonly kind: 'named'; readonly members: readonly string[]; readonly threshold: number };
+  | {
+      readonly kind: 'named';
+      readonly members: readonly string[];
+      readonly threshold: number;
+      /** Whether the members are no groups: they send no updates of their own. */
+      readonly trustees: boolean;
+    };
+
+/** The members that send no updates of their own. */
+export function trusteesOf(rule: CommitteeRule): readonly string[] {
+  return rule.kind === 'named' && rule.trustees ? rule.members : [];
+}
 
 /**
  * The committee of a round of these groups, in code-unit order. `beacon`: 64 hex digits that nobody could choose. Null where there

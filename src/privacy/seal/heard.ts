@@ -5,6 +5,7 @@ import { type KeyPair, keyPairOf } from '../secure-sum/key-agreement.ts';
 import { keyFor, sealKey } from '../secure-sum/keys.ts';
 import { untrusted } from '../secure-sum/roster.ts';
 import { openSealed } from '../secure-sum/sealed-share.ts';
+import { trusteesOf } from './committee.ts';
 import { type Advert, deliveryMessage, type KeyName, SEALED, STEP, signaturesMessage } from './messages.ts';
 import { type RingElement, unpackElement } from './ring.ts';
 import { type Roster, rosterOf } from './roster.ts';
@@ -62,6 +63,12 @@ export class Heard extends HeardLists<KeyName, Roster> {
     const shown = signaturesMessage.read(this.setup.heard(STEP.open));
     if (shown === null) throw untrusted(this.setup.context, 'the signatures cannot be read');
     this.checkQuorum(shown.signatures);
+  }
+
+  /** Trustees hide nobody. */
+  protected override hiding(names: readonly string[]): number {
+    const trustees = new Set(trusteesOf(this.settings.committee));
+    return names.filter((name) => !trustees.has(name)).length;
   }
 
   protected override publicKeys(): Readonly<Record<KeyName, Uint8Array>> {

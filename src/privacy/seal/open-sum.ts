@@ -1,39 +1,27 @@
+import { randomBytes } from 'node:crypto';
+import { hexOf } from '../../core/bytes.ts';
+import { permutationOf } from '../secure-sum/beacon.ts';
 import { choicesOf } from '../secure-sum/choices.ts';
-import { type CiphertextSum, isKeyOf, open } from './ciphertext.ts';
+import { type CiphertextSum, open } from './ciphertext.ts';
+import { wrongAnswers } from './decode.ts';
 import { loadedRing } from './loaded-ring.ts';
 import type { CipherPlan } from './plan.ts';
-import type { RingElement } from './ring.ts';
+import { DEGREE, type RingElement } from './ring.ts';
 import { type ElementShare, joinElements } from './shares.ts';
+import { wordsPerPolynomial } from './slots.ts';
 
 /** A member's share of the key of the sum. */
 export interface MemberShare extends ElementShare {
   readonly member: string;
 }
 
-/** A sum, and whose shares are not what those that opened it say they should be: a member lied, or a group dealt it a wrong share. */
+/**
+ * A sum, and whose shares are not on the polynomial that the others are on: a member lied, or a group dealt it a wrong share.
+ * Nobody where more are wrong than can be told apart.
+ */
 export interface OpenedSum {
   readonly words: Uint32Array;
   readonly liars: readonly string[];
-}
-
-function equal(a: RingElement, b: RingElement): boolean {
-  return a.every((residue, at) => residue === b[at]);
-}
-
-/** The key that as many shares as the threshold give and that opens the sum; null where there is none among the choices tried. */
-function findKey({
-  plan,
-  sum,
-  seed,
-  shares,
-  threshold,
-}: SealedSum): { readonly secretSum: RingElement; readonly used: readonly MemberShare[] } | null {
-  const ring = loadedRing();
-  for (const used of choicesOf(shares, threshold)) {
-    const secretSum = joinElements(used);
-    if (isKeyOf(ring, plan, { sum, secretSum, seed })) return { secretSum, used };
-  }
-  return null;
 }
 
 export interface SealedSum {
@@ -47,19 +35,86 @@ export interface SealedSum {
   readonly threshold: number;
 }
 
+/** As many keys are tried where answers cannot be decoded: each takes milliseconds, in which nothing else is done. */
+const MOST_CHOICES = 200;
+
+/** Whether all choices of `some` of `all` can be tried. */
+function areFew(all: number, some: number): boolean {
+  let count = 1;
+  for (let i = 1; i <= Math.min(some, all - some); i++) count = (count * (all - i + 1)) / i;
+  return Math.round(count) <= MOST_CHOICES;
+}
+
+/** All choices of as many shares as the threshold, or MOST_CHOICES that nobody could foresee: liars cannot place themselves in each. */
+function* choicesToTry(shares: readonly MemberShare[], threshold: number): Generator<readonly MemberShare[]> {
+  if (areFew(shares.length, threshold)) return yield* choicesOf(shares, threshold);
+  const beacon = hexOf(randomBytes(32));
+  for (let i = 0; i < MOST_CHOICES; i++) {
+    const order = permutationOf(shares.length, `choice ${i}`, beacon);
+    yield Array.from(order.subarray(0, threshold), (place) => shares[place]!);
+  }
+}
+
+/** What a key opens; null where it is not that of the sum. */
+function openWith(sealed: SealedSum, secretSum: RingElement): Uint32Array | null {
+  return open(loadedRing(), sealed.plan, { ...sealed, secretSum });
+}
+
+/** A sum without its polynomials from the third on. */
+function beginningOf(sealed: SealedSum): SealedSum {
+  const { plan, sum } = sealed;
+  const cut = (fractions: Uint32Array) => fractions.subarray(0, 2 * DEGREE);
+  const words = Math.min(sealed.words, 2 * wordsPerPolynomial(plan));
+  return { ...sealed, sum: { ...sum, hi: cut(sum.hi), lo: cut(sum.lo) }, words };
+}
+
+function equal(a: RingElement, b: RingElement): boolean {
+  return a.every((residue, at) => residue === b[at]);
+}
+
+/** What the only key opens that opens the sum, among those that some choices give; null where there is none, or another too. */
+function openByChoice(sealed: SealedSum, choices: Iterable<readonly MemberShare[]>): Uint32Array | null {
+  let found: { readonly key: RingElement; readonly words: Uint32Array } | null = null;
+  // Liars can make as many wrong keys as there are choices open the first polynomial; none of them should cost a reading of all.
+  const beginning = beginningOf(sealed);
+  for (const choice of choices) {
+    const key = joinElements(choice);
+    if (found !== null && equal(found.key, key)) continue;
+    if (openWith(beginning, key) === null) continue;
+    const words = openWith(sealed, key);
+    if (words === null) continue;
+    if (found !== null) return null;
+    found = { key, words };
+  }
+  return found === null ? null : found.words;
+}
+
+/** The choices that are not all of shares whose key was already tried. */
+function* choicesBeside(
+  tried: readonly MemberShare[],
+  choices: Iterable<readonly MemberShare[]>,
+): Generator<readonly MemberShare[]> {
+  for (const choice of choices) if (!choice.every((share) => tried.includes(share))) yield choice;
+}
+
 /**
- * Opens a sum with shares of its key, at least as many as the threshold. A key is known to be right by what it opens: with a
- * wrong one all numbers are noise. Null where no choice of shares opens it.
+ * Opens a sum with shares of its key, at least as many as the threshold. Where at most half of the shares beyond the threshold are wrong,
+ * floor((n - t) / 2), they are found and named, and the key comes from the others. Where more are, keys from up to 200 choices of
+ * shares are tried, and nobody is named: errors of so many can make right shares look wrong.
+ *
+ * Null where no key opens the sum. Whoever knows the public elements can make a wrong key that opens it all the same, surely where it is one
+ * polynomial; hence null too where two keys open it: no sum is better than a wrong one. Of exactly as many shares as
+ * the threshold none can be checked against others: only the noise tells that one is wrong, and not one that was made with thought.
  */
 export function openSum(sealed: SealedSum): OpenedSum | null {
-  const found = findKey(sealed);
-  if (found === null) return null;
-  const { secretSum, used } = found;
-  const words = open(loadedRing(), sealed.plan, { ...sealed, secretSum });
-  if (words === null) return null;
-  const trusted = new Set(used.map(({ member }) => member));
-  const liars = sealed.shares.filter(
-    ({ member, x, share }) => !trusted.has(member) && !equal(joinElements(used, x), share),
-  );
-  return { words, liars: liars.map(({ member }) => member) };
+  const { shares, threshold } = sealed;
+  const wrong = wrongAnswers(shares, threshold);
+  const fitting = wrong === null ? [] : shares.filter(({ x }) => !wrong.includes(x));
+  if (wrong !== null) {
+    const words = openWith(sealed, joinElements(fitting.slice(0, threshold)));
+    const liars = shares.filter((share) => !fitting.includes(share));
+    if (words !== null) return { words, liars: liars.map(({ member }) => member) };
+  }
+  const words = openByChoice(sealed, choicesBeside(fitting, choicesToTry(shares, threshold)));
+  return words === null ? null : { words, liars: [] };
 }

@@ -6,7 +6,7 @@ import { bytesOf } from '../../core/bytes.ts';
 import { invariant } from '../../core/errors.ts';
 import { reduce } from './modular.ts';
 import { DEGREE, isElement, MODULUS_BITS, PRIMES, RESIDUES, type RingElement, zeroElement } from './ring.ts';
-import { publicElements } from './sample.ts';
+import { publicElements, uniformElement } from './sample.ts';
 import { loadLibrary, SealObjects, translated } from './seal-objects.ts';
 
 /** Bits of our primes, and of the one that SEAL wants besides. */
@@ -185,11 +185,32 @@ class LoadedRing implements SealRing {
   }
 }
 
+/** Multiplying with X moves all coefficients up by one, and the last comes back with the other sign: checked with SEAL's own transform. */
+function checkTransform(ring: SealRing): void {
+  const element = uniformElement(new Uint8Array(32).fill(1));
+  const x = zeroElement();
+  for (const j of PRIMES.keys()) x[j * DEGREE + 1] = 1;
+  const product = zeroElement();
+  multiply(ring.toNtt(x), ring.toNtt(element), product);
+  const moved = ring.fromNtt(product);
+  const right = PRIMES.every((prime, j) => {
+    const [first, last] = [j * DEGREE, (j + 1) * DEGREE - 1];
+    if (moved[first] !== (prime - element[last]!) % prime) return false;
+    return moved.subarray(first + 1, last + 1).every((value, i) => value === element[first + i]);
+  });
+  // Products that are zero would leave updates in clear.
+  invariant(right, "products of SEAL's ring");
+}
+
 let loading: Promise<SealRing> | null = null;
 
 async function load(): Promise<SealRing> {
   const library = await loadLibrary();
-  return translated(library, () => new LoadedRing(library));
+  return translated(library, () => {
+    const ring = new LoadedRing(library);
+    checkTransform(ring);
+    return ring;
+  });
 }
 
 /** The ring, loaded once for each process. Errors: INTERNAL where SEAL is not as expected. */

@@ -1,12 +1,16 @@
 import { z } from 'zod';
-import { PluralError } from '../../core/errors.ts';
+import { invariant } from '../../core/errors.ts';
 import { groupIdSchema } from '../../wire/run-definition.ts';
 import type { RunShape } from '../protection.ts';
 import { checkedSum, type SumSettings, sumOptions, sumSettings } from '../secure-sum/settings.ts';
 import { unknownShares } from '../secure-sum/unknown-shares.ts';
-import { ASSUMED, type CommitteeRule, planCommittee } from './committee.ts';
+import { ASSUMED, type CommitteeRule, trusteesOf } from './committee.ts';
 import { MOST_MEMBERS } from './messages.ts';
 import { type CipherPlan, cipherPlan } from './plan.ts';
+
+/** The aggregator keeps 56 kB for each pair of a group and a member, and shows a member all of them at once. */
+const MOST_GROUPS = 256;
+const mostGroups = sumOptions.mostGroups.unwrap().max(MOST_GROUPS).default(128);
 
 const assumptions = {
   /** Share of the groups that may work together with the aggregator; what a committee of some of them is sized for. */
@@ -20,6 +24,8 @@ const committeeSchema = z
   .strictObject({
     members: z.array(groupIdSchema).min(1).max(MOST_MEMBERS),
     threshold: z.int().min(2),
+    /** Whether the members are no groups: they take part without answers, and send no updates of their own. */
+    trustees: z.boolean().default(false),
   })
   .refine(({ members }) => new Set(members).size === members.length, {
     path: ['members'],
@@ -35,7 +41,8 @@ export const sealOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
     ...assumptions,
-    /** Groups that keep shares of the keys; null: all of up to 20 groups, or some that are drawn in each round. */
+    mostGroups,
+    /** Groups that keep shares of the keys; null: all of up to 50 groups, or some that are drawn in each round. */
     committee: committeeSchema.nullable().default(null),
   }),
 );
@@ -46,6 +53,7 @@ export const sealSingleOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
     ...assumptions,
+    mostGroups,
     /** The group that keeps all keys. */
     keyHolder: groupIdSchema,
   }),
@@ -58,49 +66,31 @@ export interface SealSettings extends SumSettings {
   readonly plan: CipherPlan;
 }
 
-function conflict(message: string, hint: string): PluralError {
-  return new PluralError('CONFIG_CONFLICT', `protection: ${message}`, { hint });
-}
-
 function settingsWith(
   options: Omit<SealOptions, 'committee'>,
   shape: RunShape,
   committee: CommitteeRule,
 ): SealSettings {
   const { leastGroups, mostGroups, corruptShare } = options;
-  // All survivors are in the sum or none: there is no graph that could be cut.
-  const shares = () => unknownShares({ leastGroups, mostGroups, corruptShare, leftOut: () => 0 });
+  // All survivors are in the sum or none, as there is no graph that could be cut; but trustees add no noise.
+  const leftOut = () => trusteesOf(committee).length;
+  const shares = () => unknownShares({ leastGroups, mostGroups, corruptShare, leftOut });
   const settings = sumSettings(options, shape, shares);
   const { ringBits } = settings.grid;
   const plan = cipherPlan({ ringBits, mostGroups });
-  if (plan === null) {
-    throw conflict(
-      `a sum of ${ringBits} bits over ${mostGroups} groups leaves no room for noise in a ciphertext`,
-      'Lower protection.bits or mostGroups.',
-    );
-  }
+  invariant(plan !== null, 'a sum of words over so many groups fits a ciphertext');
   return { ...settings, committee, plan };
 }
 
-/**
- * Errors: CONFIG_CONFLICT where noise is asked for that does not fit the run, the sum does not fit a ciphertext, or no committee of
- * so many groups withstands what is assumed.
- */
+/** Errors: CONFIG_CONFLICT where noise is asked for that does not fit the run. */
 export function sealSettings(options: SealOptions, shape: RunShape): SealSettings {
-  const { committee, mostGroups, corruptShare, dropoutShare } = options;
+  const { committee, corruptShare, dropoutShare } = options;
   if (committee !== null) return settingsWith(options, shape, { kind: 'named', ...committee });
-  const assumed = { corruptShare, dropoutShare };
-  if (planCommittee(mostGroups, assumed) === null) {
-    throw conflict(
-      `no committee for ${mostGroups} groups withstands what is assumed`,
-      'Lower protection.mostGroups, corruptShare or dropoutShare, or name the members in protection.committee.',
-    );
-  }
-  return settingsWith(options, shape, { kind: 'drawn', ...assumed });
+  return settingsWith(options, shape, { kind: 'drawn', corruptShare, dropoutShare });
 }
 
 /** The same with one group that keeps all keys. Errors: CONFIG_CONFLICT. */
 export function sealSingleSettings(options: SealSingleOptions, shape: RunShape): SealSettings {
   const members = [options.keyHolder];
-  return settingsWith(options, shape, { kind: 'named', members, threshold: 1 });
+  return settingsWith(options, shape, { kind: 'named', members, threshold: 1, trustees: false });
 }

@@ -120,6 +120,10 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
     return [];
   }
 
+  lacks(): string | null {
+    return null;
+  }
+
   finish(): Aggregate {
     const survivors = this.repliedTo(this.#steps.upload);
     const added = this.#takenIn(this.#steps.upload);

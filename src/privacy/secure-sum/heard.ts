@@ -99,6 +99,11 @@ export abstract class HeardLists<Name extends string, Table extends Roster<Name>
     );
   }
 
+  /** How many of these send updates that hide each other. */
+  protected hiding(names: readonly string[]): number {
+    return names.length;
+  }
+
   /** Fewest groups of any set that a step is about. */
   protected least(): number {
     return Math.max(this.#bounds.least, this.setup.peers.least);
@@ -126,8 +131,9 @@ export abstract class HeardLists<Name extends string, Table extends Roster<Name>
       throw untrusted(context, `the list of those who ${what} names somebody who cannot be in it`);
     }
     if (!names.includes(group)) throw untrusted(context, `this group is not among those who ${what}`);
-    const enough = Math.max(this.least(), this.roster().quorum);
-    if (names.length < enough) throw tooFew(context, names.length, enough, what);
+    this.#checkHiding(names, what);
+    const { quorum } = this.roster();
+    if (names.length < quorum) throw tooFew(context, names.length, quorum, what);
   }
 
   /** The keys that were shown, all of them checked. */
@@ -135,11 +141,12 @@ export abstract class HeardLists<Name extends string, Table extends Roster<Name>
     const { context } = this.setup;
     const adverts = this.shownAdverts();
     if (adverts === undefined) throw untrusted(context, 'the list of keys cannot be read');
-    if (adverts.length < this.least()) throw tooFew(context, adverts.length, this.least(), 'take part');
+    const names = adverts.map(({ group }) => group);
+    this.#checkHiding(names, 'take part');
     if (adverts.length > this.#bounds.most) {
       throw untrusted(context, 'it has more groups than the sum can hold');
     }
-    if (!isAscending(adverts.map(({ group }) => group))) throw untrusted(context, 'a group is listed twice');
+    if (!isAscending(names)) throw untrusted(context, 'a group is listed twice');
     this.#checkDistinct(adverts);
     this.#checkOwn(adverts);
     for (const advert of adverts) this.checkAdvert(advert);
@@ -149,6 +156,11 @@ export abstract class HeardLists<Name extends string, Table extends Roster<Name>
   /** The keys that were shown; undefined where they cannot be read. */
   protected shownAdverts(): readonly Advert<Name>[] | undefined {
     return this.#protocol.rosterMessage.read(this.setup.heard(this.#steps.shares))?.adverts;
+  }
+
+  #checkHiding(names: readonly string[], what: string): void {
+    const found = this.hiding(names);
+    if (found < this.least()) throw tooFew(this.setup.context, found, this.least(), what);
   }
 
   #checkDistinct(adverts: readonly Advert<Name>[]): void {
