@@ -81,11 +81,11 @@ export class MemoryStore implements GroupStore {
     this.#put(shownName(place), bytes);
   }
 
-  forgetShown(but: Pick<Place, 'round' | 'attempt'>): void {
+  forgetShown(but: Pick<Place, 'round' | 'attempt'> | null): void {
     this.#write('forget what was shown');
     for (const name of this.#files.keys()) {
-      const of = shownName({ ...but, step: 0 }).slice(0, -1);
-      if (name.startsWith('shown') && !name.startsWith(of)) this.#files.delete(name);
+      const kept = but !== null && name.startsWith(shownName({ ...but, step: 0 }).slice(0, -1));
+      if (name.startsWith('shown') && !kept) this.#files.delete(name);
     }
   }
 

@@ -186,7 +186,14 @@ async function expectSkipped({ run, outcomes, stores }: Masked, updates: number)
   expect(history[1]!.uploadedBytes).toBe(0);
   // What groups told of the first model went into the sum that was not opened.
   expect(scores.map(({ round }) => round)).toEqual([1]);
-  for (const store of stores.values()) expect(store.loadOpened(digest)).toBe(2);
+  for (const store of stores.values()) {
+    expect(store.loadOpened(digest)).toBe(2);
+    // Nobody who gets hold of it later finds the secret of a round, or what was shown in it.
+    expect(store.loadRecord().attempt).toBeNull();
+    for (const step of Object.values(STEP)) {
+      expect(store.loadShown({ round: 2, attempt: 1, step })).toBeNull();
+    }
+  }
   expect(test_.failures).toEqual([]);
 }
 

@@ -51,10 +51,10 @@ export class MemoryFolder implements GroupStore {
   saveShown({ round, attempt, step }: Place, bytes: Uint8Array): void {
     this.files.set(`shown ${round} ${attempt} ${step}`, bytes);
   }
-  forgetShown({ round, attempt }: Pick<Place, 'round' | 'attempt'>): void {
+  forgetShown(but: Pick<Place, 'round' | 'attempt'> | null): void {
     for (const name of this.files.keys()) {
-      if (name.startsWith('shown ') && !name.startsWith(`shown ${round} ${attempt} `))
-        this.files.delete(name);
+      const kept = but !== null && name.startsWith(`shown ${but.round} ${but.attempt} `);
+      if (name.startsWith('shown ') && !kept) this.files.delete(name);
     }
   }
   loadOpened(run: string): number {
