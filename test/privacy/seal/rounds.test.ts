@@ -62,6 +62,13 @@ describe.each([3, 5, 10])('%d groups, all of them members', (count) => {
   });
 });
 
+test('of twenty groups eleven open the sum, whoever they are', () => {
+  const updates = updatesOf(20, PARAMETERS);
+  const silent = chosenFrom(updates, 0.45, 1);
+  expect(silent).toHaveLength(9);
+  expectExact(play(20, new Map([[STEP.open, silent]])), updates, settingsFor(20));
+});
+
 test.skipIf(LONG_TESTS.skip)(
   `of sixty groups a committee of some opens the sum, bit for bit${LONG_TESTS.why}`,
   () => {
