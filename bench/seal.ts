@@ -1,7 +1,7 @@
 import { randomStream } from '../src/core/random.ts';
 import { SCALAR_WORDS } from '../src/privacy/scalars.ts';
 import { addCiphertext, emptySum, encrypt, open } from '../src/privacy/seal/ciphertext.ts';
-import { ASSUMED, planCommittee } from '../src/privacy/seal/committee.ts';
+import { planCommittee } from '../src/privacy/seal/committee.ts';
 import { loadedRing } from '../src/privacy/seal/loaded-ring.ts';
 import { STEP } from '../src/privacy/seal/messages.ts';
 import { smallBound } from '../src/privacy/seal/plan.ts';
@@ -9,6 +9,7 @@ import { addInto, zeroElement } from '../src/privacy/seal/ring.ts';
 import { uniformElement } from '../src/privacy/seal/sample.ts';
 import { type SealSettings, sealOptions, sealSettings } from '../src/privacy/seal/settings.ts';
 import { seal } from '../src/privacy/seal.ts';
+import { ASSUMED } from '../src/privacy/secure-sum/assumptions.ts';
 import { updateWords } from '../src/privacy/secure-sum/words.ts';
 import type { ProtectedUpdate, Update } from '../src/wire/stages.ts';
 import { contextOf, ProtectedRound, SHAPE, updateOf } from '../test/support/protected-round.ts';

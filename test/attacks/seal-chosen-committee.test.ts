@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../src/core/digest.ts';
 import { randomStream } from '../../src/core/random.ts';
-import { ASSUMED, committeeOf, planCommittee } from '../../src/privacy/seal/committee.ts';
+import { committeeOf, planCommittee } from '../../src/privacy/seal/committee.ts';
 import { Heard } from '../../src/privacy/seal/heard.ts';
 import { type Advert, SEALED, STEP } from '../../src/privacy/seal/messages.ts';
 import type { Roster } from '../../src/privacy/seal/roster.ts';
 import { sealOptions } from '../../src/privacy/seal/settings.ts';
+import { ASSUMED } from '../../src/privacy/secure-sum/assumptions.ts';
 import { permutationOf } from '../../src/privacy/secure-sum/beacon.ts';
 import { encodeCbor } from '../../src/wire/cbor.ts';
 import { codeOf, namesOf } from '../support/attacks.ts';

@@ -1,5 +1,6 @@
 import { invariant } from '../../core/errors.ts';
 import { quorumOf } from '../../wire/step.ts';
+import type { Assumptions } from '../secure-sum/assumptions.ts';
 import { hypergeometric, lowerQuantile, upperQuantile } from '../secure-sum/hypergeometric.ts';
 
 /**
@@ -32,14 +33,6 @@ import { hypergeometric, lowerQuantile, upperQuantile } from '../secure-sum/hype
  * whoever reveals a share of a survivor's self mask must know that this survivor masked by that very list.
  */
 
-/** What is taken for granted about the groups of a round, as shares of their number, in [0, 1). */
-export interface Assumptions {
-  /** Groups that tell the aggregator all they know. Rounded up to whole groups. */
-  readonly corruptShare: number;
-  /** Groups that are gone by chance when the masks are taken off. Rounded down to whole groups. */
-  readonly dropoutShare: number;
-}
-
 /** Degree and secret-sharing threshold of a round's graph. */
 export interface GraphPlan {
   /** Neighbours of each group, at most 254: as many shares as GF(2^8) has points for. */
@@ -51,9 +44,6 @@ export interface GraphPlan {
   /** Largest absolute eigenvalue, besides the degree, of a graph that cannot be cut. */
   readonly mostEigenvalue: number;
 }
-
-/** What callers assume unless they know better. */
-export const ASSUMED: Assumptions = { corruptShare: 0.1, dropoutShare: 1 / 3 };
 
 const MOST_NEIGHBOURS = 254;
 /** Over all groups of a round. 2^-40 is left to a server that tries 2^40 lists of participants for a weak beacon. */

@@ -3,9 +3,8 @@ import { permutationOf } from '../secure-sum/beacon.ts';
 import { largestEigenvalue } from './expansion.ts';
 import type { GraphPlan } from './graph-plan.ts';
 
+export { ASSUMED, type Assumptions } from '../secure-sum/assumptions.ts';
 export {
-  ASSUMED,
-  type Assumptions,
   findGraph,
   type GraphPlan,
   mostLeftOut,

@@ -1,17 +1,15 @@
 import { z } from 'zod';
 import type { RunShape } from '../protection.ts';
+import { assumptionOptions } from '../secure-sum/assumptions.ts';
 import { checkedSum, type SumSettings, sumOptions, sumSettings } from '../secure-sum/settings.ts';
-import { ASSUMED, type Assumptions, findGraph } from './graph.ts';
+import { type Assumptions, findGraph } from './graph.ts';
 import { unknownShares } from './unknown-shares.ts';
 
 /** Options of protection `mask`. */
 export const maskOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
-    /** Share of the groups that may work together with the aggregator. Fewer neighbours are needed where it is small. */
-    corruptShare: z.number().min(ASSUMED.corruptShare).max(0.3).default(ASSUMED.corruptShare),
-    /** Share of the groups that may be lost in a round. */
-    dropoutShare: z.number().min(0).max(ASSUMED.dropoutShare).default(ASSUMED.dropoutShare),
+    ...assumptionOptions,
   }),
 ).refine((options) => findGraph(options.mostGroups, options) !== null, {
   path: ['mostGroups'],

@@ -1,17 +1,7 @@
+import type { Assumptions } from '../secure-sum/assumptions.ts';
 import { permutationOf } from '../secure-sum/beacon.ts';
 import { hypergeometric, lowerQuantile, upperQuantile } from '../secure-sum/hypergeometric.ts';
 import { MOST_MEMBERS } from './messages.ts';
-
-/** What is taken for granted about the groups of a round, as shares of their number, in [0, 1). */
-export interface Assumptions {
-  /** Groups that tell the aggregator all they know. Rounded up to whole groups. */
-  readonly corruptShare: number;
-  /** Groups that are gone by chance when the sum is opened. Rounded down to whole groups. */
-  readonly dropoutShare: number;
-}
-
-/** What callers assume unless they know better. */
-export const ASSUMED: Assumptions = { corruptShare: 0.1, dropoutShare: 1 / 3 };
 
 /** How many groups keep shares of every key, and how many of them open a sum. */
 export interface CommitteePlan {

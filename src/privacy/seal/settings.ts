@@ -2,22 +2,16 @@ import { z } from 'zod';
 import { invariant } from '../../core/errors.ts';
 import { groupIdSchema } from '../../wire/run-definition.ts';
 import type { RunShape } from '../protection.ts';
+import { assumptionOptions } from '../secure-sum/assumptions.ts';
 import { checkedSum, type SumSettings, sumOptions, sumSettings } from '../secure-sum/settings.ts';
 import { unknownShares } from '../secure-sum/unknown-shares.ts';
-import { ASSUMED, type CommitteeRule, trusteesOf } from './committee.ts';
+import { type CommitteeRule, trusteesOf } from './committee.ts';
 import { MOST_MEMBERS } from './messages.ts';
 import { type CipherPlan, cipherPlan } from './plan.ts';
 
 /** The aggregator keeps 56 kB for each pair of a group and a member, and shows a member all of them at once. */
 const MOST_GROUPS = 256;
 const mostGroups = sumOptions.mostGroups.unwrap().max(MOST_GROUPS).default(128);
-
-const assumptions = {
-  /** Share of the groups that may work together with the aggregator; what a committee of some of them is sized for. */
-  corruptShare: z.number().min(ASSUMED.corruptShare).max(0.3).default(ASSUMED.corruptShare),
-  /** Share of the groups that may be lost in a round. */
-  dropoutShare: z.number().min(0).max(ASSUMED.dropoutShare).default(ASSUMED.dropoutShare),
-};
 
 /** Members by name, and how many of them open a sum. */
 const committeeSchema = z
@@ -40,7 +34,7 @@ const committeeSchema = z
 export const sealOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
-    ...assumptions,
+    ...assumptionOptions,
     mostGroups,
     /** Groups that keep shares of the keys; null: all of up to 50 groups, or some that are drawn in each round. */
     committee: committeeSchema.nullable().default(null),
@@ -52,7 +46,7 @@ export type SealOptions = z.output<typeof sealOptions>;
 export const sealSingleOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
-    ...assumptions,
+    ...assumptionOptions,
     mostGroups,
     /** The group that keeps all keys. */
     keyHolder: groupIdSchema,
