@@ -198,7 +198,14 @@ describe('what cannot be on a grid', () => {
     }
   });
 
-  test.each([0, -1, 100.5, Number.NaN, Number.POSITIVE_INFINITY])('a weight of %f is a fault', (weight) => {
+  test('a weight of 0 is that of nobody: whatever the delta, all numbers are 0', () => {
+    for (const clipNorm of [null, 1]) {
+      const numbers = numbersOf(gridWith({ clipNorm }), { delta: [1, -1, 0, 12.5], weight: 0 });
+      expect([...numbers].map(Math.abs)).toEqual([0, 0, 0, 0]);
+    }
+  });
+
+  test.each([-1, 100.5, Number.NaN, Number.POSITIVE_INFINITY])('a weight of %f is a fault', (weight) => {
     expect(() => numbersOf(gridWith(), { delta: [1], weight })).toThrow(
       expect.objectContaining({ code: 'INTERNAL' }),
     );

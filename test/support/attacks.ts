@@ -1,5 +1,4 @@
 import { bytesFrom } from '../../src/core/bytes.ts';
-import { canonicalJson, sha256 } from '../../src/core/digest.ts';
 import { randomStream } from '../../src/core/random.ts';
 import { MaskedGroup } from '../../src/privacy/mask/group-part.ts';
 import { Heard, type HeldShares } from '../../src/privacy/mask/heard.ts';
@@ -20,24 +19,18 @@ import {
 import type { Roster } from '../../src/privacy/mask/roster.ts';
 import { type MaskSettings, maskOptions, maskSettings } from '../../src/privacy/mask/settings.ts';
 import { joinSecret, type Share } from '../../src/privacy/mask/shamir.ts';
-import type { GroupSetup, RoundContext } from '../../src/privacy/protection.ts';
 import { addMask } from '../../src/privacy/secure-sum/expand.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { packedBytes, unpackWords } from '../../src/privacy/secure-sum/packing.ts';
 import { updateWords, wordsOf } from '../../src/privacy/secure-sum/words.ts';
-import { rememberingCheck } from '../../src/simulate/round-parts.ts';
-import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import type { Update } from '../../src/wire/stages.ts';
-import { contextOf, SHAPE, updateOf } from './protected-round.ts';
+import { type HeardClass as AnyHeardClass, BaseCast, type CastOptions as BaseOptions } from './cast.ts';
+import { SHAPE, updateOf } from './protected-round.ts';
 
-/** Length of the updates that attacks are after. */
-export const PARAMETERS = 24;
-
-export const namesOf = (count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `g${String(index).padStart(2, '0')}`);
+export { identityFor, namesOf, PARAMETERS } from './cast.ts';
 
 /** Ours, or one whose checks a test has weakened. */
-export type HeardClass = new (settings: MaskSettings, setup: GroupSetup) => Heard;
+export type HeardClass = AnyHeardClass<MaskSettings, Heard>;
 
 /** A side of the aggregator's own making: it believes whatever it is shown. */
 export class Credulous extends Heard {
@@ -48,21 +41,8 @@ export class Credulous extends Heard {
   override checkSignatures(): void {}
 }
 
-const ANYBODY: GroupSetup['peers'] = { least: 1, trusts: () => true };
-
-export interface CastOptions {
-  readonly context?: RoundContext;
-  readonly heard?: (group: string) => HeardClass;
-  readonly peers?: (group: string) => GroupSetup['peers'];
-  /** Other secrets and another identity for a group; left out or empty: its own. */
-  readonly salt?: (group: string) => string;
-  /** What a group draws for the attempt; left out: another in every attempt. */
-  readonly secret?: (group: string) => Uint8Array;
+export interface CastOptions extends BaseOptions<MaskSettings, Heard> {
   readonly settings?: Parameters<typeof maskOptions.parse>[0];
-}
-
-export function identityFor(group: string, salt = ''): Identity {
-  return identityOf(sha256('identity', salt, group));
 }
 
 /** Where the signature of an upload stands in it. */
@@ -73,62 +53,17 @@ export interface Signature {
   readonly signature: Uint8Array;
 }
 
-interface Member {
-  readonly heard: Heard;
-  readonly part: MaskedGroup;
-  readonly shown: Map<number, Uint8Array>;
-}
-
 /** An update on the grid; no noise is added in these tests. */
 export function wordsInClear(update: Update, settings: MaskSettings): Uint32Array {
   return updateWords(update, settings, new Uint8Array(32));
 }
 
 /** Groups of one attempt of a round, with an attacker in the aggregator's place who may show each of them anything. */
-export class Cast {
-  readonly groups: readonly string[];
-  readonly context: RoundContext;
-  readonly settings: MaskSettings;
-  readonly shares = new Map<string, Shares>();
-  readonly uploads = new Map<string, Uint8Array>();
-  readonly #options: CastOptions;
-  readonly #members = new Map<string, Member>();
-  readonly #verify = rememberingCheck();
-
+export class Cast extends BaseCast<MaskSettings, Heard, Shares> {
   constructor(groups: readonly string[], options: CastOptions = {}) {
-    this.groups = groups;
-    this.#options = options;
-    this.context = options.context ?? contextOf(PARAMETERS);
-    this.settings = maskSettings(maskOptions.parse(options.settings ?? {}), SHAPE);
-  }
-
-  member(group: string): Member {
-    const known = this.#members.get(group);
-    if (known !== undefined) return known;
-    const { heard = () => Heard, peers = () => ANYBODY, salt = () => '' } = this.#options;
-    const fresh = (name: string) =>
-      bytesFrom(sha256('secret', salt(name), name, canonicalJson(this.context)));
-    const { secret = fresh } = this.#options;
-    const shown = new Map<number, Uint8Array>();
-    const made = new (heard(group))(this.settings, {
-      context: this.context,
-      group,
-      identity: identityFor(group, salt(group)),
-      secret: secret(group),
-      heard: (step) => shown.get(step) ?? new Uint8Array(),
-      peers: peers(group),
-      verify: this.#verify,
-    });
-    const member = { heard: made, part: new MaskedGroup(made), shown };
-    this.#members.set(group, member);
-    return member;
-  }
-
-  /** What a group answers to a step when it is shown this before. */
-  ask(group: string, step: number, shown: Uint8Array = new Uint8Array()): Uint8Array {
-    const member = this.member(group);
-    member.shown.set(step, shown);
-    return member.part.answer(step, step === STEP.upload ? this.updateOf(group) : null);
+    const settings = maskSettings(maskOptions.parse(options.settings ?? {}), SHAPE);
+    const part = (heard: Heard) => new MaskedGroup(heard);
+    super(groups, options, { settings, heard: Heard, part, uploadStep: STEP.upload });
   }
 
   adverts(groups = this.groups): Advert[] {

@@ -201,6 +201,9 @@ export function modelOf(folder: string): Buffer {
   return readFileSync(join(folder, 'model.onnx'));
 }
 
+/** Where set, also the cases that a run of the tests leaves out for their length are played. */
+export const EVERY_CASE = process.env['PLURALLLM_EVERY_DROPOUT'] === '1';
+
 /** Where set, tests that take minutes are left out: they have run on another Node version. */
 const AGAIN = process.env['PLURALLLM_E2E_ONCE'];
 /** Whether to leave out the longest tests, and the words that say so in their names. */

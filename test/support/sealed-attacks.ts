@@ -1,7 +1,5 @@
 import { bytesFrom } from '../../src/core/bytes.ts';
-import { canonicalJson, sha256 } from '../../src/core/digest.ts';
 import { randomStream } from '../../src/core/random.ts';
-import type { GroupSetup, RoundContext } from '../../src/privacy/protection.ts';
 import { addCiphertext, type CiphertextSum, emptySum, open } from '../../src/privacy/seal/ciphertext.ts';
 import { type Fractions, zeroFractions } from '../../src/privacy/seal/fixed.ts';
 import { SealingGroup } from '../../src/privacy/seal/group-part.ts';
@@ -36,16 +34,16 @@ import { seal } from '../../src/privacy/seal.ts';
 import { keyFor } from '../../src/privacy/secure-sum/keys.ts';
 import { consistencyMessage, survivorsMessage } from '../../src/privacy/secure-sum/protocol.ts';
 import { updateWords, wordsOf } from '../../src/privacy/secure-sum/words.ts';
-import { rememberingCheck } from '../../src/simulate/round-parts.ts';
 import type { Update } from '../../src/wire/stages.ts';
 import { AttackedClient, type MemoryFolder } from './attacked-client.ts';
-import { identityFor, namesOf, PARAMETERS, type Signature } from './attacks.ts';
-import { contextOf, SHAPE, updateOf } from './protected-round.ts';
+import { namesOf, type Signature } from './attacks.ts';
+import { BaseCast, type CastOptions, type HeardClass } from './cast.ts';
+import { SHAPE, updateOf } from './protected-round.ts';
 
 await prepareRing();
 
 /** Ours, or one whose checks a test has weakened. */
-export type SealedHeardClass = new (settings: SealSettings, setup: GroupSetup) => Heard;
+export type SealedHeardClass = HeardClass<SealSettings, Heard>;
 
 /** A side of the aggregator's own making: it believes whatever it is shown. */
 export class CredulousSealed extends Heard {
@@ -56,73 +54,19 @@ export class CredulousSealed extends Heard {
   override checkSignatures(): void {}
 }
 
-const ANYBODY: GroupSetup['peers'] = { least: 1, trusts: () => true };
-
-export interface SealedCastOptions {
-  readonly context?: RoundContext;
-  readonly heard?: (group: string) => SealedHeardClass;
-  readonly peers?: (group: string) => GroupSetup['peers'];
-  /** Other secrets and another identity for a group; left out or empty: its own. */
-  readonly salt?: (group: string) => string;
-  /** What a group draws for the attempt; left out: another in every attempt. */
-  readonly secret?: (group: string) => Uint8Array;
+export interface SealedCastOptions extends CastOptions<SealSettings, Heard> {
   readonly settings?: Parameters<typeof sealOptions.parse>[0];
-}
-
-interface Member {
-  readonly heard: Heard;
-  readonly part: SealingGroup;
-  readonly shown: Map<number, Uint8Array>;
 }
 
 /** Elements that an attacker holds, by the member whose shares they are. */
 export type Loot = ReadonlyMap<string, RingElement>;
 
 /** Groups of one attempt of a round under `seal`, with an attacker in the aggregator's place who may show each of them anything. */
-export class SealedCast {
-  readonly groups: readonly string[];
-  readonly context: RoundContext;
-  readonly settings: SealSettings;
-  readonly shares = new Map<string, Shares>();
-  readonly uploads = new Map<string, Uint8Array>();
-  readonly #options: SealedCastOptions;
-  readonly #members = new Map<string, Member>();
-  readonly #verify = rememberingCheck();
-
+export class SealedCast extends BaseCast<SealSettings, Heard, Shares> {
   constructor(groups: readonly string[], options: SealedCastOptions = {}) {
-    this.groups = groups;
-    this.#options = options;
-    this.context = options.context ?? contextOf(PARAMETERS);
-    this.settings = sealSettings(sealOptions.parse(options.settings ?? {}), SHAPE);
-  }
-
-  member(group: string): Member {
-    const known = this.#members.get(group);
-    if (known !== undefined) return known;
-    const { heard = () => Heard, peers = () => ANYBODY, salt = () => '' } = this.#options;
-    const fresh = (name: string) =>
-      bytesFrom(sha256('secret', salt(name), name, canonicalJson(this.context)));
-    const { secret = fresh } = this.#options;
-    const shown = new Map<number, Uint8Array>();
-    const made = new (heard(group))(this.settings, {
-      context: this.context,
-      group,
-      identity: identityFor(group, salt(group)),
-      secret: secret(group),
-      heard: (step) => shown.get(step) ?? new Uint8Array(),
-      peers: peers(group),
-      verify: this.#verify,
-    });
-    const member = { heard: made, part: new SealingGroup(made), shown };
-    this.#members.set(group, member);
-    return member;
-  }
-
-  /** What a group answers to a step when it is shown this before. */
-  ask(group: string, step: number, shown: Uint8Array = new Uint8Array()): Uint8Array {
-    const member = this.member(group);
-    member.shown.set(step, shown);
-    return member.part.answer(step, step === STEP.upload ? this.updateOf(group) : null);
+    const settings = sealSettings(sealOptions.parse(options.settings ?? {}), SHAPE);
+    const part = (heard: Heard) => new SealingGroup(heard);
+    super(groups, options, { settings, heard: Heard, part, uploadStep: STEP.upload });
   }
 
   adverts(groups = this.groups): Advert[] {

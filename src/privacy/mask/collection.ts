@@ -40,17 +40,11 @@ export class MaskedCollection extends SumCollection<KeyName, Roster> {
   /** Signatures of the uploads. */
   readonly #uploads = new Map<string, Uint8Array>();
   readonly #revealed = new Map<string, readonly (Uint8Array | null)[]>();
-  readonly #own: ReadonlyMap<number, OwnStep>;
   #sum: Uint32Array | undefined;
 
   constructor(settings: MaskSettings, context: RoundContext) {
     super({ name: MASK, protocol: MASKED, steps: { ...STEP, open: STEP.unmask } }, settings, context);
     this.#settings = settings;
-    this.#own = new Map([
-      [STEP.shares, this.#sharesStep()],
-      [STEP.upload, this.#uploadStep()],
-      [STEP.unmask, this.#unmaskStep()],
-    ]);
   }
 
   override noteOf(step: number, reply: ProtectedUpdate): Uint8Array {
@@ -62,10 +56,12 @@ export class MaskedCollection extends SumCollection<KeyName, Roster> {
     this.#uploads.set(group, new Uint8Array(note));
   }
 
-  protected override ownStep(step: number): OwnStep {
-    const own = this.#own.get(step);
-    invariant(own !== undefined, 'a step of a masked round');
-    return own;
+  protected override ownSteps(): ReadonlyMap<number, OwnStep> {
+    return new Map([
+      [STEP.shares, this.#sharesStep()],
+      [STEP.upload, this.#uploadStep()],
+      [STEP.unmask, this.#unmaskStep()],
+    ]);
   }
 
   protected override rosterFrom(adverts: readonly Advert[]): Roster {

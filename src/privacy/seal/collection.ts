@@ -33,18 +33,12 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
   readonly #settings: SealSettings;
   readonly #shares = new Map<string, Shares>();
   readonly #opened = new Map<string, RingElement | null>();
-  readonly #own: ReadonlyMap<number, OwnStep>;
   #sum: CiphertextSum | undefined;
   #accused: readonly string[] = [];
 
   constructor(name: string, settings: SealSettings, context: RoundContext) {
     super({ name, protocol: SEALED, steps: STEP }, settings, context);
     this.#settings = settings;
-    this.#own = new Map([
-      [STEP.shares, this.#sharesStep()],
-      [STEP.upload, this.#uploadStep()],
-      [STEP.open, this.#openStep()],
-    ]);
   }
 
   override noteOf(): Uint8Array {
@@ -67,10 +61,12 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
     return this.#accused;
   }
 
-  protected override ownStep(step: number): OwnStep {
-    const own = this.#own.get(step);
-    invariant(own !== undefined, 'a step of a round under seal');
-    return own;
+  protected override ownSteps(): ReadonlyMap<number, OwnStep> {
+    return new Map([
+      [STEP.shares, this.#sharesStep()],
+      [STEP.upload, this.#uploadStep()],
+      [STEP.open, this.#openStep()],
+    ]);
   }
 
   protected override rosterFrom(adverts: readonly Advert[]): Roster {

@@ -51,6 +51,7 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
   readonly #closed: (readonly string[])[] = [];
   /** Messages and statements that are the same for all groups: a thousand groups ask for them. */
   readonly #common = new Map<string, Uint8Array>();
+  #own: ReadonlyMap<number, OwnStep> | undefined;
   #finished = false;
   #roster: Table | undefined;
 
@@ -66,8 +67,8 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
     this.context = context;
   }
 
-  /** The protocol's own steps: `shares`, `upload` and the last one. */
-  protected abstract ownStep(step: number): OwnStep;
+  /** The protocol's own steps, by index: `shares`, `upload` and the last one. */
+  protected abstract ownSteps(): ReadonlyMap<number, OwnStep>;
 
   protected abstract rosterFrom(adverts: readonly (Keys<Name> & { readonly group: string })[]): Table;
 
@@ -81,7 +82,7 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
     this.#checkEnvelope(reply);
     if (step === this.#steps.keys) this.#checkKeys(reply, publicKey);
     else if (step === this.#steps.consistency) this.#checkSignature(reply, publicKey);
-    else this.ownStep(step).check(reply, publicKey);
+    else this.#ownStep(step).check(reply, publicKey);
     // As many as the ring has room for.
     return 1 / (this.#most + 0.5);
   }
@@ -93,7 +94,7 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
     if (taken.has(group)) throw refused('ROUND_REFUSED', reply, 'the group replied already');
     if (step === this.#steps.keys) this.#keys.set(group, this.#readKeys(reply));
     else if (step === this.#steps.consistency) this.#signatures.set(group, this.#readSignature(reply));
-    else this.ownStep(step).take(reply);
+    else this.#ownStep(step).take(reply);
     taken.add(group);
   }
 
@@ -113,7 +114,7 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
       const survivors = () => survivorsMessage.write({ survivors: [...this.repliedTo(upload)] });
       return this.forAll('survivors', survivors);
     }
-    return this.ownStep(step).show(group);
+    return this.#ownStep(step).show(group);
   }
 
   accused(): readonly string[] {
@@ -162,6 +163,13 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
       group,
       signature: this.#signatures.get(group)!,
     }));
+  }
+
+  #ownStep(step: number): OwnStep {
+    this.#own ??= this.ownSteps();
+    const own = this.#own.get(step);
+    invariant(own !== undefined, `step ${step} of the protocol`);
+    return own;
   }
 
   #takenIn(step: number): Set<string> {
