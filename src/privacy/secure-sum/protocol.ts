@@ -72,7 +72,8 @@ export interface SumProtocol<Name extends string> {
   consistencyStatement(context: RoundContext, lists: Lists): Uint8Array;
 }
 
-interface Codec<Value> {
+/** Writes and reads one kind of message; null for what `write` would not have written. */
+export interface Codec<Value> {
   write(value: Value): Uint8Array;
   read(content: Uint8Array): Value | null;
 }
