@@ -43,7 +43,7 @@ export class MaskedCollection extends SumCollection<KeyName, Roster> {
   #sum: Uint32Array | undefined;
 
   constructor(settings: MaskSettings, context: RoundContext) {
-    super({ name: MASK, protocol: MASKED, steps: { ...STEP, open: STEP.unmask } }, settings, context);
+    super({ name: MASK, protocol: MASKED, steps: STEP }, settings, context);
     this.#settings = settings;
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hexOf } from '../../core/bytes.ts';
 import { permutationOf } from '../secure-sum/beacon.ts';
-import { choicesOf } from '../secure-sum/choices.ts';
+import { choicesCount, choicesOf } from '../secure-sum/choices.ts';
 import { type CiphertextSum, open } from './ciphertext.ts';
 import { wrongAnswers } from './decode.ts';
 import { loadedRing } from './loaded-ring.ts';
@@ -38,16 +38,9 @@ export interface SealedSum {
 /** As many keys are tried where answers cannot be decoded: each takes milliseconds, in which nothing else is done. */
 const MOST_CHOICES = 200;
 
-/** Whether all choices of `some` of `all` can be tried. */
-function areFew(all: number, some: number): boolean {
-  let count = 1;
-  for (let i = 1; i <= Math.min(some, all - some); i++) count = (count * (all - i + 1)) / i;
-  return Math.round(count) <= MOST_CHOICES;
-}
-
 /** All choices of as many shares as the threshold, or MOST_CHOICES that nobody could foresee: liars cannot place themselves in each. */
 function* choicesToTry(shares: readonly MemberShare[], threshold: number): Generator<readonly MemberShare[]> {
-  if (areFew(shares.length, threshold)) return yield* choicesOf(shares, threshold);
+  if (choicesCount(shares.length, threshold) <= MOST_CHOICES) return yield* choicesOf(shares, threshold);
   const beacon = hexOf(randomBytes(32));
   for (let i = 0; i < MOST_CHOICES; i++) {
     const order = permutationOf(shares.length, `choice ${i}`, beacon);

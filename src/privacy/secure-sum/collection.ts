@@ -16,14 +16,12 @@ export function refused(code: Refusal, { group, round }: ProtectedUpdate, reason
   });
 }
 
-/** The five steps that these protocols have, by their index. */
+/** The steps that all these protocols have, by their index; the last one is each protocol's own. */
 export interface SumSteps {
   readonly keys: number;
   readonly shares: number;
   readonly upload: number;
   readonly consistency: number;
-  /** The last one: what opens the sum. */
-  readonly open: number;
 }
 
 /** What a step of its own takes and shows. */
