@@ -1,7 +1,7 @@
 import { parseConfig, roundPlugins } from '../config/config.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';
-import { makeUpdate } from '../training/make-update.ts';
+import { emptyUpdate } from '../training/make-update.ts';
 import type { RunDefinition } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
 import type { LocalWork } from './local-training.ts';
@@ -24,8 +24,7 @@ class TrusteeWork implements LocalWork {
   }
 
   async update(round: number, { parameters }: Model) {
-    const same = { received: parameters, trained: parameters };
-    return { update: makeUpdate({ group: this.#group, round, weight: 0, score: null, ...same }), loss: null };
+    return { update: emptyUpdate(this.#group, round, parameters), loss: null };
   }
 
   async score() {

@@ -18,7 +18,7 @@ import { type GroupEffect, type GroupMessage, type GroupState, newGroup, stepGro
 import type { Strategy, StrategyState } from '../strategy/strategy.ts';
 import { asStorable } from '../training/checkpoint.ts';
 import { initialModel } from '../training/initial-model.ts';
-import { makeUpdate } from '../training/make-update.ts';
+import { emptyUpdate, makeUpdate } from '../training/make-update.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { makeModel } from '../wire/model.ts';
 import type { Model, ProtectedUpdate, Submission, Update } from '../wire/stages.ts';
@@ -200,7 +200,7 @@ class FederatedRun {
     const { round } = ask;
     const index = this.#groupIndex.get(group);
     if (index === undefined) {
-      const nothing = makeUpdate({ group, round, weight: 0, received, trained: received, score: null });
+      const nothing = emptyUpdate(group, round, received);
       return { submission: this.#timed(() => this.#answer(group, ask, nothing)), loss: null };
     }
     const { parameters: trained, loss } = await pool.run<'train'>({

@@ -14,3 +14,8 @@ export function makeUpdate(made: {
   const delta = trained.map((value, index) => value - received[index]!);
   return asStage({ group, round, weight, delta, score });
 }
+
+/** The update of who takes part without answers: zeros, of weight 0. */
+export function emptyUpdate(group: string, round: number, received: Float32Array): Update {
+  return makeUpdate({ group, round, weight: 0, received, trained: received, score: null });
+}
