@@ -8,7 +8,6 @@ import type { Model } from '../wire/stages.ts';
 import { isCode, MOVED_ON } from './failures.ts';
 import { followChain, type Trust } from './follow.ts';
 import type { GroupMemory } from './group-memory.ts';
-import type { GroupRecord } from './group-record.ts';
 import type { ParticipantOptions } from './participation.ts';
 import { downloadModel } from './transfer.ts';
 
@@ -50,18 +49,10 @@ export class NewestModel {
     const { head } = this.#memory.record;
     const next = await followChain(api, this.#trust, head, task.model);
     if (next.round !== head?.round) {
-      this.#memory.save({ head: next, ...this.#spentAt(next.round) });
+      this.#memory.save({ head: next });
       emit({ type: 'model', round: next.round, model: next.model, updates: next.updates });
     }
     if (this.#score?.round !== next.round) await this.#scoreModel();
-  }
-
-  /** The secret of an attempt is dropped when its round is over: who gets hold of the folder later must not find it. */
-  #spentAt(round: number): Partial<GroupRecord> {
-    const { attempt } = this.#memory.record;
-    if (attempt === null || attempt.round > round) return {};
-    this.#options.store.forgetShown(null);
-    return { attempt: null };
   }
 
   /** The model itself: from memory, from the store, or fetched. Errors: AGGREGATOR_UNTRUSTED. */

@@ -30,6 +30,11 @@ export class OwnPart {
     this.#part = new RoundPart(options, memory);
   }
 
+  /** Takes note that a round is over. */
+  roundIsOver(round: number): void {
+    this.#part.dropUpTo(round);
+  }
+
   /** Does what the group's machine says about a step that this group is asked for. */
   async answer(task: Task): Promise<void> {
     const { round, attempt, step, replied } = task;

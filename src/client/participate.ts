@@ -81,6 +81,7 @@ export class Participant {
     const task = await this.#options.api.task();
     this.#show(task);
     await this.#newest.receive(task);
+    this.#part.roundIsOver(this.#memory.headRound);
     if (isOver(task)) this.#memory.tell({ type: 'finished' });
     else if (task.phase === 'failed') this.#memory.tell({ type: 'failed', round: task.round });
     return task;

@@ -91,6 +91,14 @@ export class RoundPart {
     return secret;
   }
 
+  /** Drops the secret of an attempt whose round is over, and what was shown in it: who gets hold of the folder later must not find them. */
+  dropUpTo(round: number): void {
+    const { attempt } = this.#memory.record;
+    if (attempt === null || attempt.round > round) return;
+    this.#options.store.forgetShown(null);
+    this.#memory.save({ attempt: null });
+  }
+
   /** What a step shows is fetched once, and kept before it is looked at. */
   async #hear(place: Place, fetch: boolean): Promise<void> {
     const { store, api } = this.#options;
