@@ -242,7 +242,7 @@ export class GroupHome implements GroupStore {
 
   /** What a folder is used with: one with a key and without answers is a committee member's. */
   #verb(missing: keyof typeof FILES): string {
-    const member = missing !== 'identity' && !isFile(this.#path('answers')) && isFile(this.#path('identity'));
+    const member = isFile(this.#path('identity')) && !isFile(this.#path('answers'));
     return member && missing !== 'answers' ? 'committee' : 'group';
   }
 

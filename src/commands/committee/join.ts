@@ -1,12 +1,13 @@
 import { defineCommand } from '../command.ts';
 import { entering, enterRun } from '../group/enter.ts';
+import { MEMBER_FOLDER } from '../group/folder.ts';
 
 export const joinCommand = defineCommand({
   usage: 'join <folder> <invitation>',
   describe:
     "take a member into a run whose configuration names it, with the invitation of the run's aggregator",
   options: (parser) =>
-    entering(parser)
+    entering(parser, MEMBER_FOLDER)
       .option('name', {
         type: 'string',
         describe: "the member's name in protection.committee.members (default: that of the invitation)",

@@ -1,12 +1,12 @@
 import { GroupHome } from '../../client/home.ts';
 import { openTrusteeWork } from '../../client/trustee-work.ts';
 import { defineCommand } from '../command.ts';
-import { withFolder } from '../group/folder.ts';
+import { MEMBER_FOLDER, withFolder } from '../group/folder.ts';
 
 export const statusCommand = defineCommand({
   usage: 'status <folder>',
   describe: 'what a member takes part in, and how far it is; asks nobody',
-  options: (parser) => withFolder(parser).example('$0 committee status notary', ''),
+  options: (parser) => withFolder(parser, MEMBER_FOLDER).example('$0 committee status notary', ''),
   run: async ({ folder }, terminal) => {
     const home = new GroupHome(folder);
     const { publicKey } = home.identity();

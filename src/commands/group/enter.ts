@@ -15,8 +15,8 @@ import { withFolder } from './folder.ts';
 const PATIENCE_MS = 15_000;
 
 /** The options of the commands that join a run. */
-export function entering(parser: Argv<CommonFlags>) {
-  return withFolder(parser)
+export function entering(parser: Argv<CommonFlags>, folder?: string) {
+  return withFolder(parser, folder)
     .positional('invitation', {
       type: 'string',
       demandOption: true,
