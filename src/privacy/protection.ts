@@ -50,8 +50,9 @@ export interface GroupPart {
 }
 
 /**
- * The aggregator's side of one attempt of a round: takes the groups' replies and adds up the updates. Memory is independent of
- * the number of groups but for some kilobytes each; the result is independent of the order of the replies to a step.
+ * The aggregator's side of one attempt of a round: takes the groups' replies and adds up the updates. However many groups there are, one sum is
+ * kept, and of each group what later steps show to others: some kilobytes, under `seal` 56 kB for each member of the committee.
+ * The result is independent of the order of the replies to a step.
  */
 export interface Collection {
   /**
