@@ -21,6 +21,14 @@ function applyRule<Op extends OpName>(node: Node<Op>, dy: Node, wanted: (index: 
   return rule(node, dy, wanted);
 }
 
+/** The sum of two gradients of one node; a product takes the other one along as it is computed. */
+function accumulate(a: Node, b: Node): Node {
+  const product = [a, b].find((node): node is Node<'gemm'> => node.op === 'gemm' && node.inputs.length === 2);
+  if (product === undefined) return g.add(a, b);
+  const [left, right] = product.inputs;
+  return g.gemm(left!, right!, { ...product.attributes, bias: product === a ? b : a });
+}
+
 /**
  * Gradients of a scalar with respect to some nodes, as new nodes of the same graph (reverse mode).
  * Only the nodes on a path from `wrt` to the loss get a gradient. A node the loss does not depend on is INTERNAL.
@@ -42,7 +50,7 @@ export function gradients(loss: Node, wrt: readonly Node[]): Node[] {
       if (gradient === null || !wanted(index)) return;
       const source = node.inputs[index]!;
       const before = collected.get(source.id);
-      collected.set(source.id, before === undefined ? gradient : g.add(before, gradient));
+      collected.set(source.id, before === undefined ? gradient : accumulate(before, gradient));
     });
   }
   return wrt.map((node) => {

@@ -28,10 +28,12 @@ export interface Operators {
   relu: NoAttributes;
   /** 1 where x > 0, else 0. */
   step: NoAttributes;
-  /** op(A) op(B) + bias, all of rank 2 (bias: rank 1), op = transposition where the flag says so. */
+  /** op(A) op(B) + bias, all of rank 2 (bias: rank 1, or the whole result's shape), op = transposition where the flag says so. */
   gemm: { readonly transposeA: boolean; readonly transposeB: boolean };
   /** Batched product over the last two axes; leading axes equal. */
   matmul: NoAttributes;
+  /** Rows of values weighted by the softmax of scores; inputs scores, values, softmax(scores). */
+  mix: NoAttributes;
   transpose: { readonly permutation: readonly number[] };
   reshape: NoAttributes;
   /** Rows [start, end) of a static axis. */
@@ -48,6 +50,8 @@ export interface Operators {
   /** Number of rows of a tensor, int64 [1]. */
   rowCount: NoAttributes;
   reduceSum: { readonly axes: readonly number[] };
+  /** Sums of the columns of a matrix: [n, k] -> [k]. */
+  columnSums: NoAttributes;
   /** x repeated along its axes of size 1 to the shape of the second input. */
   stretch: NoAttributes;
   /** Maximum over the last axis, which stays with size 1. */

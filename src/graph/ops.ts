@@ -66,7 +66,7 @@ export function square(x: Node): Node {
   return mul(x, x);
 }
 
-/** op(a) op(b) + bias for matrices: a [m, k], b [k, n] after the transpositions, bias [n] or absent. */
+/** op(a) op(b) + bias for matrices: a [m, k], b [k, n] after the transpositions, bias [n], [m, n] or absent. */
 export function gemm(
   a: Node,
   b: Node,
@@ -98,6 +98,12 @@ export function matmul(a: Node, b: Node): Node {
   return make('matmul', [a, b], {}, [...a.shape.slice(0, -1), b.shape[rank - 1]!]);
 }
 
+/** softmax(scores) values over the last axis of the scores: scores [..., m, k], values [..., k, n]. */
+export function mix(scores: Node, values: Node): Node {
+  const weights = softmax(scores);
+  return make('mix', [scores, values, weights], {}, matmul(weights, values).shape);
+}
+
 /** Axes in a new order. */
 export function transpose(x: Node, permutation: readonly number[]): Node {
   const shape = permutation.map((axis) => x.shape[axis]!);
@@ -106,6 +112,7 @@ export function transpose(x: Node, permutation: readonly number[]): Node {
 
 /** The same elements in another shape; at most one symbolic dimension on either side. */
 export function reshape(x: Node, shape: Shape): Node {
+  if (sameShape(x.shape, shape)) return x;
   const symbols = (s: Shape) => s.filter((dim) => typeof dim === 'string');
   const size = (s: Shape) => s.reduce<number>((n, dim) => (typeof dim === 'number' ? n * dim : n), 1);
   invariant(symbols(shape).length <= 1, `reshape to ${showShape(shape)}: two symbols`);
@@ -186,6 +193,12 @@ export function rowCount(x: Node): Node {
 export function reduceSum(x: Node, axes: readonly number[]): Node {
   const shape = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
   return make('reduceSum', [x], { axes }, shape);
+}
+
+/** Sum of each column of a matrix: x [n, k] -> [k]. */
+export function columnSums(x: Node): Node {
+  invariant(x.shape.length === 2, `columns of ${showShape(x.shape)}`);
+  return make('columnSums', [x], {}, [x.shape[1]!]);
 }
 
 /** x repeated along its axes of size 1 to the shape of `like`. */

@@ -17,6 +17,7 @@ export type GradientRule<Op extends OpName> = (
 /** Sums a gradient over the axes that broadcasting had stretched, back to the input's shape. */
 function sumTo(gradient: Node, original: Node): Node {
   if (sameShape(gradient.shape, original.shape)) return gradient;
+  if (gradient.shape.length === 2 && original.shape.length === 1) return g.columnSums(gradient);
   const axes = stretchedAxes(gradient.shape, original.shape);
   const summed = axes.length > 0 ? g.reduceSum(gradient, axes) : gradient;
   return sameShape(summed.shape, original.shape) ? summed : g.reshape(summed, original.shape);
@@ -65,15 +66,38 @@ function standardiseRule(x: Node, normal: Node, epsilon: number, dNormal: Node):
   return g.mul(g.inverseStd(x, epsilon), centred);
 }
 
+/**
+ * y = x̂ scale + bias:  dscale = sum(dy x̂), dbias = sum(dy), and dx as above with dx̂ = dy scale, whose two means are products of
+ * a matrix with scale / width: three passes over the rows fewer.
+ */
 function layerNormRule(node: Node<'layerNorm'>, dy: Node): (Node | null)[] {
   const [x, scale, bias] = node.inputs as [Node, Node, Node];
   const { epsilon } = node.attributes;
+  const width = Number(scale.shape[0]);
   const normal = g.standardise(x, epsilon);
-  // y = x̂ * scale + bias
+  const slope = g.mul(dy, normal);
+  const share = g.reshape(g.mul(scale, g.constant(1 / width)), [width, 1]);
+  const mean = (v: Node) => g.gemm(v, share);
+  const centred = g.sub(g.sub(g.mul(dy, scale), mean(dy)), g.mul(normal, mean(slope)));
+  return [g.mul(g.inverseStd(x, epsilon), centred), sumTo(slope, scale), sumTo(dy, bias)];
+}
+
+/**
+ * O = P V with P = softmax(S):  dV = P^T dO, dS = P (dP - sum(dP P)) with dP = dO V^T. Row for row sum(dP P) = sum(dO O), which is
+ * as wide as the values instead of as the scores (Dao et al., "FlashAttention", NeurIPS 2022, appendix B.4).
+ */
+function mixRule(node: Node<'mix'>, dy: Node, wanted: (index: number) => boolean): (Node | null)[] {
+  const [, values, weights] = node.inputs as [Node, Node, Node];
+  const last = node.shape.length - 1;
+  const scores = () => {
+    const dWeights = g.matmul(dy, swapLastTwo(values));
+    return g.mul(weights, g.sub(dWeights, g.reduceSum(g.mul(dy, node), [last])));
+  };
   return [
-    standardiseRule(x, normal, epsilon, g.mul(dy, scale)),
-    sumTo(g.mul(dy, normal), scale),
-    sumTo(dy, bias),
+    wanted(0) ? scores() : null,
+    wanted(1) ? g.matmul(swapLastTwo(weights), dy) : null,
+    // The scores' gradient has what flows through the weights.
+    null,
   ];
 }
 
@@ -109,6 +133,7 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
     wanted(0) ? g.matmul(dy, swapLastTwo(b!)) : null,
     wanted(1) ? g.matmul(swapLastTwo(a!), dy) : null,
   ],
+  mix: mixRule,
   transpose: ({ attributes }, dy) => [g.transpose(dy, inverse(attributes.permutation))],
   reshape: ({ inputs: [x] }, dy) => [g.reshape(dy, x!.shape)],
   slice: ({ inputs: [x], attributes: { axis, start, end } }, dy) => [
@@ -139,6 +164,8 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
   },
   // each summand gets the whole gradient
   reduceSum: ({ inputs: [x] }, dy) => [g.stretch(dy, x!)],
+  // each element of a column gets the gradient of its sum
+  columnSums: ({ inputs: [x] }, dy) => [g.stretch(g.reshape(dy, [1, x!.shape[1]!]), x!)],
   stretch: ({ inputs: [x] }, dy) => [sumTo(dy, x!)],
   // the gradient goes to the largest element; equal maxima each get it (torch splits it: use detach on ties)
   reduceMax: (node, dy) => {

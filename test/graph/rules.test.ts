@@ -94,6 +94,25 @@ const CASES: readonly Case[] = [
     ],
     build: ([a, b]) => g.matmul(a!, b!),
   },
+  {
+    op: 'gemm',
+    name: 'added to a matrix',
+    shapes: [
+      ['N', 4],
+      [4, 3],
+      ['N', 3],
+    ],
+    build: ([a, b, c]) => g.gemm(a!, b!, { bias: c! }),
+  },
+  {
+    op: 'mix',
+    shapes: [
+      [2, 'N', 4],
+      [2, 4, 3],
+    ],
+    build: ([scores, values]) => g.mix(scores!, values!),
+  },
+  { op: 'columnSums', shapes: [['N', 3]], build: ([a]) => g.columnSums(a!) },
   { op: 'transpose', shapes: [['N', 2, 3]], build: ([a]) => g.transpose(a!, [2, 0, 1]) },
   { op: 'reshape', shapes: [['N', 6]], build: ([a]) => g.reshape(a!, ['N', 2, 3]) },
   { op: 'slice', shapes: [['N', 6]], build: ([a]) => g.slice(a!, 1, 2, 5) },

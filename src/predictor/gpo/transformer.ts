@@ -26,20 +26,20 @@ function norm(x: Node, name: string, parameters: ParameterViews): Node {
   return g.layerNorm(x, parameters.tensor(`${name}.weight`), parameters.tensor(`${name}.bias`), NORM_EPSILON);
 }
 
-/**
- * Mean over the context rows, as a constant: [1, ...]. Attention does not change when it is taken off the keys,
- * nor when it is taken off the values and added to the result (the weights of a row sum to 1), and the backward
- * pass then no longer loses its digits to what all context rows have in common.
- */
+/** Mean over the context rows, as a constant: [1, d]. */
 function commonPart(x: Node, boundary: g.Boundary): Node {
   const count = g.toFloat(boundary.headCount);
-  return g.detach(g.div(g.reduceSum(x, [0]), g.reshape(count, [1, 1, 1])));
+  return g.detach(g.div(g.reduceSum(x, [0]), g.reshape(count, [1, 1])));
 }
 
 /**
  * Multi-head attention from every asking row to the context rows only: targets see neither each other nor
  * themselves, so a group's predictions for all its questions come out of one forward pass.
  * asking [R, d], context [C, d] -> [R, d].
+ *
+ * What all context rows have in common is taken off them first and its value added to the result. Attention does not change: it shifts
+ * all scores of a query alike, and the weights of a row sum to 1. For the same reasons no gradient flows through it, nor to the bias
+ * of the keys; and the backward pass does not lose its digits to the common part.
  */
 function attend(
   asking: Node,
@@ -50,27 +50,21 @@ function attend(
   parameters: ParameterViews,
 ): Node {
   const { width, heads } = options;
-  const headWidth = width / heads;
-  const project = (x: Node, index: number) => {
-    const rows = [index * width, (index + 1) * width] as const;
-    const weight = parameters.tensor(`${layer}.self_attn.in_proj_weight`, rows);
-    // The bias of the keys shifts all scores of a query alike, which softmax does not see.
-    const bias =
-      index === 1
-        ? parameters.frozen(`${layer}.self_attn.in_proj_bias`, rows)
-        : parameters.tensor(`${layer}.self_attn.in_proj_bias`, rows);
-    return g.reshape(g.linear(x, weight, bias), [x.shape[0]!, heads, headWidth]);
-  };
-  const scale = g.constant(1 / Math.sqrt(headWidth));
-  const queries = g.mul(g.transpose(project(asking, 0), [1, 0, 2]), scale);
-  const keys = project(context, 1);
-  const values = project(context, 2);
-  const commonValue = commonPart(values, boundary);
-  const ownKeys = g.transpose(g.sub(keys, commonPart(keys, boundary)), [1, 2, 0]);
-  const ownValues = g.transpose(g.sub(values, commonValue), [1, 0, 2]);
-  const weights = g.softmax(g.matmul(queries, ownKeys));
-  const mixed = g.add(g.transpose(g.matmul(weights, ownValues), [1, 0, 2]), commonValue);
-  return linear(g.reshape(mixed, [asking.shape[0]!, width]), `${layer}.self_attn.out_proj`, parameters);
+  const rows = (index: number) => [index * width, (index + 1) * width] as const;
+  const weight = (index: number) => parameters.tensor(`${layer}.self_attn.in_proj_weight`, rows(index));
+  const bias = (index: number) => parameters.tensor(`${layer}.self_attn.in_proj_bias`, rows(index));
+  parameters.frozen(`${layer}.self_attn.in_proj_bias`, rows(1));
+  const split = (x: Node) => g.reshape(x, [x.shape[0]!, heads, width / heads]);
+  const scale = g.constant(1 / Math.sqrt(width / heads));
+  const queries = g.mul(g.transpose(split(g.linear(asking, weight(0), bias(0))), [1, 0, 2]), scale);
+  const common = commonPart(context, boundary);
+  const own = g.sub(context, common);
+  const keys = g.transpose(split(g.gemm(own, weight(1), { transposeB: true })), [1, 2, 0]);
+  const values = g.transpose(split(g.gemm(own, weight(2), { transposeB: true })), [1, 0, 2]);
+  const mixed = g.transpose(g.mix(g.matmul(queries, keys), values), [1, 0, 2]);
+  const commonValue = g.linear(common, weight(2), bias(2));
+  const result = g.add(g.reshape(mixed, [asking.shape[0]!, width]), commonValue);
+  return linear(result, `${layer}.self_attn.out_proj`, parameters);
 }
 
 function feedForward(x: Node, layer: string, parameters: ParameterViews): Node {
