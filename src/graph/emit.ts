@@ -59,6 +59,10 @@ function emitInput(node: Node<'input'>, { builder, precision, out, stored }: Sco
 }
 
 function emitConstant(node: Node<'constant'>, { builder, precision, out }: Scope): void {
+  if (node.type === 'int64') {
+    builder.tensor(out, 'int64', node.shape.map(Number), BigInt64Array.from(node.attributes.values, BigInt));
+    return;
+  }
   const data =
     precision === 'float64'
       ? Float64Array.from(node.attributes.values)
@@ -66,13 +70,10 @@ function emitConstant(node: Node<'constant'>, { builder, precision, out }: Scope
   builder.tensor(out, precision, node.shape.map(Number), data);
 }
 
-/** Numbers of padding rows: [before..., after...] over all axes, of which only axis 0 has any. */
 function emitUnpart(node: Node<'unpart'>, scope: Scope): void {
-  const [x, headCount, tailCount] = scope.inputs as [string, string, string];
-  const zero = scope.builder.integers([0]);
-  const amounts = node.attributes.side === 'head' ? [zero, tailCount] : [headCount, zero];
-  const pads = scope.step('pads', 'Concat', amounts, { axis: 0 });
-  scope.emit('Pad', [x, pads, scope.scalar(0), zero]);
+  const [x, , afterHead, beforeTail] = scope.inputs as [string, string, string, string];
+  const padding = node.attributes.side === 'head' ? afterHead : beforeTail;
+  scope.emit('Pad', [x, padding, scope.scalar(0), scope.builder.integers([0])]);
 }
 
 function emitPart(node: Node<'part'>, scope: Scope): void {
@@ -132,6 +133,7 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   neg: simple('Neg'),
   exp: simple('Exp'),
   log: simple('Log'),
+  sqrt: simple('Sqrt'),
   relu: simple('Relu'),
   step: (_, scope) => {
     const positive = scope.step('positive', 'Greater', [scope.inputs[0]!, scope.scalar(0)]);
@@ -159,6 +161,7 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   unpart: emitUnpart,
   concat: ({ attributes }, scope) => scope.emit('Concat', scope.inputs, { axis: attributes.axis }),
   join: (_, scope) => scope.emit('Concat', scope.inputs.slice(0, 2), { axis: 0 }),
+  gatherRows: (_, scope) => scope.emit('Gather', scope.inputs, { axis: 0 }),
   rowCount: (_, scope) => scope.emit('Shape', scope.inputs, { start: 0, end: 1 }),
   reduceSum: ({ attributes }, scope) =>
     scope.emit('ReduceSum', [scope.inputs[0]!, scope.builder.integers(attributes.axes)]),
@@ -190,6 +193,7 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
 };
 
 function onnxType(type: ElementType, precision: 'float32' | 'float64'): OnnxType {
+  if (type === 'half') return 'float16';
   return type === 'float' ? precision : type;
 }
 

@@ -7,10 +7,11 @@
 export type Dim = number | string;
 export type Shape = readonly Dim[];
 
-export type ElementType = 'float' | 'int32' | 'int64';
+export type ElementType = 'float' | 'half' | 'int32' | 'int64';
 
 /**
- * Operators with their attributes. `float` stands for float32 or, in tests, float64: emission decides.
+ * Operators with their attributes. `float` stands for float32 or, in tests, float64: emission decides; `half` is float16, for
+ * tables that are read and not computed with.
  * Every name here needs a gradient rule (rules.ts) and an emitter (emit.ts), or the project does not compile.
  */
 export interface Operators {
@@ -25,6 +26,7 @@ export interface Operators {
   neg: NoAttributes;
   exp: NoAttributes;
   log: NoAttributes;
+  sqrt: NoAttributes;
   relu: NoAttributes;
   /** 1 where x > 0, else 0. */
   step: NoAttributes;
@@ -40,13 +42,15 @@ export interface Operators {
   slice: { readonly axis: number; readonly start: number; readonly end: number };
   /** Zeros before and after on a static axis: the adjoint of slice. */
   pad: { readonly axis: number; readonly before: number; readonly after: number };
-  /** Rows of axis 0 before (`head`) or from (`tail`) a run-time count; inputs x, contextCount, targetCount. */
+  /** Rows of axis 0 before (`head`) or from (`tail`) a run-time count; inputs x, headCount, afterHead, beforeTail. */
   part: { readonly side: Side };
-  /** Zero rows in place of the other part: the adjoint of part; inputs x, contextCount, targetCount. */
+  /** Zero rows in place of the other part: the adjoint of part; inputs x, headCount, afterHead, beforeTail. */
   unpart: { readonly side: Side };
   concat: { readonly axis: number };
-  /** Two tensors one below the other, sizes known at run time only; inputs head, tail. */
+  /** Two tensors one below the other, sizes known at run time only; inputs head, tail, headCount, afterHead, beforeTail. */
   join: NoAttributes;
+  /** Rows of a table by their int32 indices; the table is data, no gradient reaches it. */
+  gatherRows: NoAttributes;
   /** Number of rows of a tensor, int64 [1]. */
   rowCount: NoAttributes;
   reduceSum: { readonly axes: readonly number[] };
@@ -66,7 +70,7 @@ export interface Operators {
   inverseStd: { readonly epsilon: number };
   /** 1 where two int32 tensors agree, else 0 (broadcast). */
   equal: NoAttributes;
-  /** An integer tensor as floats. */
+  /** An integer or half-precision tensor as floats. */
   toFloat: NoAttributes;
   /** Identity that lets no gradient through. */
   detach: NoAttributes;

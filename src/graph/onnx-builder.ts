@@ -26,9 +26,10 @@ import type { Shape } from './node.ts';
 const OPSET = 18n;
 const IR_VERSION = 9n;
 
-export type OnnxType = 'float32' | 'float64' | 'int32' | 'int64';
+export type OnnxType = 'float16' | 'float32' | 'float64' | 'int32' | 'int64';
 
 const DATA_TYPE: Record<OnnxType, TensorProto_DataType> = {
+  float16: TensorProto_DataType.FLOAT16,
   float32: TensorProto_DataType.FLOAT,
   float64: TensorProto_DataType.DOUBLE,
   int32: TensorProto_DataType.INT32,

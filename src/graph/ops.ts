@@ -27,6 +27,11 @@ export function constant(values: number | readonly number[], shape?: Shape): Nod
   return make('constant', [], { values: list }, shape ?? (typeof values === 'number' ? [] : [list.length]));
 }
 
+/** A fixed count, int64 [1]. */
+export function integer(value: number): Node {
+  return make('constant', [], { values: [value] }, [1], 'int64');
+}
+
 const binary =
   (op: 'add' | 'sub' | 'mul' | 'div') =>
   (a: Node, b: Node): Node =>
@@ -42,7 +47,7 @@ export const mul = binary('mul');
 export const div = binary('div');
 
 const unary =
-  (op: 'neg' | 'exp' | 'log' | 'relu' | 'step' | 'detach' | 'softmax') =>
+  (op: 'neg' | 'exp' | 'log' | 'sqrt' | 'relu' | 'step' | 'detach' | 'softmax') =>
   (x: Node): Node =>
     make(op, [x], {}, x.shape);
 
@@ -52,6 +57,8 @@ export const neg = unary('neg');
 export const exp = unary('exp');
 /** Natural logarithm. */
 export const log = unary('log');
+/** Square root. */
+export const sqrt = unary('sqrt');
 /** max(x, 0). */
 export const relu = unary('relu');
 /** 1 where x > 0, else 0. */
@@ -145,24 +152,29 @@ export function pad(x: Node, axis: number, before: number, after: number): Node 
 export interface Boundary {
   /** int64 [1]: rows of the first part. */
   readonly headCount: Node;
-  /** int64 [1]: rows of the second part. */
-  readonly tailCount: Node;
+  /** int64 [2]: 0 and the rows of the second part, the padding that makes the first part whole. */
+  readonly afterHead: Node;
+  /** int64 [2]: the rows of the first part and 0. */
+  readonly beforeTail: Node;
   readonly whole: string;
   readonly head: string;
   readonly tail: string;
 }
 
+function splitOf({ headCount, afterHead, beforeTail }: Boundary): Node[] {
+  return [headCount, afterHead, beforeTail];
+}
+
 /** The first or the second part of the rows of x [whole, ...]. */
 export function part(x: Node, boundary: Boundary, side: Side): Node {
   invariant(x.shape[0] === boundary.whole, `part of ${showShape(x.shape)}`);
-  const inputs = [x, boundary.headCount, boundary.tailCount];
-  return make('part', inputs, { side }, [boundary[side], ...x.shape.slice(1)]);
+  return make('part', [x, ...splitOf(boundary)], { side }, [boundary[side], ...x.shape.slice(1)]);
 }
 
 /** The adjoint of `part`: x [head or tail, ...] with zero rows in place of the other part. */
 export function unpart(x: Node, like: Node<'part'>): Node {
-  const [whole, headCount, tailCount] = like.inputs;
-  return make('unpart', [x, headCount!, tailCount!], { side: like.attributes.side }, whole!.shape);
+  const [whole, ...split] = like.inputs;
+  return make('unpart', [x, ...split], { side: like.attributes.side }, whole!.shape);
 }
 
 /** Tensors one after the other along an axis of known sizes. */
@@ -174,14 +186,19 @@ export function concat(parts: readonly Node[], axis: number): Node {
     invariant(typeof size === 'number', 'concat along a symbolic axis');
     return sum + size;
   }, 0);
-  return make('concat', parts, { axis }, withAxis(first.shape, axis, total));
+  return make('concat', parts, { axis }, withAxis(first.shape, axis, total), first.type);
 }
 
 /** The head's rows, then the tail's: the inverse of taking both parts. */
 export function join(head: Node, tail: Node, boundary: Boundary): Node {
   invariant(sameShape(head.shape.slice(1), tail.shape.slice(1)), 'join of rows of different shapes');
-  const inputs = [head, tail, boundary.headCount, boundary.tailCount];
-  return make('join', inputs, {}, [boundary.whole, ...head.shape.slice(1)]);
+  return make('join', [head, tail, ...splitOf(boundary)], {}, [boundary.whole, ...head.shape.slice(1)]);
+}
+
+/** Rows of a table [R, k] by int32 indices [n] -> [n, k]. */
+export function gatherRows(table: Node, rows: Node): Node {
+  invariant(rows.type === 'int32' && rows.shape.length === 1, 'rows are named by int32 indices');
+  return make('gatherRows', [table, rows], {}, [rows.shape[0]!, ...table.shape.slice(1)], table.type);
 }
 
 /** Number of rows of x, int64 [1]. */
@@ -247,7 +264,7 @@ export function equal(a: Node, b: Node): Node {
   return make('equal', [a, b], {}, broadcastShape(a.shape, b.shape));
 }
 
-/** An integer tensor as floats. */
+/** An integer or half-precision tensor as floats. */
 export function toFloat(x: Node): Node {
   return make('toFloat', [x], {}, x.shape);
 }

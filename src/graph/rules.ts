@@ -35,9 +35,10 @@ function inverse(permutation: readonly number[]): number[] {
   return permutation.map((_, axis) => permutation.indexOf(axis));
 }
 
-function boundaryOf(whole: Node, head: Node, tail: Node, headCount: Node, tailCount: Node): g.Boundary {
+function boundaryOf(whole: Node, head: Node, tail: Node, split: readonly Node[]): g.Boundary {
   const rows = (node: Node) => String(node.shape[0]);
-  return { headCount, tailCount, whole: rows(whole), head: rows(head), tail: rows(tail) };
+  const [headCount, afterHead, beforeTail] = split as [Node, Node, Node];
+  return { headCount, afterHead, beforeTail, whole: rows(whole), head: rows(head), tail: rows(tail) };
 }
 
 const none = () => [];
@@ -124,6 +125,8 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
   exp: (node, dy) => [g.mul(dy, node)],
   // d(ln x) = dx / x
   log: ({ inputs: [x] }, dy) => [g.div(dy, x!)],
+  // d(sqrt x) = dx / (2 sqrt x)
+  sqrt: (node, dy) => [g.div(g.mul(dy, g.constant(0.5)), node)],
   // 0 at x = 0, as torch has it
   relu: (node, dy) => [g.mul(dy, g.step(node))],
   step: none,
@@ -144,14 +147,15 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
   ],
   part: (node, dy) => [g.unpart(dy, node)],
   unpart: (node, dy) => {
-    const [x, headCount, tailCount] = node.inputs as [Node, Node, Node];
-    return [g.part(dy, boundaryOf(node, x, x, headCount, tailCount), node.attributes.side)];
+    const [x, ...split] = node.inputs as [Node, ...Node[]];
+    return [g.part(dy, boundaryOf(node, x, x, split), node.attributes.side)];
   },
   join: (node, dy) => {
-    const [head, tail, headCount, tailCount] = node.inputs as [Node, Node, Node, Node];
-    const boundary = boundaryOf(node, head, tail, headCount, tailCount);
+    const [head, tail, ...split] = node.inputs as [Node, Node, ...Node[]];
+    const boundary = boundaryOf(node, head, tail, split);
     return [g.part(dy, boundary, 'head'), g.part(dy, boundary, 'tail')];
   },
+  gatherRows: none,
   rowCount: none,
   concat: ({ inputs, attributes: { axis } }, dy) => {
     let start = 0;

@@ -1,5 +1,7 @@
 import type { z } from 'zod';
 import type { RandomStream } from '../core/random.ts';
+import type { Scratch } from '../core/scratch.ts';
+import type { AdamRates } from '../graph/adam.ts';
 import type { Batch } from './batch.ts';
 import type { ParameterLayout } from './layout.ts';
 
@@ -22,7 +24,28 @@ export const GRAPH_NAMES = {
   gradient: 'gradient',
   /** Predicted share of each target point, float32 [T]. */
   probabilities: 'probabilities',
+  /** Table of feature vectors, [rows, width]: an input of graphs that read features by row. */
+  features: 'features',
+  /** Adam's moments, float32 [layout.size] each, and its figures of the step: inputs of graphs that take the step themselves. */
+  first: 'first',
+  second: 'second',
+  figures: 'figures',
+  /** Parameters and moments after the step: outputs of such graphs. */
+  parametersAfter: 'parameters_after',
+  firstAfter: 'first_after',
+  secondAfter: 'second_after',
 } as const;
+
+/** How a graph gets feature vectors: fed with each batch, or by row from a table that stays on the device, in float32 or float16. */
+export type FeatureSource = 'fed' | 'table' | 'half-table';
+
+/** Which graph of a predictor. */
+export interface GraphOptions {
+  /** Default float32. */
+  readonly precision?: 'float32' | 'float64';
+  /** Default `fed`. */
+  readonly features?: FeatureSource;
+}
 
 /** Feeds with the flat parameter vector added. */
 export function withParameters(feeds: Feeds, parameters: Float32Array): Feeds {
@@ -46,13 +69,18 @@ export interface TrainablePredictor {
   /** Fresh parameters; `streamOf` gives the randomness of one tensor. */
   initialise(streamOf: (tensor: string) => RandomStream): Float32Array;
   /** ONNX bytes: parameters and `feeds(batch)` in, `loss` and `gradient` out. */
-  trainingGraph(precision?: 'float32' | 'float64'): Uint8Array;
+  trainingGraph(options?: GraphOptions): Uint8Array;
+  /** ONNX bytes: parameters, moments, figures and `feeds(batch)` in; `loss`, parameters and moments after one step of Adam out. */
+  stepGraph(rates: AdamRates, options?: GraphOptions): Uint8Array;
   /** ONNX bytes: parameters and `feeds(batch)` in, `probabilities` out. */
-  predictionGraph(): Uint8Array;
+  predictionGraph(options?: GraphOptions): Uint8Array;
   /** ONNX bytes with the parameters inside and inputs that need no code of ours (listed in training/export-model.ts and printed by `pluralllm export`). */
   exportGraph(parameters: Float32Array, metadata: Readonly<Record<string, string>>): Uint8Array;
-  /** What to feed for a batch, for training and prediction alike. */
-  feeds(batch: Batch): Feeds;
+  /**
+   * What to feed for a batch, for training and prediction alike; `source` as the graph was made for. What is large lies in the
+   * scratch memory: with one that is kept, feeds are valid until the next are made.
+   */
+  feeds(batch: Batch, source?: FeatureSource, scratch?: Scratch): Feeds;
 }
 
 /** A kind of predictor in the plug-in table. */

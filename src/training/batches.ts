@@ -42,14 +42,14 @@ function pointsOf(data: SharedData, group: number, questions: readonly number[])
   const rows = (question: number) => [data.rowOf[question]!, data.rowOf[question + 1]!] as const;
   const count = questions.reduce((sum, question) => sum + rows(question)[1] - rows(question)[0], 0);
   const points: Points = {
-    features: new Float32Array(count * data.width),
+    rows: new Int32Array(count),
     probabilities: new Float32Array(count),
     questions: new Int32Array(count),
   };
   let position = 0;
   for (const question of questions) {
     const [start, end] = rows(question);
-    points.features.set(data.features.subarray(start * data.width, end * data.width), position * data.width);
+    for (let row = start; row < end; row++) points.rows[position + row - start] = row;
     points.questions.fill(question, position, position + end - start);
     const answer = answered.indexOf(question);
     // A target that the group never answered is predicted all the same; its share stays 0.
@@ -62,10 +62,11 @@ function pointsOf(data: SharedData, group: number, questions: readonly number[])
   return points;
 }
 
-/** The batch of a task: features and shares of one group's context and target questions. */
+/** The batch of a task: rows of the features and shares of one group's context and target questions. */
 export function batchOf(data: SharedData, group: number, { context, target }: Task): Batch {
   return asStage({
     width: data.width,
+    table: data.features,
     context: pointsOf(data, group, context),
     target: pointsOf(data, group, target),
   });

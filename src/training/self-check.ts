@@ -12,6 +12,7 @@ import { relativeError } from './vectors.ts';
 /** Relative L2 error against the CPU that a device may have. */
 const TOLERANCE = 1e-4;
 const FEATURE_WIDTH = 7;
+const TABLE_ROWS = 44;
 
 export interface SelfCheck {
   readonly works: boolean;
@@ -22,7 +23,7 @@ function randomPoints(questions: number): Points {
   const random = randomStream(0, 'self-check', questions);
   const count = 4 * questions;
   return {
-    features: Float32Array.from({ length: count * FEATURE_WIDTH }, () => random.normal()),
+    rows: Int32Array.from({ length: count }, () => random.below(TABLE_ROWS)),
     probabilities: new Float32Array(count).fill(0.25),
     questions: Int32Array.from({ length: count }, (_, index) => Math.floor(index / 4)),
   };
@@ -30,7 +31,13 @@ function randomPoints(questions: number): Points {
 
 async function gradientOn(device: Device): Promise<Float32Array> {
   const predictor = gpo.create({ width: 16, layers: 2, heads: 2, feedforward: 16 }, FEATURE_WIDTH);
-  const batch: Batch = asStage({ width: FEATURE_WIDTH, context: randomPoints(5), target: randomPoints(6) });
+  const random = randomStream(0, 'self-check');
+  const batch: Batch = asStage({
+    width: FEATURE_WIDTH,
+    table: Float32Array.from({ length: TABLE_ROWS * FEATURE_WIDTH }, () => random.normal()),
+    context: randomPoints(5),
+    target: randomPoints(6),
+  });
   const parameters = predictor.initialise((tensor) => randomStream(0, 'self-check', tensor));
   const session = await openSession(predictor.trainingGraph(), device);
   try {

@@ -69,9 +69,10 @@ function parseJson(path: string): unknown {
   }
 }
 
-function pointsOf({ question_lengths, x, y }: VectorFile['context']): Points {
+/** Points whose features are the rows of a table from `firstRow` on. */
+function pointsOf({ question_lengths, y }: VectorFile['context'], firstRow: number): Points {
   return {
-    features: Float32Array.from(x.flat()),
+    rows: Int32Array.from(y, (_, index) => firstRow + index),
     probabilities: Float32Array.from(y),
     questions: Int32Array.from(question_lengths.flatMap((length, index) => Array(length).fill(index))),
   };
@@ -112,8 +113,9 @@ export async function checkVectors(path: string, device: Device, tolerance: numb
   const predictor = predictorOf(file);
   const batch: Batch = asStage({
     width: file.config.dim_x,
-    context: pointsOf(file.context),
-    target: pointsOf(file.target),
+    table: Float32Array.from([...file.context.x, ...file.target.x].flat()),
+    context: pointsOf(file.context, 0),
+    target: pointsOf(file.target, file.context.x.length),
   });
   const parameters = new Float32Array(predictor.layout.size);
   for (const entry of predictor.layout.entries) {

@@ -94,7 +94,7 @@ export function predictorConformance({ kind, options }: PredictorCase): void {
     });
 
     test('the gradient is the derivative of the loss, in every direction tried', async () => {
-      const session = await openGraph(predictor.trainingGraph('float64'), 'float64');
+      const session = await openGraph(predictor.trainingGraph({ precision: 'float64' }), 'float64');
       const feeds = predictor.feeds(batchFrom(FEATURE_WIDTH, context, targets));
       const random = randomStream(4, 'directions');
       // Away from the start, where biases are 0 and norms 1, so that no factor hides in them.
@@ -126,7 +126,7 @@ export function predictorConformance({ kind, options }: PredictorCase): void {
       const feeds = predictor.feeds(batchFrom(FEATURE_WIDTH, context, targets));
       const results = await Promise.all(
         (['float32', 'float64'] as const).map(async (precision) => {
-          const session = await openGraph(predictor.trainingGraph(precision), precision);
+          const session = await openGraph(predictor.trainingGraph({ precision }), precision);
           const outputs = await session.run(feeds, initialise());
           await session.close();
           return [...outputs[GRAPH_NAMES.loss]!, ...outputs[GRAPH_NAMES.gradient]!];

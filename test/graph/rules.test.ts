@@ -21,7 +21,8 @@ interface Case {
 
 const boundary = {
   headCount: g.input('headCount', [1], 'int64'),
-  tailCount: g.input('tailCount', [1], 'int64'),
+  afterHead: g.input('afterHead', [2], 'int64'),
+  beforeTail: g.input('beforeTail', [2], 'int64'),
   whole: 'N',
   head: 'C',
   tail: 'T',
@@ -66,6 +67,7 @@ const CASES: readonly Case[] = [
   { op: 'neg', shapes: [['N', 3]], build: ([a]) => g.neg(a!) },
   { op: 'exp', shapes: [['N', 3]], build: ([a]) => g.exp(a!) },
   { op: 'log', shapes: [['N', 3]], positive: true, build: ([a]) => g.log(a!) },
+  { op: 'sqrt', shapes: [['N', 3]], positive: true, build: ([a]) => g.sqrt(a!) },
   { op: 'relu', shapes: [['N', 3]], build: ([a]) => g.relu(a!) },
   ...[false, true].flatMap((transposeA) =>
     [false, true].map(
@@ -162,6 +164,7 @@ const WITHOUT_GRADIENT: readonly OpName[] = [
   'toFloat',
   'detach',
   'rowCount',
+  'gatherRows',
 ];
 
 function bind(shape: Shape): number[] {
@@ -191,7 +194,8 @@ async function check(test: Case): Promise<number> {
   const available: Record<string, InstanceType<typeof ort.Tensor>> = {
     ...feeds,
     headCount: new ort.Tensor('int64', [BigInt(SIZES['C']!)], [1]),
-    tailCount: new ort.Tensor('int64', [BigInt(SIZES['T']!)], [1]),
+    afterHead: new ort.Tensor('int64', [0n, BigInt(SIZES['T']!)], [2]),
+    beforeTail: new ort.Tensor('int64', [BigInt(SIZES['C']!), 0n], [2]),
     like: new ort.Tensor('float64', new Float64Array(SIZES['N']! * 3), [SIZES['N']!, 3]),
   };
   const run = () =>

@@ -7,7 +7,7 @@ import { PREDICTORS, predictorKind } from '../../src/predictor/table.ts';
 import { predictorConformance } from '../conformance/predictor.ts';
 import { openGraph } from '../support/graph-session.ts';
 import { ort } from '../support/ort.ts';
-import { batchFrom, randomQuestions } from '../support/random-batch.ts';
+import { batchFrom, featuresOf, randomQuestions } from '../support/random-batch.ts';
 
 const SMALL = { width: 8, heads: 2, feedforward: 6, embedderLayers: 2 };
 
@@ -168,9 +168,9 @@ describe('the exported model', () => {
     const { context, target } = batch;
     const rows = (points: typeof context) => points.questions.length;
     const outputs = await exported.run({
-      context_features: new ort.Tensor('float32', context.features, [rows(context), FEATURE_WIDTH]),
+      context_features: new ort.Tensor('float32', featuresOf(batch, context), [rows(context), FEATURE_WIDTH]),
       context_shares: new ort.Tensor('float32', context.probabilities, [rows(context)]),
-      target_features: new ort.Tensor('float32', target.features, [rows(target), FEATURE_WIDTH]),
+      target_features: new ort.Tensor('float32', featuresOf(batch, target), [rows(target), FEATURE_WIDTH]),
       target_question: new ort.Tensor('int32', target.questions, [rows(target)]),
     });
     const shares = outputs[GRAPH_NAMES.probabilities]!.data as Float32Array;

@@ -27,10 +27,11 @@ export function randomQuestion(
   };
 }
 
-function pointsOf(questions: readonly BatchQuestion[]): Points {
+function pointsOf(questions: readonly BatchQuestion[], firstRow: number): Points {
+  const probabilities = Float32Array.from(questions.flatMap(({ shares }) => [...shares]));
   return {
-    features: Float32Array.from(questions.flatMap(({ features }) => [...features])),
-    probabilities: Float32Array.from(questions.flatMap(({ shares }) => [...shares])),
+    rows: Int32Array.from(probabilities, (_, index) => firstRow + index),
+    probabilities,
     questions: Int32Array.from(
       questions.flatMap(({ index, shares }) => Array<number>(shares.length).fill(index)),
     ),
@@ -43,11 +44,18 @@ export function batchFrom(
   context: readonly BatchQuestion[],
   target: readonly BatchQuestion[],
 ): Batch {
-  return asStage({ width, context: pointsOf(context), target: pointsOf(target) });
+  const table = Float32Array.from([...context, ...target].flatMap(({ features }) => [...features]));
+  const told = pointsOf(context, 0);
+  return asStage({ width, table, context: told, target: pointsOf(target, told.rows.length) });
 }
 
 /** Questions 0, 1, ... with 2 to 5 options each. */
 export function randomQuestions(seed: number, count: number, width: number): BatchQuestion[] {
   const random = randomStream(seed, 'random-batch');
   return Array.from({ length: count }, (_, index) => randomQuestion(random, index, 2 + (index % 4), width));
+}
+
+/** Feature vectors of some points of a batch, row-major, shape [n, width]. */
+export function featuresOf({ table, width }: Batch, { rows }: Points): Float32Array {
+  return Float32Array.from([...rows].flatMap((row) => [...table.subarray(row * width, (row + 1) * width)]));
 }

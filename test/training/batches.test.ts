@@ -4,6 +4,7 @@ import { randomStream } from '../../src/core/random.ts';
 import { featureOf } from '../../src/features/features.ts';
 import { batchOf, sampleTask, type TaskSize } from '../../src/training/batches.ts';
 import { answeredQuestions, shareData } from '../../src/training/shared-data.ts';
+import { featuresOf } from '../support/random-batch.ts';
 import { tinySurvey } from '../support/tiny-survey.ts';
 import { tinyFeatures } from '../support/tiny-training.ts';
 
@@ -102,7 +103,7 @@ describe('shareData and batchOf', () => {
         expect([...points.probabilities]).toEqual(
           options.map(({ question, option }) => Math.fround(shareOf(question, option))),
         );
-        expect([...points.features]).toEqual(
+        expect([...featuresOf(batch, points)]).toEqual(
           options.flatMap(({ question, option }) => [...featureOf(features, question, option)]),
         );
       }

@@ -4,6 +4,12 @@ import type { QuestionSoftmax } from '../question-softmax.ts';
 import type { GpoOptions } from './options.ts';
 import type { GpoOutput } from './transformer.ts';
 
+/** What a task asks: the group's true answers [T], and how many they are, as float [1]. */
+export interface GpoTargets {
+  readonly targetShares: Node;
+  readonly targetSize: Node;
+}
+
 /** Keeps 0 ln 0 at 0. */
 const TINY = 1e-30;
 
@@ -11,14 +17,18 @@ const TINY = 1e-30;
  * Gaussian negative log-likelihood of the shares around the per-question softmax, mean over targets
  * (PluralLLM, equation 4):  (y - p)^2 / (2 std^2) + ln std + ln(2 pi) / 2.
  */
-function gaussianLoss(shares: Node, predicted: QuestionSoftmax, logScale: Node, stdFloor: number): Node {
+function gaussianLoss(
+  { targetShares: shares, targetSize }: GpoTargets,
+  predicted: QuestionSoftmax,
+  logScale: Node,
+  stdFloor: number,
+): Node {
   // ln max(std, floor), written with relu.
   const floor = g.constant(Math.log(stdFloor));
   const logStd = stdFloor > 0 ? g.add(g.relu(g.sub(logScale, floor)), floor) : logScale;
   const error = g.div(g.sub(shares, predicted.probabilities), g.exp(logStd));
   const density = g.add(g.mul(g.square(error), g.constant(0.5)), logStd);
-  const count = g.toFloat(g.reshapeIndex(g.rowCount(shares), []));
-  return g.add(g.div(g.sumAll(density), count), g.constant(0.5 * Math.log(2 * Math.PI)));
+  return g.add(g.div(g.sumAll(density), g.reshape(targetSize, [])), g.constant(0.5 * Math.log(2 * Math.PI)));
 }
 
 /** KL(y || p) of each question's distribution, mean over questions:  sum y (ln y - ln p) / questions. */
@@ -28,14 +38,14 @@ function klLoss(shares: Node, predicted: QuestionSoftmax): Node {
   return g.div(g.sumAll(divergence), predicted.questionCount);
 }
 
-/** The training loss of a task as a scalar. shares [T]: the group's true answers. */
+/** The training loss of a task as a scalar. */
 export function gpoLoss(
-  shares: Node,
+  targets: GpoTargets,
   predicted: QuestionSoftmax,
   output: GpoOutput,
   options: GpoOptions,
 ): Node {
   return options.loss === 'nll'
-    ? gaussianLoss(shares, predicted, output.logScale, options.stdFloor)
-    : klLoss(shares, predicted);
+    ? gaussianLoss(targets, predicted, output.logScale, options.stdFloor)
+    : klLoss(targets.targetShares, predicted);
 }

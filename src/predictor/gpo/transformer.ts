@@ -26,10 +26,16 @@ function norm(x: Node, name: string, parameters: ParameterViews): Node {
   return g.layerNorm(x, parameters.tensor(`${name}.weight`), parameters.tensor(`${name}.bias`), NORM_EPSILON);
 }
 
+/** The rows of a transformer: where the context ends, and how many rows it has, as float [1]. */
+export interface GpoRows {
+  readonly boundary: g.Boundary;
+  readonly contextSize: Node;
+}
+
 /** Mean over the context rows, as a constant: [1, d]. */
-function commonPart(x: Node, boundary: g.Boundary): Node {
-  const count = g.toFloat(boundary.headCount);
-  return g.detach(g.div(g.reduceSum(x, [0]), g.reshape(count, [1, 1])));
+function commonPart(x: Node, contextSize: Node): Node {
+  const sums = g.reshape(g.columnSums(x), [1, x.shape[1]!]);
+  return g.detach(g.div(sums, contextSize));
 }
 
 /**
@@ -44,7 +50,7 @@ function commonPart(x: Node, boundary: g.Boundary): Node {
 function attend(
   asking: Node,
   context: Node,
-  boundary: g.Boundary,
+  contextSize: Node,
   layer: string,
   options: GpoOptions,
   parameters: ParameterViews,
@@ -57,7 +63,7 @@ function attend(
   const split = (x: Node) => g.reshape(x, [x.shape[0]!, heads, width / heads]);
   const scale = g.constant(1 / Math.sqrt(width / heads));
   const queries = g.mul(g.transpose(split(g.linear(asking, weight(0), bias(0))), [1, 0, 2]), scale);
-  const common = commonPart(context, boundary);
+  const common = commonPart(context, contextSize);
   const own = g.sub(context, common);
   const keys = g.transpose(split(g.gemm(own, weight(1), { transposeB: true })), [1, 2, 0]);
   const values = g.transpose(split(g.gemm(own, weight(2), { transposeB: true })), [1, 0, 2]);
@@ -75,7 +81,7 @@ function feedForward(x: Node, layer: string, parameters: ParameterViews): Node {
 function encode(
   hidden: Node,
   index: number,
-  boundary: g.Boundary,
+  { boundary, contextSize }: GpoRows,
   options: GpoOptions,
   parameters: ParameterViews,
 ): Node {
@@ -83,7 +89,7 @@ function encode(
   const isLast = index === options.layers - 1;
   const askingRows = (x: Node) => (isLast ? g.part(x, boundary, 'tail') : x);
   const attention = (x: Node) =>
-    attend(askingRows(x), g.part(x, boundary, 'head'), boundary, layer, options, parameters);
+    attend(askingRows(x), g.part(x, boundary, 'head'), contextSize, layer, options, parameters);
 
   if (options.norm === 'post') {
     const mixed = norm(g.add(askingRows(hidden), attention(hidden)), `${layer}.norm1`, parameters);
@@ -97,13 +103,13 @@ function encode(
 /** The GPO transformer: tokens [N, F + 1] (context rows first, shares of targets zero) to its output. */
 export function gpoTransformer(
   tokens: Node,
-  boundary: g.Boundary,
+  rows: GpoRows,
   options: GpoOptions,
   parameters: ParameterViews,
 ): GpoOutput {
   let hidden = embed(tokens, options, parameters);
   for (let layer = 0; layer < options.layers; layer++) {
-    hidden = encode(hidden, layer, boundary, options, parameters);
+    hidden = encode(hidden, layer, rows, options, parameters);
   }
   if (options.norm === 'pre') hidden = norm(hidden, 'encoder.norm', parameters);
   const features = g.relu(linear(hidden, 'predictor.0', parameters));
@@ -113,6 +119,6 @@ export function gpoTransformer(
     parameters.tensor('predictor.2.bias', [1, 2]),
   ];
   const output = g.linear(features, parameters.tensor('predictor.2.weight'), g.concat(biases, 0));
-  const column = (index: number) => g.reshape(g.slice(output, 1, index, index + 1), [boundary.tail]);
+  const column = (index: number) => g.reshape(g.slice(output, 1, index, index + 1), [rows.boundary.tail]);
   return { location: column(0), logScale: column(1) };
 }
