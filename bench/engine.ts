@@ -25,6 +25,7 @@ async function setupFor(questionsPerSide: number): Promise<{ setup: WorkerSetup;
   const setup: WorkerSetup = {
     predictor: { name: 'gpo', options: predictor.options },
     device: 'cpu',
+    features: 'float32',
     data: shareData(survey, features),
     seed: 0,
     task: {
@@ -53,6 +54,7 @@ async function roundTime(setup: WorkerSetup, parameters: Float32Array, workers: 
           steps: STEPS,
           totalSteps: STEPS,
           optimizer: null,
+          keepOptimizer: false,
         }),
       ),
     );

@@ -1,13 +1,14 @@
 """
 Our own PyTorch implementation of the GPO predictor of PluralLLM, the peer of `npm run bench -- engine`.
 
-It is only a yardstick: what a careful user writes with plain PyTorch 2.x, eager, float32, on a CPU. The maths is
-that of src/predictor/gpo, and `check` holds it against the same reference vectors; the product does not use it.
-As in the published code, an attention mask lets every row see the context rows only, keys and values are computed
-for every row, and every layer is computed for all rows.
+It is only a yardstick: what a careful user writes with plain PyTorch 2.x, eager, float32, on a CPU. The maths
+is that of src/predictor/gpo, and `check` holds it against the same reference vectors; the product does not
+use it. As in the published code, an attention mask lets every row see the context rows only, keys and values
+are computed for every row, and every layer is computed for all rows.
 
-Run with `python3 bench/peers/gpo_torch.py`: one JSON request per line on stdin, one JSON answer per line on stdout,
-until the end of the input; a failed request is answered with {"error": ...}. Needs torch and the standard library.
+Run with `python3 bench/peers/gpo_torch.py`: one JSON request per line on stdin, one JSON answer per line on
+stdout, until the end of the input; a failed request is answered with {"error": ...}. Needs torch and the
+standard library.
 
   {"do": "about"}                             version of torch, threads
   {"do": "threads", "count"}                  threads of torch and of the BLAS that it calls
@@ -110,7 +111,8 @@ def encoder_layer_of(options: Options) -> nn.TransformerEncoderLayer:
 
 def encoder_of(options: Options) -> nn.TransformerEncoder:
     norm = nn.LayerNorm(options.width) if options.norm == 'pre' else None
-    encoder = nn.TransformerEncoder(encoder_layer_of(options), options.layers, norm, enable_nested_tensor=False)
+    layer = encoder_layer_of(options)
+    encoder = nn.TransformerEncoder(layer, options.layers, norm, enable_nested_tensor=False)
     if not options.identical_layers:
         encoder.layers = nn.ModuleList(encoder_layer_of(options) for _ in range(options.layers))
     return encoder
@@ -177,7 +179,7 @@ def loss_of(prediction: Prediction, target: Points, options: Options) -> Tensor:
 
 @dataclass
 class Predictor:
-    """What `make` makes: a model, the optimiser that `steps` keeps, and the shapes that have been run before."""
+    """What `make` makes: a model, the optimiser that `steps` keeps, and the shapes that have been run."""
 
     options: Options
     feature_width: int
@@ -234,7 +236,7 @@ def loaded_blas() -> list[str]:
 
 
 def limit_blas(count: int) -> None:
-    """torch.set_num_threads does not reach an OpenBLAS with threads of its own, as Debian's torch has it."""
+    """torch.set_num_threads does not reach an OpenBLAS with threads of its own, as under Debian's torch."""
     for path in loaded_blas():
         setter = getattr(ctypes.CDLL(path), 'openblas_set_num_threads', None)
         if setter is not None:
@@ -346,7 +348,8 @@ class Survey(NamedTuple):
         """A group's points of the questions with these indices."""
         count, options = len(questions), self.shares.shape[2]
         index = torch.arange(count).repeat_interleave(options)
-        return Points(self.features[questions].flatten(0, 1), self.shares[group, questions].flatten(), index, count)
+        features = self.features[questions].flatten(0, 1)
+        return Points(features, self.shares[group, questions].flatten(), index, count)
 
     def draw(self, group: int, context: int, target: int, generator: torch.Generator) -> Task:
         """A group's task with random questions."""
@@ -391,9 +394,9 @@ def federated_round(predictor: Predictor, survey: Survey, state: State, request:
 
 def alignment(predicted: Tensor, truth: Tensor) -> float:
     """1 - Jensen-Shannon distance of distributions [questions, options], mean over questions."""
-    middle = (0.5 * (predicted + truth)).log()
-    divergences = [(torch.xlogy(side, side) - side * middle).sum(1) for side in (predicted, truth)]
-    return float((1 - (0.5 * (divergences[0] + divergences[1])).clamp(min=0).sqrt()).mean())
+    middle = 0.5 * (predicted + truth)
+    parts = [(torch.xlogy(side, side) - torch.xlogy(side, middle)).sum(1) for side in (predicted, truth)]
+    return float((1 - (0.5 * (parts[0] + parts[1])).clamp(min=0).sqrt()).mean())
 
 
 def evaluate_groups(predictor: Predictor, survey: Survey, state: State, request: Json) -> list[float]:
@@ -504,6 +507,8 @@ def answer(session: Session, line: str) -> Json:
 
 def main() -> None:
     torch.set_num_interop_threads(1)
+    # Its fused encoder layer for inference is slower on a CPU than the layer's plain path, by up to a half.
+    torch.backends.mha.set_fastpath_enabled(False)
     session = Session()
     for line in sys.stdin:
         if line.strip():

@@ -64,6 +64,7 @@ class OwnWork implements LocalWork {
       steps: localSteps,
       totalSteps: rounds * localSteps,
       optimizer: null,
+      keepOptimizer: false,
     });
     const weight = strategy.weightOf({ questions: usable });
     return { update: makeUpdate({ group: this.#group, round, weight, received, trained, score }), loss };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FEATURE_STORAGE } from '../training/engine.ts';
 import { SCHEDULES } from '../training/schedule.ts';
 
 /** Baselines and comparisons that a run may make beside the federated training. */
@@ -98,6 +99,8 @@ export const configSchema = z.strictObject({
           error: 'expected "auto" or a number from 1 to 256',
         })
         .default('auto'),
+      /** How devices that keep the feature vectors store them; float16 takes half the memory and keeps three digits. The CPU has no use for it. */
+      features: z.enum(FEATURE_STORAGE).default('float32'),
     })
     .prefault({}),
   /** Run folder; null: `runs/<name>`. */

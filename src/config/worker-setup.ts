@@ -42,6 +42,7 @@ export function workerSetup(config: Config, inputs: TrainingInputs): WorkerSetup
   return {
     predictor: { name: predictor.name, options: predictor.options },
     device,
+    features: config.runtime.features,
     data: shareData(survey, features),
     seed,
     task: { contextQuestions: training.contextQuestions, targetQuestions: training.targetQuestions },

@@ -4,6 +4,9 @@ import type { ElementType, Node, OpName } from './node.ts';
 import { type Attribute, OnnxBuilder, type OnnxType } from './onnx-builder.ts';
 import { elementCount } from './shape.ts';
 
+/** ONNX's number of the type. */
+const FLOAT16 = 10;
+
 /** Largest int64 that a JavaScript number holds exactly: "to the end" in Slice. */
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
@@ -188,6 +191,7 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
     const agrees = scope.step('agrees', 'Equal', scope.inputs);
     scope.emit('Cast', [agrees], { to: scope.floatType });
   },
+  toHalf: (_, scope) => scope.emit('Cast', scope.inputs, { to: FLOAT16 }),
   toFloat: (_, scope) => scope.emit('Cast', scope.inputs, { to: scope.floatType }),
   detach: simple('Identity'),
 };

@@ -72,6 +72,8 @@ export interface Operators {
   equal: NoAttributes;
   /** An integer or half-precision tensor as floats. */
   toFloat: NoAttributes;
+  /** A float tensor in half precision, for tables. */
+  toHalf: NoAttributes;
   /** Identity that lets no gradient through. */
   detach: NoAttributes;
 }

@@ -269,6 +269,11 @@ export function toFloat(x: Node): Node {
   return make('toFloat', [x], {}, x.shape);
 }
 
+/** A tensor in half precision: to be stored, not computed with. */
+export function toHalf(x: Node): Node {
+  return make('toHalf', [x], {}, x.shape, 'half');
+}
+
 /** reshape that keeps an integer type, for index vectors. */
 export function reshapeIndex(x: Node, shape: Shape): Node {
   return { ...reshape(x, shape), type: x.type };

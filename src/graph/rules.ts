@@ -192,5 +192,6 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
   },
   equal: none,
   toFloat: none,
+  toHalf: none,
   detach: none,
 };

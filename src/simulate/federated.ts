@@ -212,6 +212,7 @@ class FederatedRun {
       steps: localSteps,
       totalSteps: rounds * localSteps,
       optimizer: null,
+      keepOptimizer: false,
     });
     const questions = usableQuestions(experiment.survey, experiment.heldOutQuestions, index);
     const weight = this.#strategy.weightOf({ questions });

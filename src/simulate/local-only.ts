@@ -102,6 +102,7 @@ async function trainAlone(run: RunContext, group: number): Promise<LocalPoint[]>
         steps: (round - done) * localSteps,
         totalSteps: rounds * localSteps,
         optimizer,
+        keepOptimizer: true,
       });
       ({ parameters, optimizer, loss } = result);
       done = round;

@@ -1,5 +1,6 @@
 import type { TaskSize } from './batches.ts';
 import type { Device } from './device.ts';
+import type { FeatureStorage } from './engine.ts';
 import type { AdamOptions } from './optimizer.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { SharedData } from './shared-data.ts';
@@ -8,6 +9,7 @@ import type { SharedData } from './shared-data.ts';
 export interface WorkerSetup {
   readonly predictor: { readonly name: string; readonly options: Readonly<Record<string, unknown>> };
   readonly device: Device;
+  readonly features: FeatureStorage;
   readonly data: SharedData;
   readonly seed: number;
   readonly task: TaskSize;
@@ -44,6 +46,8 @@ export interface TrainJob {
   readonly totalSteps: number;
   /** Moments to go on from; null starts afresh. */
   readonly optimizer: OptimizerSnapshot | null;
+  /** Whether the moments are wanted afterwards: they are four times as long as the parameters. */
+  readonly keepOptimizer: boolean;
 }
 
 export interface TrainResult {
@@ -51,7 +55,8 @@ export interface TrainResult {
   readonly parameters: Float32Array;
   /** Mean loss over the steps. */
   readonly loss: number;
-  readonly optimizer: OptimizerSnapshot;
+  /** Null where nobody wanted it. */
+  readonly optimizer: OptimizerSnapshot | null;
 }
 
 /** Gradient of one task of one group. */

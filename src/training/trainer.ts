@@ -1,20 +1,21 @@
 import { PluralError } from '../core/errors.ts';
 import { randomStream } from '../core/random.ts';
-import { GRAPH_NAMES, type TrainablePredictor, withParameters } from '../predictor/predictor.ts';
 import { predictorKind } from '../predictor/table.ts';
 import { batchOf, sampleTask, type Task } from './batches.ts';
+import type { Engine } from './engine.ts';
+import { engineFor } from './engine-for.ts';
 import type {
+  GradientJob,
   GradientResult,
   Job,
+  OptimizerSnapshot,
   PredictJob,
   PredictResult,
   TrainJob,
   TrainResult,
   WorkerSetup,
 } from './jobs.ts';
-import { adamStep, freshAdam } from './optimizer.ts';
 import { learningRateAt } from './schedule.ts';
-import { type GraphSession, openSession } from './session.ts';
 import { answeredQuestions } from './shared-data.ts';
 
 /** Target points of one prediction pass: bounds the memory of questions x questions. */
@@ -47,20 +48,22 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 
 type Stream = readonly (string | number)[];
 
-/** Does jobs one at a time, with one session per graph, opened when first needed. Lives in a worker thread. */
+/** Does jobs one at a time, on one engine. Lives in a worker thread. */
 export class Trainer {
   readonly #setup: WorkerSetup;
-  readonly #predictor: TrainablePredictor;
+  readonly #engine: Engine;
+  readonly #size: number;
   readonly #heldOut: ReadonlySet<number>;
   readonly #stopAsked: () => boolean;
-  #training: Promise<GraphSession> | undefined;
-  #prediction: Promise<GraphSession> | undefined;
 
   /** `stopAsked` is looked at before every step; once true, the job ends with INTERRUPTED. */
   constructor(setup: WorkerSetup, stopAsked: () => boolean = () => false) {
     this.#setup = setup;
     this.#stopAsked = stopAsked;
-    this.#predictor = predictorKind(setup.predictor.name).create(setup.predictor.options, setup.data.width);
+    const { device, optimizer, features, data } = setup;
+    const predictor = predictorKind(setup.predictor.name).create(setup.predictor.options, data.width);
+    this.#size = predictor.layout.size;
+    this.#engine = engineFor({ predictor, device, optimizer, features });
     this.#heldOut = new Set(setup.heldOutQuestions);
   }
 
@@ -70,44 +73,43 @@ export class Trainer {
       case 'train':
         return this.#train(job);
       case 'gradient':
-        // ONNX Runtime refuses shared memory as an input, hence the copy.
-        return this.#gradient(Float32Array.from(job.parameters), job.group, job.stream, job.step);
+        return this.#gradient(job);
       case 'predict':
         return this.predict(job);
     }
   }
 
   async #train(job: TrainJob): Promise<TrainResult> {
-    const { optimizer: options, schedule } = this.#setup;
-    const parameters = Float32Array.from(job.parameters);
-    const state = job.optimizer === null ? freshAdam(parameters.length) : { ...job.optimizer };
+    const { schedule } = this.#setup;
+    await this.#load(job.parameters, job.optimizer);
     let total = 0;
     for (let step = job.firstStep; step < job.firstStep + job.steps; step++) {
-      const { loss, gradient } = await this.#gradient(parameters, job.group, job.stream, step);
-      adamStep(parameters, gradient, state, learningRateAt(step, job.totalSteps, schedule), options);
-      total += loss;
+      this.#checkStop();
+      const batch = batchOf(this.#setup.data, job.group, this.#taskOf(job.group, job.stream, step));
+      const loss = await this.#engine.step(batch, learningRateAt(step, job.totalSteps, schedule));
+      total += checkLoss(loss, step);
     }
-    return { parameters, loss: total / job.steps, optimizer: state };
+    const optimizer = job.keepOptimizer ? await this.#engine.optimizer() : null;
+    return { parameters: await this.#engine.parameters(), loss: total / job.steps, optimizer };
   }
 
-  async #gradient(
-    parameters: Float32Array,
-    group: number,
-    stream: Stream,
-    step: number,
-  ): Promise<GradientResult> {
-    this.#training ??= openSession(this.#predictor.trainingGraph(), this.#setup.device);
-    const session = await this.#training;
+  async #gradient({ parameters, group, stream, step }: GradientJob): Promise<GradientResult> {
     this.#checkStop();
+    await this.#load(parameters, null);
     const batch = batchOf(this.#setup.data, group, this.#taskOf(group, stream, step));
-    const outputs = await session.run(withParameters(this.#predictor.feeds(batch), parameters));
-    const loss = outputs[GRAPH_NAMES.loss]![0]!;
-    if (!Number.isFinite(loss)) {
-      throw new PluralError('NOT_FINITE', `the training loss is ${loss} at step ${step}`, {
-        hint: 'Training diverged: lower training.learningRate, or raise predictor.stdFloor.',
-      });
+    const result = await this.#engine.gradient(batch);
+    checkLoss(result.loss, step);
+    return result;
+  }
+
+  async #load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void> {
+    if (parameters.length !== this.#size) {
+      throw new PluralError(
+        'ENGINE_FAILED',
+        `${parameters.length} parameters were given to a predictor of ${this.#size}`,
+      );
     }
-    return { loss, gradient: outputs[GRAPH_NAMES.gradient]! };
+    await this.#engine.load(parameters, optimizer);
   }
 
   #checkStop(): void {
@@ -122,16 +124,21 @@ export class Trainer {
 
   /** Predictions of one group; `run` does the same for a job. */
   async predict({ parameters, group, context, target }: PredictJob): Promise<PredictResult> {
-    const { data, device } = this.#setup;
-    this.#prediction ??= openSession(this.#predictor.predictionGraph(), device);
-    const session = await this.#prediction;
-    const own = Float32Array.from(parameters);
+    const { data } = this.#setup;
+    await this.#load(parameters, null);
     const parts: Float32Array[] = [];
     for (const some of chunks(target, (question) => data.rowOf[question + 1]! - data.rowOf[question]!)) {
       this.#checkStop();
-      const feeds = this.#predictor.feeds(batchOf(data, group, { context, target: some }));
-      parts.push((await session.run(withParameters(feeds, own)))[GRAPH_NAMES.probabilities]!);
+      parts.push(await this.#engine.predict(batchOf(data, group, { context, target: some })));
     }
     return { probabilities: joined(parts) };
   }
+}
+
+/** The loss; NOT_FINITE where it is no number. */
+function checkLoss(loss: number, step: number): number {
+  if (Number.isFinite(loss)) return loss;
+  throw new PluralError('NOT_FINITE', `the training loss is ${loss} at step ${step}`, {
+    hint: 'Training diverged: lower training.learningRate, or raise predictor.stdFloor.',
+  });
 }

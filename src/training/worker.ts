@@ -23,10 +23,13 @@ async function answer({ id, job }: JobRequest): Promise<JobReply> {
 function buffersOf(reply: JobReply): ArrayBuffer[] {
   if (!('result' in reply)) return [];
   const { result } = reply;
-  const arrays =
-    'optimizer' in result
-      ? [result.parameters, result.optimizer.first, result.optimizer.second]
-      : ['gradient' in result ? result.gradient : result.probabilities];
+  const arrays = [];
+  if ('optimizer' in result) {
+    arrays.push(result.parameters);
+    if (result.optimizer !== null) arrays.push(result.optimizer.first, result.optimizer.second);
+  } else {
+    arrays.push('gradient' in result ? result.gradient : result.probabilities);
+  }
   return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];
 }
 

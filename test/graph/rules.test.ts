@@ -162,6 +162,7 @@ const WITHOUT_GRADIENT: readonly OpName[] = [
   'step',
   'equal',
   'toFloat',
+  'toHalf',
   'detach',
   'rowCount',
   'gatherRows',

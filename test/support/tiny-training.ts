@@ -28,6 +28,7 @@ export function tinySetup(changes: Partial<WorkerSetup> = {}): WorkerSetup {
   return {
     predictor: { name: 'gpo', options: TINY_GPO },
     device: 'cpu',
+    features: 'float32',
     data: shareData(survey, tinyFeatures(survey)),
     seed: 5,
     task: { contextQuestions: [2, 4], targetQuestions: [2, 4] },

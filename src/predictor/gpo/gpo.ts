@@ -3,12 +3,7 @@ import { adamNodes } from '../../graph/adam.ts';
 import { emitOnnx } from '../../graph/emit.ts';
 import * as g from '../../graph/ops.ts';
 import { ParameterViews } from '../parameter-views.ts';
-import {
-  definePredictor,
-  type FeatureSource,
-  GRAPH_NAMES,
-  type TrainablePredictor,
-} from '../predictor.ts';
+import { definePredictor, type FeatureSource, GRAPH_NAMES, type TrainablePredictor } from '../predictor.ts';
 import { questionSoftmax } from '../question-softmax.ts';
 import { feedsOf, type GpoInputs, gpoInputs, ROWS } from './inputs.ts';
 import { gpoLoss } from './loss.ts';
@@ -41,7 +36,12 @@ function standaloneForward(options: GpoOptions, featureWidth: number, parameters
   const contextTokens = g.concat([contextFeatures, g.reshape(contextShares, [ROWS.head, 1])], 1);
   const targetTokens = g.pad(targetFeatures, 1, 0, 1);
   const tokens = g.join(contextTokens, targetTokens, boundary);
-  const { location } = gpoTransformer(tokens, { boundary, contextSize: g.toFloat(headCount) }, options, parameters);
+  const { location } = gpoTransformer(
+    tokens,
+    { boundary, contextSize: g.toFloat(headCount) },
+    options,
+    parameters,
+  );
   return questionSoftmax(location, questions);
 }
 

@@ -1,0 +1,8 @@
+/** adam-kernel.wat as WebAssembly, in base64. Not written by hand: test/training/adam-kernel.test.ts prints what belongs here. */
+export const ADAM_KERNEL = [
+  'AGFzbQEAAAABDwFgC39/f39/fHx8fHx8AAIUAQh0cmFpbmluZwZtZW1vcnkCAAEDAgEABwgBBGFkYW0AAArrAQHoAQMBfwN7',
+  'AnxEAAAAAAAA8D8gBaEhD0QAAAAAAADwPyAGoSEQIAAgBEECdGohCwJAA0AgACALTw0BIAH9XQMA/V8hDCAF/RQgAv0ABAD9',
+  '8gEgD/0UIAz98gH98AEhDSAG/RQgA/0ABAD98gEgEP0UIAz98gEgDP3yAf3wASEOIAIgDf0LBAAgAyAO/QsEACAAIAD9XQMA',
+  '/V8gCv0U/fIBIAf9FCAN/fIBIA797wEgCP0U/fIBIAn9FP3wAf3zAf3xAf1e/VsDAAAgAEEIaiEAIAFBCGohASACQRBqIQIg',
+  'A0EQaiEDDAALCws=',
+].join('');

@@ -1,0 +1,37 @@
+import type { Batch } from '../predictor/batch.ts';
+import type { TrainablePredictor } from '../predictor/predictor.ts';
+import type { Device } from './device.ts';
+import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
+import type { AdamOptions } from './optimizer.ts';
+
+/** How the table of feature vectors is stored on devices that keep it. */
+export const FEATURE_STORAGE = ['float32', 'float16'] as const;
+export type FeatureStorage = (typeof FEATURE_STORAGE)[number];
+
+/** What an engine is made for. */
+export interface EngineSetup {
+  readonly predictor: TrainablePredictor;
+  readonly device: Device;
+  readonly optimizer: AdamOptions;
+  readonly features: FeatureStorage;
+}
+
+/**
+ * Computes with one predictor on one device, on the parameters that it was last given. One call at a time. Sessions are opened when
+ * first needed. Errors: ENGINE_FAILED, DEVICE_UNAVAILABLE.
+ */
+export interface Engine {
+  /** Starts from these parameters, float32 [size], and moments; null: fresh ones. */
+  load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void>;
+  /** One step of Adam on a batch; the loss before it. A loss that is not finite changes nothing that is of use. */
+  step(batch: Batch, learningRate: number): Promise<number>;
+  /** Loss and gradient of a batch. */
+  gradient(batch: Batch): Promise<GradientResult>;
+  /** Predicted share of each target point, [T]. */
+  predict(batch: Batch): Promise<Float32Array>;
+  /** Parameters now, as a copy. */
+  parameters(): Promise<Float32Array>;
+  /** Moments now, as a copy. */
+  optimizer(): Promise<OptimizerSnapshot>;
+  close(): Promise<void>;
+}

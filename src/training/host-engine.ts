@@ -1,0 +1,69 @@
+import { Scratch } from '../core/scratch.ts';
+import type { Batch } from '../predictor/batch.ts';
+import { type Feeds, GRAPH_NAMES, withParameters } from '../predictor/predictor.ts';
+import type { Engine, EngineSetup } from './engine.ts';
+import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
+import { ParameterMemory } from './parameter-memory.ts';
+import { type GraphSession, openSession } from './session.ts';
+
+/** Parameters and moments in this process's memory; each step feeds the parameters to the session and fetches the gradient. */
+export class HostEngine implements Engine {
+  readonly #setup: EngineSetup;
+  readonly #memory: ParameterMemory;
+  readonly #scratch = new Scratch();
+  #training: Promise<GraphSession> | undefined;
+  #prediction: Promise<GraphSession> | undefined;
+
+  constructor(setup: EngineSetup) {
+    this.#setup = setup;
+    this.#memory = new ParameterMemory(setup.predictor.layout.size);
+  }
+
+  async load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void> {
+    this.#memory.load(parameters, optimizer);
+  }
+
+  async step(batch: Batch, learningRate: number): Promise<number> {
+    const loss = await this.#differentiate(batch);
+    this.#memory.step(learningRate, this.#setup.optimizer);
+    return loss;
+  }
+
+  async gradient(batch: Batch): Promise<GradientResult> {
+    const loss = await this.#differentiate(batch);
+    return { loss, gradient: this.#memory.gradient.slice() };
+  }
+
+  async predict(batch: Batch): Promise<Float32Array> {
+    const { predictor, device } = this.#setup;
+    this.#prediction ??= openSession(predictor.predictionGraph(), device);
+    const session = await this.#prediction;
+    return (await session.run(this.#feeds(batch)))[GRAPH_NAMES.probabilities]!;
+  }
+
+  async parameters(): Promise<Float32Array> {
+    return this.#memory.parameters.slice();
+  }
+
+  async optimizer(): Promise<OptimizerSnapshot> {
+    return this.#memory.snapshot();
+  }
+
+  async close(): Promise<void> {
+    await (await this.#training)?.close();
+    await (await this.#prediction)?.close();
+  }
+
+  /** The loss; the gradient is in the memory. */
+  async #differentiate(batch: Batch): Promise<number> {
+    const { predictor, device } = this.#setup;
+    this.#training ??= openSession(predictor.trainingGraph(), device);
+    const session = await this.#training;
+    const outputs = await session.run(this.#feeds(batch), { [GRAPH_NAMES.gradient]: this.#memory.gradient });
+    return outputs[GRAPH_NAMES.loss]![0]!;
+  }
+
+  #feeds(batch: Batch): Feeds {
+    return withParameters(this.#setup.predictor.feeds(batch, 'fed', this.#scratch), this.#memory.parameters);
+  }
+}
