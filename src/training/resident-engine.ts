@@ -4,7 +4,7 @@ import { type FeatureSource, type Feeds, GRAPH_NAMES } from '../predictor/predic
 import { type DeviceSession, type Held, openDeviceSession, release } from './device-session.ts';
 import type { Engine, EngineSetup } from './engine.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
-import { openTransfer, type Transfer, uploadTable } from './transfer.ts';
+import { type DeviceTable, openTransfer, type Transfer, uploadTable } from './transfer.ts';
 
 /** What stays on the device between steps. */
 interface State {
@@ -26,7 +26,7 @@ export class ResidentEngine implements Engine {
   readonly #sessions = new Map<string, Promise<DeviceSession>>();
   #transfer: Promise<Transfer> | undefined;
   #state: State | undefined;
-  #table: { readonly rows: Float32Array; readonly held: Held } | undefined;
+  #table: { readonly rows: Float32Array; readonly onDevice: DeviceTable } | undefined;
 
   constructor(setup: EngineSetup) {
     this.#setup = setup;
@@ -111,7 +111,7 @@ export class ResidentEngine implements Engine {
 
   async close(): Promise<void> {
     this.#drop();
-    if (this.#table !== undefined) release(this.#table.held);
+    await this.#table?.onDevice.close();
     for (const session of this.#sessions.values()) await (await session).close();
     await (await this.#transfer)?.close();
   }
@@ -151,10 +151,11 @@ export class ResidentEngine implements Engine {
 
   /** The features of a batch on the device: uploaded once as long as batches have the same table. */
   async #tableOf({ table, width }: Batch): Promise<Held> {
-    if (this.#table?.rows === table) return this.#table.held;
-    if (this.#table !== undefined) release(this.#table.held);
-    const { device, features } = this.#setup;
-    this.#table = { rows: table, held: await uploadTable(table, width, features, device) };
-    return this.#table.held;
+    if (this.#table?.rows !== table) {
+      await this.#table?.onDevice.close();
+      const { device, features } = this.#setup;
+      this.#table = { rows: table, onDevice: await uploadTable(table, width, features, device) };
+    }
+    return this.#table.onDevice.held;
   }
 }

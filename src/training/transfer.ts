@@ -1,7 +1,7 @@
 import { emitOnnx } from '../graph/emit.ts';
 import * as g from '../graph/ops.ts';
 import type { Device } from './device.ts';
-import { type Held, openDeviceSession } from './device-session.ts';
+import { type Held, openDeviceSession, release } from './device-session.ts';
 
 const X = 'x';
 const Y = 'y';
@@ -36,22 +36,32 @@ export async function openTransfer(device: Device): Promise<Transfer> {
   };
 }
 
+/** A table on a device. */
+export interface DeviceTable {
+  readonly held: Held;
+  close(): Promise<void>;
+}
+
 /** Puts a table [rows, width] on a device, in float32 or float16. */
 export async function uploadTable(
   table: Float32Array,
   width: number,
   storage: 'float32' | 'float16',
   device: Device,
-): Promise<Held> {
+): Promise<DeviceTable> {
   const x = g.input(X, ['rows', width]);
   const model = emitOnnx({ [Y]: storage === 'float16' ? g.toHalf(x) : g.detach(x) }, { name: 'upload' });
   const session = await openDeviceSession(model, device, [Y]);
-  try {
-    // ONNX Runtime refuses shared memory as an input, hence the copy.
-    const data = Float32Array.from(table);
-    const feeds = { [X]: { type: 'float32' as const, data, dims: [table.length / width, width] } };
-    return (await session.run(feeds, {})).held(Y);
-  } finally {
-    await session.close();
-  }
+  // ONNX Runtime refuses shared memory as an input, hence the copy.
+  const data = Float32Array.from(table);
+  const feeds = { [X]: { type: 'float32' as const, data, dims: [table.length / width, width] } };
+  const held = (await session.run(feeds, {})).held(Y);
+  return {
+    held,
+    close: async () => {
+      // A tensor must be gone before the session that made it, whose memory it is.
+      release(held);
+      await session.close();
+    },
+  };
 }

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { withParameters } from '../../src/predictor/predictor.ts';
+import { engineFor } from '../../src/training/engine-for.ts';
+import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
+import { asTensor, createSession, feedOf } from '../../src/training/session.ts';
+import { checkVectors, relativeError } from '../../src/training/vectors.ts';
+import {
+  ENGINE_PREDICTOR,
+  engineBatches,
+  engineConformance,
+  engineParameters,
+} from '../conformance/engine.ts';
+import { temporaryFolder } from '../support/cli.ts';
+import { webgpuMissing } from '../support/webgpu.ts';
+
+engineConformance('the CPU', (setup) => engineFor({ ...setup, device: 'cpu' }));
+
+const missing = await webgpuMissing();
+if (missing !== null) console.log(`SKIPPED: no WebGPU device: ${missing}`);
+
+describe.skipIf(missing !== null)('WebGPU', () => {
+  engineConformance('WebGPU', (setup) => engineFor({ ...setup, device: 'webgpu' }));
+
+  test('every reference figure is within 1e-5', async () => {
+    const checks = await checkVectors('test/vectors/gpo-small.json', 'webgpu', 1e-5);
+    expect(checks.filter(({ passed }) => !passed)).toEqual([]);
+    expect(checks.length).toBeGreaterThan(70);
+  });
+
+  test('features in float16 give nearly the same, and not the same', async () => {
+    const [batch] = engineBatches(1);
+    const predictions = [];
+    for (const features of ['float32', 'float16'] as const) {
+      const engine = engineFor({
+        predictor: ENGINE_PREDICTOR,
+        device: 'webgpu',
+        optimizer: ADAM_DEFAULTS,
+        features,
+      });
+      await engine.load(engineParameters(), null);
+      predictions.push(await engine.predict(batch!));
+      await engine.close();
+    }
+    const error = relativeError(predictions[1]!, predictions[0]!);
+    expect(error).toBeLessThan(1e-3);
+    expect(error).toBeGreaterThan(0);
+  });
+
+  const folder = temporaryFolder();
+  test('no operator of a step runs on the CPU', async () => {
+    const graph = ENGINE_PREDICTOR.stepGraph(ADAM_DEFAULTS, { features: 'table' });
+    const session = await createSession(graph, 'webgpu', {
+      enableProfiling: true,
+      profileFilePrefix: join(folder, 'profile'),
+    });
+    const [batch] = engineBatches(1);
+    const parameters = engineParameters();
+    const floats = (data: Float32Array, ...dims: number[]) => ({ type: 'float32' as const, data, dims });
+    const zeros = floats(new Float32Array(parameters.length), parameters.length);
+    const feeds = {
+      ...withParameters(ENGINE_PREDICTOR.feeds(batch!, 'table'), parameters),
+      features: floats(batch!.table, batch!.table.length / batch!.width, batch!.width),
+      first: zeros,
+      second: zeros,
+      figures: floats(Float32Array.of(1e-3, 1, 1), 3),
+    };
+    await session.run(
+      Object.fromEntries(session.inputNames.map((name) => [name, asTensor(feedOf(feeds, name))])),
+    );
+    session.endProfiling();
+    const [file] = readdirSync(folder);
+    const events: { cat: string; name: string; args: Record<string, string> }[] = JSON.parse(
+      readFileSync(join(folder, file!), 'utf8'),
+    );
+    const kernels = events.filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time'));
+    const elsewhere = kernels.filter(({ args }) => args['provider'] !== 'WebGpuExecutionProvider');
+    expect(kernels.length).toBeGreaterThan(200);
+    expect(elsewhere.map(({ args }) => `${args['op_name']} on ${args['provider']}`)).toEqual([]);
+    await session.release();
+  });
+});
