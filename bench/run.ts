@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { textTable } from '../src/report/table.ts';
 import { ownCommit } from '../src/simulate/environment.ts';
 import { type Benchmark, figureText } from './benchmark.ts';
-import { engine } from './engine.ts';
+import { engine } from './engine/engine.ts';
 import { fold } from './fold.ts';
 import { maskBenchmark } from './mask.ts';
 import { memory } from './memory.ts';

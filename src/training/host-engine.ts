@@ -24,13 +24,13 @@ export class HostEngine implements Engine {
   }
 
   async step(batch: Batch, learningRate: number): Promise<number> {
-    const loss = await this.#differentiate(batch);
+    const loss = await this.differentiate(batch);
     this.#memory.step(learningRate, this.#setup.optimizer);
     return loss;
   }
 
   async gradient(batch: Batch): Promise<GradientResult> {
-    const loss = await this.#differentiate(batch);
+    const loss = await this.differentiate(batch);
     return { loss, gradient: this.#memory.gradient.slice() };
   }
 
@@ -54,8 +54,8 @@ export class HostEngine implements Engine {
     await (await this.#prediction)?.close();
   }
 
-  /** The loss; the gradient is in the memory. */
-  async #differentiate(batch: Batch): Promise<number> {
+  /** The loss of a batch; its gradient stays in the engine's memory. */
+  async differentiate(batch: Batch): Promise<number> {
     const { predictor, device } = this.#setup;
     this.#training ??= openSession(predictor.trainingGraph(), device);
     const session = await this.#training;
