@@ -14,6 +14,8 @@ export interface EmitOptions {
   readonly name: string;
   /** What `float` becomes. float64 serves the finite-difference tests and needs the CPU. */
   readonly precision?: 'float32' | 'float64';
+  /** `common` uses operators that every provider has, `cpu` faster ones that the CPU has. Default common. */
+  readonly operators?: 'cpu' | 'common';
   /** Inputs to store in the model instead of feeding them: their values, row-major. */
   readonly stored?: Readonly<Record<string, Float32Array>>;
   readonly metadata?: Readonly<Record<string, string>>;
@@ -23,6 +25,7 @@ export interface EmitOptions {
 interface Scope {
   readonly builder: OnnxBuilder;
   readonly precision: 'float32' | 'float64';
+  readonly operators: 'cpu' | 'common';
   readonly floatType: number;
   readonly out: string;
   readonly inputs: readonly string[];
@@ -126,6 +129,12 @@ function emitColumnSums({ inputs: [x] }: Node<'columnSums'>, scope: Scope): void
   scope.emit('MatMul', [ones, scope.inputs[0]!]);
 }
 
+/** 1 where x > 0, else 0: as Sign does where x is nowhere negative, which not every provider has. */
+function positive(scope: Scope, x: string): string {
+  const found = scope.step('positive', 'Greater', [x, scope.scalar(0)]);
+  return scope.step('passes', 'Cast', [found], { to: scope.floatType });
+}
+
 const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   input: emitInput,
   constant: emitConstant,
@@ -138,6 +147,11 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   log: simple('Log'),
   sqrt: simple('Sqrt'),
   relu: simple('Relu'),
+  gate: (_, scope) => {
+    const [dy, y] = scope.inputs as [string, string];
+    const passes = scope.operators === 'cpu' ? scope.step('passes', 'Sign', [y]) : positive(scope, y);
+    scope.emit('Mul', [dy, passes]);
+  },
   step: (_, scope) => {
     const positive = scope.step('positive', 'Greater', [scope.inputs[0]!, scope.scalar(0)]);
     scope.emit('Cast', [positive], { to: scope.floatType });
@@ -214,6 +228,7 @@ function scopeOf(
   return {
     builder,
     precision,
+    operators: options.operators ?? 'common',
     floatType: precision === 'float64' ? 11 : 1,
     out,
     inputs,

@@ -28,6 +28,8 @@ export interface Operators {
   log: NoAttributes;
   sqrt: NoAttributes;
   relu: NoAttributes;
+  /** The gradient of relu: dy where y > 0, else 0, for y that is nowhere negative; inputs dy, y. */
+  gate: NoAttributes;
   /** 1 where x > 0, else 0. */
   step: NoAttributes;
   /** op(A) op(B) + bias, all of rank 2 (bias: rank 1, or the whole result's shape), op = transposition where the flag says so. */

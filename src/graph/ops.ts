@@ -68,6 +68,12 @@ export const detach = unary('detach');
 /** Softmax over the last axis. */
 export const softmax = unary('softmax');
 
+/** dy where y > 0, else 0; y must be nowhere negative. */
+export function gate(dy: Node, y: Node): Node {
+  invariant(sameShape(dy.shape, y.shape), `gate of ${showShape(dy.shape)} by ${showShape(y.shape)}`);
+  return make('gate', [dy, y], {}, dy.shape);
+}
+
 /** x^2. */
 export function square(x: Node): Node {
   return mul(x, x);

@@ -128,7 +128,8 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
   // d(sqrt x) = dx / (2 sqrt x)
   sqrt: (node, dy) => [g.div(g.mul(dy, g.constant(0.5)), node)],
   // 0 at x = 0, as torch has it
-  relu: (node, dy) => [g.mul(dy, g.step(node))],
+  relu: (node, dy) => [g.gate(dy, node)],
+  gate: ({ inputs: [, y] }, dy) => [g.gate(dy, y!), null],
   step: none,
   gemm: gemmRule,
   // Y = A B:  dA = dY B^T,  dB = A^T dY

@@ -45,6 +45,8 @@ export interface GraphOptions {
   readonly precision?: 'float32' | 'float64';
   /** Default `fed`. */
   readonly features?: FeatureSource;
+  /** Operators that every provider has, or faster ones that the CPU has. Default `common`. */
+  readonly operators?: 'cpu' | 'common';
 }
 
 /** Feeds with the flat parameter vector added. */

@@ -20,12 +20,10 @@ export interface CentralisedResult {
   readonly evaluated: Evaluated;
 }
 
-const storedMoments = z.instanceof(Uint8Array).transform((bytes) => new Float64Array(bytes.slice().buffer));
-
 const stateSchema = z.object({
   parameters: storedFloats,
-  first: storedMoments,
-  second: storedMoments,
+  first: storedFloats,
+  second: storedFloats,
   steps: z.int(),
 });
 

@@ -4,7 +4,7 @@ import { PluralError } from '../core/errors.ts';
 import { fileExists, readFileBytes, writeFileAtomic } from '../core/files.ts';
 
 /** File head: says what it is, in which version. */
-const MAGIC = 'pluralllm checkpoint 1\n';
+const MAGIC = 'pluralllm checkpoint 2\n';
 const DIGEST_LENGTH = 64;
 
 /** A value that a checkpoint can hold: JSON plus byte strings. */

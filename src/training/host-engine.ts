@@ -1,6 +1,6 @@
 import { Scratch } from '../core/scratch.ts';
 import type { Batch } from '../predictor/batch.ts';
-import { type Feeds, GRAPH_NAMES, withParameters } from '../predictor/predictor.ts';
+import { type Feeds, GRAPH_NAMES, type GraphOptions, withParameters } from '../predictor/predictor.ts';
 import type { Engine, EngineSetup } from './engine.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
 import { ParameterMemory } from './parameter-memory.ts';
@@ -10,12 +10,14 @@ import { type GraphSession, openSession } from './session.ts';
 export class HostEngine implements Engine {
   readonly #setup: EngineSetup;
   readonly #memory: ParameterMemory;
+  readonly #graph: GraphOptions;
   readonly #scratch = new Scratch();
   #training: Promise<GraphSession> | undefined;
   #prediction: Promise<GraphSession> | undefined;
 
   constructor(setup: EngineSetup) {
     this.#setup = setup;
+    this.#graph = { operators: setup.device === 'cpu' ? 'cpu' : 'common' };
     this.#memory = new ParameterMemory(setup.predictor.layout.size);
   }
 
@@ -36,7 +38,7 @@ export class HostEngine implements Engine {
 
   async predict(batch: Batch): Promise<Float32Array> {
     const { predictor, device } = this.#setup;
-    this.#prediction ??= openSession(predictor.predictionGraph(), device);
+    this.#prediction ??= openSession(predictor.predictionGraph(this.#graph), device);
     const session = await this.#prediction;
     return (await session.run(this.#feeds(batch)))[GRAPH_NAMES.probabilities]!;
   }
@@ -57,7 +59,7 @@ export class HostEngine implements Engine {
   /** The loss of a batch; its gradient stays in the engine's memory. */
   async differentiate(batch: Batch): Promise<number> {
     const { predictor, device } = this.#setup;
-    this.#training ??= openSession(predictor.trainingGraph(), device);
+    this.#training ??= openSession(predictor.trainingGraph(this.#graph), device);
     const session = await this.#training;
     const outputs = await session.run(this.#feeds(batch), { [GRAPH_NAMES.gradient]: this.#memory.gradient });
     return outputs[GRAPH_NAMES.loss]![0]!;

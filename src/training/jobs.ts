@@ -28,8 +28,8 @@ export interface WorkerStart {
 
 /** Moments and step count of an optimiser, as data. */
 export interface OptimizerSnapshot {
-  readonly first: Float64Array;
-  readonly second: Float64Array;
+  readonly first: Float32Array;
+  readonly second: Float32Array;
   readonly steps: number;
 }
 
@@ -46,7 +46,7 @@ export interface TrainJob {
   readonly totalSteps: number;
   /** Moments to go on from; null starts afresh. */
   readonly optimizer: OptimizerSnapshot | null;
-  /** Whether the moments are wanted afterwards: they are four times as long as the parameters. */
+  /** Whether the moments are wanted afterwards: they are twice as long as the parameters. */
   readonly keepOptimizer: boolean;
 }
 

@@ -4,6 +4,7 @@ import { type FeatureSource, type Feeds, GRAPH_NAMES } from '../predictor/predic
 import { type DeviceSession, type Held, openDeviceSession, release } from './device-session.ts';
 import type { Engine, EngineSetup } from './engine.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
+import { adamFactors } from './optimizer.ts';
 import { type DeviceTable, openTransfer, type Transfer, uploadTable } from './transfer.ts';
 
 /** What stays on the device between steps. */
@@ -18,7 +19,7 @@ const AFTER = [GRAPH_NAMES.parametersAfter, GRAPH_NAMES.firstAfter, GRAPH_NAMES.
 
 /**
  * Parameters, moments and the table of features stay on the device, and the graph takes Adam's step: a step uploads the indices and
- * shares of a batch and fetches a loss. Moments are float32 there.
+ * shares of a batch and fetches a loss.
  */
 export class ResidentEngine implements Engine {
   readonly #setup: EngineSetup;
@@ -39,8 +40,8 @@ export class ResidentEngine implements Engine {
     const { length } = parameters;
     this.#state = {
       parameters: await transfer.up(Float32Array.from(parameters)),
-      first: await transfer.up(Float32Array.from(optimizer?.first ?? new Float32Array(length))),
-      second: await transfer.up(Float32Array.from(optimizer?.second ?? new Float32Array(length))),
+      first: await transfer.up(optimizer?.first ?? new Float32Array(length)),
+      second: await transfer.up(optimizer?.second ?? new Float32Array(length)),
       steps: optimizer?.steps ?? 0,
     };
   }
@@ -52,11 +53,8 @@ export class ResidentEngine implements Engine {
     );
     const before = this.#now();
     const steps = before.steps + 1;
-    const figures = Float32Array.of(
-      learningRate / (1 - optimizer.beta1 ** steps),
-      1 / Math.sqrt(1 - optimizer.beta2 ** steps),
-      1 - learningRate * optimizer.weightDecay,
-    );
+    const { stepSize, secondScale, keep } = adamFactors(steps, learningRate, optimizer);
+    const figures = Float32Array.of(stepSize, secondScale, keep);
     const feeds = {
       ...predictor.feeds(batch, this.#source),
       [GRAPH_NAMES.figures]: { type: 'float32' as const, data: figures, dims: [3] },
@@ -103,8 +101,8 @@ export class ResidentEngine implements Engine {
     const { first, second, steps } = this.#now();
     const transfer = await this.#opened();
     return {
-      first: Float64Array.from(await transfer.down(first)),
-      second: Float64Array.from(await transfer.down(second)),
+      first: await transfer.down(first),
+      second: await transfer.down(second),
       steps,
     };
   }

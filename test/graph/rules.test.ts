@@ -68,6 +68,16 @@ const CASES: readonly Case[] = [
   { op: 'exp', shapes: [['N', 3]], build: ([a]) => g.exp(a!) },
   { op: 'log', shapes: [['N', 3]], positive: true, build: ([a]) => g.log(a!) },
   { op: 'sqrt', shapes: [['N', 3]], positive: true, build: ([a]) => g.sqrt(a!) },
+  {
+    op: 'gate',
+    shapes: [
+      ['N', 3],
+      ['N', 3],
+    ],
+    positive: true,
+    // Moving b does not change the gate; its own gradient comes by another way.
+    build: ([a, b]) => g.add(g.gate(a!, b!), b!),
+  },
   { op: 'relu', shapes: [['N', 3]], build: ([a]) => g.relu(a!) },
   ...[false, true].flatMap((transposeA) =>
     [false, true].map(

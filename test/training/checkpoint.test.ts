@@ -47,7 +47,7 @@ describe('checkpoints', () => {
   test('are a head line, the digest of the content, and the content, as docs/protocol.md says', () => {
     writeCheckpoint(path, [1, Uint8Array.of(7)]);
     const body = Buffer.from('82014107', 'hex');
-    const head = Buffer.from(`pluralllm checkpoint 1\n${sha256(body)}`);
+    const head = Buffer.from(`pluralllm checkpoint 2\n${sha256(body)}`);
     expect(readFileSync(path).equals(Buffer.concat([head, body]))).toBe(true);
   });
 

@@ -67,14 +67,14 @@ function createGpo(options: GpoOptions, featureWidth: number): TrainablePredicto
     featureWidth,
     layout,
     initialise: (streamOf) => initialiseGpo(options, layout, streamOf),
-    trainingGraph: ({ precision = 'float32', features = 'fed' } = {}) => {
+    trainingGraph: ({ features = 'fed', ...emission } = {}) => {
       const { loss, gradient } = training(features);
       return emitOnnx(
         { [GRAPH_NAMES.loss]: loss, [GRAPH_NAMES.gradient]: gradient },
-        { name: 'gpo-training', precision },
+        { name: 'gpo-training', ...emission },
       );
     },
-    stepGraph: (rates, { precision = 'float32', features = 'fed' } = {}) => {
+    stepGraph: (rates, { features = 'fed', ...emission } = {}) => {
       const { loss, gradient, parameters } = training(features);
       const first = g.input(GRAPH_NAMES.first, [layout.size]);
       const second = g.input(GRAPH_NAMES.second, [layout.size]);
@@ -87,17 +87,17 @@ function createGpo(options: GpoOptions, featureWidth: number): TrainablePredicto
           [GRAPH_NAMES.firstAfter]: after.first,
           [GRAPH_NAMES.secondAfter]: after.second,
         },
-        { name: 'gpo-step', precision },
+        { name: 'gpo-step', ...emission },
       );
     },
-    predictionGraph: ({ precision = 'float32', features = 'fed' } = {}) => {
+    predictionGraph: ({ features = 'fed', ...emission } = {}) => {
       const inputs = gpoInputs(featureWidth, features);
       const { output, predicted } = forward(options, inputs, new ParameterViews(layout));
       const scale = g.exp(output.logScale);
       const { probabilities } = predicted;
       return emitOnnx(
         { [GRAPH_NAMES.probabilities]: probabilities, location: output.location, scale },
-        { name: 'gpo-prediction', precision },
+        { name: 'gpo-prediction', ...emission },
       );
     },
     exportGraph: (values, metadata) => {
