@@ -126,6 +126,7 @@ export function transpose(x: Node, permutation: readonly number[]): Node {
 /** The same elements in another shape; at most one symbolic dimension on either side. */
 export function reshape(x: Node, shape: Shape): Node {
   if (sameShape(x.shape, shape)) return x;
+  if (x.op === 'reshape') return reshape(x.inputs[0]!, shape);
   const symbols = (s: Shape) => s.filter((dim) => typeof dim === 'string');
   const size = (s: Shape) => s.reduce<number>((n, dim) => (typeof dim === 'number' ? n * dim : n), 1);
   invariant(symbols(shape).length <= 1, `reshape to ${showShape(shape)}: two symbols`);
@@ -187,6 +188,7 @@ export function unpart(x: Node, like: Node<'part'>): Node {
 export function concat(parts: readonly Node[], axis: number): Node {
   const first = parts[0];
   invariant(first !== undefined, 'concat of nothing');
+  if (parts.length === 1) return first;
   const total = parts.reduce<number>((sum, node) => {
     const size = node.shape[axis];
     invariant(typeof size === 'number', 'concat along a symbolic axis');

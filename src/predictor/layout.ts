@@ -40,3 +40,38 @@ export function tensorOf(layout: ParameterLayout, flat: Float32Array, name: stri
   const { offset, size } = entryOf(layout, name);
   return flat.subarray(offset, offset + size);
 }
+
+/** Elements from which on a tensor is worth an input and an output of its own: a megabyte. */
+const LARGE = 2 ** 18;
+
+/** A part of the flat vector that a graph takes or gives as one tensor. */
+export interface LayoutPart {
+  /** Position of its first element in the flat vector. */
+  readonly offset: number;
+  readonly size: number;
+  readonly shape: readonly number[];
+  /** The tensor that it is; null where it is several small ones, one after the other. */
+  readonly entry: ParameterEntry | null;
+}
+
+/** Whether a graph whose large tensors stand apart takes and gives this one by itself. */
+export function standsApart({ size }: ParameterEntry): boolean {
+  return size >= LARGE;
+}
+
+/** The flat vector in parts, in its order: large tensors by themselves, what lies between them together. */
+export function partsOf(layout: ParameterLayout): LayoutPart[] {
+  const parts: LayoutPart[] = [];
+  for (const entry of layout.entries) {
+    const last = parts.at(-1);
+    const { offset, size, shape } = entry;
+    if (standsApart(entry)) parts.push({ offset, size, shape, entry });
+    else if (last === undefined || last.entry !== null)
+      parts.push({ offset, size, shape: [size], entry: null });
+    else {
+      const whole = last.size + size;
+      parts[parts.length - 1] = { ...last, size: whole, shape: [whole] };
+    }
+  }
+  return parts;
+}

@@ -45,6 +45,11 @@ export interface GraphOptions {
   readonly precision?: 'float32' | 'float64';
   /** Default `fed`. */
   readonly features?: FeatureSource;
+  /**
+   * Whether large tensors have inputs, and gradients, of their own: views of the flat vectors in the parts of the layout (partsOf), which
+   * the graph then need not copy. In place of `gradient` the parts' outputs are given. Default false.
+   */
+  readonly apart?: boolean;
   /** Operators that every provider has, or faster ones that the CPU has. Default `common`. */
   readonly operators?: 'cpu' | 'common';
 }

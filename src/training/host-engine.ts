@@ -1,24 +1,39 @@
 import { Scratch } from '../core/scratch.ts';
 import type { Batch } from '../predictor/batch.ts';
+import { type LayoutPart, partsOf } from '../predictor/layout.ts';
+import { partGradient, partInput } from '../predictor/parameter-views.ts';
 import { type Feeds, GRAPH_NAMES, type GraphOptions, withParameters } from '../predictor/predictor.ts';
 import type { Engine, EngineSetup } from './engine.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
 import { ParameterMemory } from './parameter-memory.ts';
-import { type GraphSession, openSession } from './session.ts';
+import { type GraphSession, openSession, type Places } from './session.ts';
 
 /** Parameters and moments in this process's memory; each step feeds the parameters to the session and fetches the gradient. */
 export class HostEngine implements Engine {
   readonly #setup: EngineSetup;
   readonly #memory: ParameterMemory;
   readonly #graph: GraphOptions;
+  /** Where the parts of the gradient go, and what the inputs of large tensors read: views of the memory. */
+  readonly #gradient: Places;
+  readonly #large: Feeds;
   readonly #scratch = new Scratch();
   #training: Promise<GraphSession> | undefined;
   #prediction: Promise<GraphSession> | undefined;
 
   constructor(setup: EngineSetup) {
     this.#setup = setup;
-    this.#graph = { operators: setup.device === 'cpu' ? 'cpu' : 'common' };
-    this.#memory = new ParameterMemory(setup.predictor.layout.size);
+    this.#graph = { apart: true, operators: setup.device === 'cpu' ? 'cpu' : 'common' };
+    const { layout } = setup.predictor;
+    this.#memory = new ParameterMemory(layout.size);
+    const { parameters, gradient } = this.#memory;
+    const parts = partsOf(layout);
+    this.#gradient = Object.fromEntries(parts.map((part) => [partGradient(part), viewOf(gradient, part)]));
+    this.#large = Object.fromEntries(
+      parts.flatMap((part) => {
+        if (part.entry === null) return [];
+        return [[partInput(part.entry.name), { type: 'float32' as const, ...viewOf(parameters, part) }]];
+      }),
+    );
   }
 
   async load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void> {
@@ -61,11 +76,17 @@ export class HostEngine implements Engine {
     const { predictor, device } = this.#setup;
     this.#training ??= openSession(predictor.trainingGraph(this.#graph), device);
     const session = await this.#training;
-    const outputs = await session.run(this.#feeds(batch), { [GRAPH_NAMES.gradient]: this.#memory.gradient });
+    const outputs = await session.run(this.#feeds(batch), this.#gradient);
     return outputs[GRAPH_NAMES.loss]![0]!;
   }
 
   #feeds(batch: Batch): Feeds {
-    return withParameters(this.#setup.predictor.feeds(batch, 'fed', this.#scratch), this.#memory.parameters);
+    const feeds = this.#setup.predictor.feeds(batch, 'fed', this.#scratch);
+    return { ...withParameters(feeds, this.#memory.parameters), ...this.#large };
   }
+}
+
+/** A part of a flat vector as a tensor, without a copy. */
+function viewOf(vector: Float32Array, { offset, size, shape }: LayoutPart) {
+  return { data: vector.subarray(offset, offset + size), dims: shape };
 }

@@ -20,16 +20,18 @@ function optionsFor(device: Device): ort.InferenceSession.SessionOptions {
   };
 }
 
+/** Memory for outputs, by their names. */
+export type Places = Readonly<
+  Record<string, { readonly data: Float32Array; readonly dims: readonly number[] }>
+>;
+
 /** An ONNX model ready to run on one device. */
 export interface GraphSession {
   /**
    * Runs once; feeds the model has no input for are left out. Outputs are copies that the caller owns; those that `into` names are
-   * written there, as vectors, and nowhere else.
+   * written there, and nowhere else.
    */
-  run(
-    feeds: Feeds,
-    into?: Readonly<Record<string, Float32Array>>,
-  ): Promise<Readonly<Record<string, Float32Array>>>;
+  run(feeds: Feeds, into?: Places): Promise<Readonly<Record<string, Float32Array>>>;
   close(): Promise<void>;
 }
 
@@ -86,7 +88,7 @@ export async function openSession(model: Uint8Array, device: Device): Promise<Gr
       const outputs = Object.fromEntries(
         session.outputNames.map((name) => {
           const place = into[name];
-          return [name, place === undefined ? null : new ort.Tensor('float32', place, [place.length])];
+          return [name, place === undefined ? null : new ort.Tensor('float32', place.data, place.dims)];
         }),
       );
       const results = await runSession(session, tensors, outputs);
@@ -97,7 +99,7 @@ export async function openSession(model: Uint8Array, device: Device): Promise<Gr
           if (place === undefined) return [name, copy];
           // ONNX Runtime filled the place and answers with a copy of it, which nobody needs.
           giveBack?.(copy.buffer);
-          return [name, place];
+          return [name, place.data];
         }),
       );
     },

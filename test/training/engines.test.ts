@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { randomStream } from '../../src/core/random.ts';
+import { gpo } from '../../src/predictor/gpo/gpo.ts';
+import { partsOf, tensorOf } from '../../src/predictor/layout.ts';
 import { withParameters } from '../../src/predictor/predictor.ts';
 import { engineFor } from '../../src/training/engine-for.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
-import { asTensor, createSession, feedOf } from '../../src/training/session.ts';
+import { asTensor, createSession, feedOf, openSession } from '../../src/training/session.ts';
 import { checkVectors, relativeError } from '../../src/training/vectors.ts';
 import {
   ENGINE_PREDICTOR,
@@ -16,6 +19,35 @@ import { temporaryFolder } from '../support/cli.ts';
 import { webgpuMissing } from '../support/webgpu.ts';
 
 engineConformance('the CPU', (setup) => engineFor({ ...setup, device: 'cpu' }));
+
+test('tensors that stand apart, read whole or by rows, get the gradient that they have in the flat vector', async () => {
+  // in_proj_weight [1536, 512] is read by rows; linear1 [512, 512] whole; the others go together.
+  const predictor = gpo.create(
+    { width: 512, layers: 1, heads: 4, feedforward: 512, embedderLayers: 2 },
+    ENGINE_PREDICTOR.featureWidth,
+  );
+  const parts = partsOf(predictor.layout);
+  expect(parts.filter(({ entry }) => entry !== null).map(({ entry }) => entry!.name)).toContain(
+    'encoder.layers.0.self_attn.in_proj_weight',
+  );
+  expect(parts.some(({ entry }) => entry === null)).toBe(true);
+  const [batch] = engineBatches(1);
+  const parameters = predictor.initialise((tensor) => randomStream(2, tensor));
+  const engine = engineFor({ predictor, device: 'cpu', optimizer: ADAM_DEFAULTS, features: 'float32' });
+  await engine.load(parameters, null);
+  const { loss, gradient } = await engine.gradient(batch!);
+  const session = await openSession(predictor.trainingGraph(), 'cpu');
+  const flat = await session.run(withParameters(predictor.feeds(batch!), parameters));
+  expect(loss).toBeCloseTo(flat['loss']![0]!, 5);
+  for (const { name } of predictor.layout.entries) {
+    const [own, expected] = [gradient, flat['gradient']!].map((vector) =>
+      tensorOf(predictor.layout, vector, name),
+    );
+    expect(relativeError(own!, expected!), name).toBeLessThan(1e-5);
+  }
+  await session.close();
+  await engine.close();
+});
 
 const missing = await webgpuMissing();
 if (missing !== null) console.log(`SKIPPED: no WebGPU device: ${missing}`);

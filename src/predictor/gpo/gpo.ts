@@ -54,12 +54,12 @@ function createGpo(options: GpoOptions, featureWidth: number): TrainablePredicto
     );
   }
   const layout = gpoLayout(options, featureWidth);
-  const training = (features: FeatureSource) => {
-    const parameters = new ParameterViews(layout);
+  const training = (features: FeatureSource, apart = false) => {
+    const parameters = new ParameterViews(layout, apart);
     const inputs = gpoInputs(featureWidth, features);
     const { output, predicted } = forward(options, inputs, parameters);
     const loss = gpoLoss(inputs, predicted, output, options);
-    return { loss, gradient: parameters.gradientOf(loss), parameters: parameters.input };
+    return { loss, parameters };
   };
   return {
     name: 'gpo',
@@ -67,19 +67,24 @@ function createGpo(options: GpoOptions, featureWidth: number): TrainablePredicto
     featureWidth,
     layout,
     initialise: (streamOf) => initialiseGpo(options, layout, streamOf),
-    trainingGraph: ({ features = 'fed', ...emission } = {}) => {
-      const { loss, gradient } = training(features);
-      return emitOnnx(
-        { [GRAPH_NAMES.loss]: loss, [GRAPH_NAMES.gradient]: gradient },
-        { name: 'gpo-training', ...emission },
-      );
+    trainingGraph: ({ features = 'fed', apart = false, ...emission } = {}) => {
+      const { loss, parameters } = training(features, apart);
+      const gradient = apart
+        ? parameters.gradientParts(loss)
+        : { [GRAPH_NAMES.gradient]: parameters.gradientOf(loss) };
+      return emitOnnx({ [GRAPH_NAMES.loss]: loss, ...gradient }, { name: 'gpo-training', ...emission });
     },
-    stepGraph: (rates, { features = 'fed', ...emission } = {}) => {
-      const { loss, gradient, parameters } = training(features);
+    stepGraph: (rates, { features = 'fed', apart: _, ...emission } = {}) => {
+      const { loss, parameters } = training(features);
       const first = g.input(GRAPH_NAMES.first, [layout.size]);
       const second = g.input(GRAPH_NAMES.second, [layout.size]);
       const figures = g.input(GRAPH_NAMES.figures, [3]);
-      const after = adamNodes({ parameters, first, second }, gradient, figures, rates);
+      const after = adamNodes(
+        { parameters: parameters.input, first, second },
+        parameters.gradientOf(loss),
+        figures,
+        rates,
+      );
       return emitOnnx(
         {
           [GRAPH_NAMES.loss]: loss,
@@ -90,9 +95,9 @@ function createGpo(options: GpoOptions, featureWidth: number): TrainablePredicto
         { name: 'gpo-step', ...emission },
       );
     },
-    predictionGraph: ({ features = 'fed', ...emission } = {}) => {
+    predictionGraph: ({ features = 'fed', apart = false, ...emission } = {}) => {
       const inputs = gpoInputs(featureWidth, features);
-      const { output, predicted } = forward(options, inputs, new ParameterViews(layout));
+      const { output, predicted } = forward(options, inputs, new ParameterViews(layout, apart));
       const scale = g.exp(output.logScale);
       const { probabilities } = predicted;
       return emitOnnx(
