@@ -3,8 +3,14 @@ import { formatBytes } from '../core/bytes.ts';
 import { PluralError } from '../core/errors.ts';
 import { textTable } from '../report/table.ts';
 import { environmentOf } from '../simulate/environment.ts';
-import { DEVICES, type DeviceName, installedDevices, resolveDevice } from '../training/device.ts';
-import { selfCheck } from '../training/self-check.ts';
+import {
+  DEVICE_NEEDS,
+  DEVICES,
+  type DeviceName,
+  installedDevices,
+  resolveDevice,
+} from '../training/device.ts';
+import { selfCheck, timedStep } from '../training/self-check.ts';
 import { checkVectors } from '../training/vectors.ts';
 import { defineCommand } from './command.ts';
 import type { Terminal } from './terminal.ts';
@@ -15,20 +21,34 @@ const TOLERANCE = 2e-6;
 async function checkMachine(terminal: Terminal): Promise<void> {
   const environment = environmentOf('cpu', availableParallelism());
   const devices = [];
-  for (const device of installedDevices()) devices.push({ device, ...(await selfCheck(device)) });
+  for (const device of installedDevices()) {
+    const check = await selfCheck(device);
+    devices.push({ device, ...check, stepMs: check.works ? await timedStep(device) : null });
+  }
   terminal.event({ type: 'doctor', environment, memoryBytes: totalmem(), devices });
   const { version, commit, node, onnxruntime, platform, cpu, cores } = environment;
   terminal.print(
     `pluralllm ${version}${commit === null ? '' : ` (${commit})`}, Node ${node}, ONNX Runtime ${onnxruntime}`,
   );
   terminal.print(`${platform}, ${cpu}, ${cores} cores, ${formatBytes(totalmem())} of memory\n`);
-  const columns = ['device', 'state', 'remark'].map((title) => ({ title, align: 'left' as const }));
+  const columns = ['device', 'state', 'training step', 'remark'].map((title) => ({
+    title,
+    align: 'left' as const,
+  }));
   terminal.print(
     textTable(
       columns,
-      devices.map(({ device, works, remark }) => [device, works ? 'works' : 'not usable', remark]),
+      devices.map(({ device, works, remark, stepMs }) => [
+        device,
+        works ? 'works' : 'not usable',
+        stepMs === null ? '' : `${stepMs.toPrecision(3)} ms`,
+        remark,
+      ]),
     ),
   );
+  const unusable = devices.filter(({ works }) => !works);
+  if (unusable.length > 0) terminal.print('');
+  for (const { device } of unusable) terminal.print(`${device} needs ${DEVICE_NEEDS[device]}`);
   if (!devices.some(({ device, works }) => device === 'cpu' && works)) {
     throw new PluralError('ENGINE_FAILED', 'ONNX Runtime does not compute correctly on the CPU', {
       hint: 'Reinstall the packages (npm ci); if it stays, report it with the output of "pluralllm doctor --json".',

@@ -93,7 +93,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** One of DEVICES; what is not there is refused with its own code. */
       device: z.string().default('auto'),
-      /** Worker threads; `auto`: one per core. Does not change a single bit of the result. */
+      /** Worker threads; `auto`: one per core, and one on other devices. Does not change a single bit of the result. */
       workers: z
         .union([z.literal('auto'), z.int().min(1).max(256)], {
           error: 'expected "auto" or a number from 1 to 256',

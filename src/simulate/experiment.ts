@@ -64,6 +64,11 @@ function checkGroups(experiment: Experiment): void {
   }
 }
 
+/** One worker per core; on other devices one, as the device is one, and each worker would keep its own copies there. */
+function workersFor(device: Device): number {
+  return device === 'cpu' ? availableParallelism() : 1;
+}
+
 /** Loads and prepares what a configuration names. Warnings of the import go to `emit`. */
 export async function prepareExperiment(config: Config, emit: Emit): Promise<Experiment> {
   const survey = await surveyOf(config, emit);
@@ -74,7 +79,7 @@ export async function prepareExperiment(config: Config, emit: Emit): Promise<Exp
     emit({ type: 'warning', message }),
   );
   const predictor = predictorOf(config, features.width);
-  const workers = runtime.workers === 'auto' ? availableParallelism() : runtime.workers;
+  const device = resolveDevice(runtime.device);
   const experiment: Experiment = {
     config,
     survey,
@@ -83,8 +88,8 @@ export async function prepareExperiment(config: Config, emit: Emit): Promise<Exp
     heldOutQuestions: splitQuestions(survey, { heldOutFraction: data.heldOutQuestions, seed }),
     features,
     predictor,
-    device: resolveDevice(runtime.device),
-    workers,
+    device,
+    workers: runtime.workers === 'auto' ? workersFor(device) : runtime.workers,
   };
   checkGroups(experiment);
   await checkDevice(experiment.device);
