@@ -61,10 +61,8 @@ export async function paperEngine(width: number): Promise<HostEngine> {
     optimizer: ADAM_DEFAULTS,
     features: 'float32',
   });
-  await engine.load(
-    predictor.initialise((tensor) => randomStream(0, tensor)),
-    null,
-  );
+  await engine.load(predictor.initialise((tensor) => randomStream(0, tensor)));
+  await engine.begin(null);
   return engine;
 }
 

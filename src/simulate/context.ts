@@ -40,7 +40,7 @@ export function evaluateOn(
     draws: config.evaluation.draws,
     seed: config.seed,
     predict,
-    concurrency: 2 * pool.workers,
+    concurrency: 8 * pool.workers,
   });
 }
 

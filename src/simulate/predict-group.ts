@@ -1,5 +1,5 @@
 import { workerSetup } from '../config/worker-setup.ts';
-import { PluralError } from '../core/errors.ts';
+import { invariant, PluralError } from '../core/errors.ts';
 import { isFile } from '../core/files.ts';
 import { suggestion } from '../core/suggest.ts';
 import { isGroupFile, readGroupFile } from '../data/group-file.ts';
@@ -128,13 +128,13 @@ export async function predictGroup(
     ...workerSetup(experiment.config, experiment),
     data: shareData(own, features),
   });
-  const { probabilities } = await trainer.predict({
+  const { probabilities: predicted } = await trainer.predict({
     kind: 'predict',
     parameters: model.parameters,
-    group: 0,
-    context: context.answers.map(({ question }) => question),
-    target,
+    asked: [{ group: 0, context: context.answers.map(({ question }) => question), target }],
   });
+  const [probabilities] = predicted;
+  invariant(probabilities !== undefined, 'an answer for what was asked');
   let position = 0;
   return target.map((index) => {
     const question = survey.questions[index]!;

@@ -21,8 +21,10 @@ export interface EngineSetup {
  * first needed. Errors: ENGINE_FAILED, DEVICE_UNAVAILABLE.
  */
 export interface Engine {
-  /** Starts from these parameters, float32 [size], and moments; null: fresh ones. */
-  load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void>;
+  /** Takes over parameters, float32 [size]; what follows is computed with them. */
+  load(parameters: Float32Array): Promise<void>;
+  /** Takes over moments for the steps that follow; null: fresh ones. */
+  begin(optimizer: OptimizerSnapshot | null): Promise<void>;
   /** One step of Adam on a batch; the loss before it. A loss that is not finite changes nothing that is of use. */
   step(batch: Batch, learningRate: number): Promise<number>;
   /** Loss and gradient of a batch. */

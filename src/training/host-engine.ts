@@ -36,8 +36,12 @@ export class HostEngine implements Engine {
     );
   }
 
-  async load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void> {
-    this.#memory.load(parameters, optimizer);
+  async load(parameters: Float32Array): Promise<void> {
+    this.#memory.parameters.set(parameters);
+  }
+
+  async begin(optimizer: OptimizerSnapshot | null): Promise<void> {
+    this.#memory.begin(optimizer);
   }
 
   async step(batch: Batch, learningRate: number): Promise<number> {

@@ -73,18 +73,23 @@ export interface GradientResult {
   readonly loss: number;
 }
 
-/** Predictions for some questions of one group, from its answers to others. */
-export interface PredictJob {
-  readonly kind: 'predict';
-  readonly parameters: Float32Array;
+/** Some questions of one group, to be predicted from its answers to others. */
+export interface Asked {
   readonly group: number;
   readonly context: readonly number[];
   readonly target: readonly number[];
 }
 
+/** Predictions of one model for one group after the other: the parameters are taken over once. */
+export interface PredictJob {
+  readonly kind: 'predict';
+  readonly parameters: Float32Array;
+  readonly asked: readonly Asked[];
+}
+
 export interface PredictResult {
-  /** Shares of all target points, question by question. */
-  readonly probabilities: Float32Array;
+  /** For each that was asked, the shares of all target points, question by question. */
+  readonly probabilities: readonly Float32Array[];
 }
 
 export type Job = TrainJob | GradientJob | PredictJob;

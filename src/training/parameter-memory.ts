@@ -77,9 +77,8 @@ export class ParameterMemory {
     this.#second = part(3);
   }
 
-  /** Takes over parameters, and moments; null: those before the first step. */
-  load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): void {
-    this.parameters.set(parameters);
+  /** Takes over moments; null: those before the first step. */
+  begin(optimizer: OptimizerSnapshot | null): void {
     this.#steps = optimizer?.steps ?? 0;
     if (optimizer === null) {
       this.#first.fill(0);

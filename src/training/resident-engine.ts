@@ -7,9 +7,8 @@ import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
 import { adamFactors } from './optimizer.ts';
 import { type DeviceTable, openTransfer, type Transfer, uploadTable } from './transfer.ts';
 
-/** What stays on the device between steps. */
-interface State {
-  readonly parameters: Held;
+/** Adam's moments on the device. */
+interface Moments {
   readonly first: Held;
   readonly second: Held;
   readonly steps: number;
@@ -26,7 +25,8 @@ export class ResidentEngine implements Engine {
   readonly #source: FeatureSource;
   readonly #sessions = new Map<string, Promise<DeviceSession>>();
   #transfer: Promise<Transfer> | undefined;
-  #state: State | undefined;
+  #parameters: Held | undefined;
+  #moments: Moments | undefined;
   #table: { readonly rows: Float32Array; readonly onDevice: DeviceTable } | undefined;
 
   constructor(setup: EngineSetup) {
@@ -34,16 +34,19 @@ export class ResidentEngine implements Engine {
     this.#source = setup.features === 'float16' ? 'half-table' : 'table';
   }
 
-  async load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void> {
+  async load(parameters: Float32Array): Promise<void> {
     const transfer = await this.#opened();
-    this.#drop();
-    const { length } = parameters;
-    this.#state = {
-      parameters: await transfer.up(Float32Array.from(parameters)),
-      first: await transfer.up(optimizer?.first ?? new Float32Array(length)),
-      second: await transfer.up(optimizer?.second ?? new Float32Array(length)),
+    this.#replaceParameters(await transfer.up(Float32Array.from(parameters)));
+  }
+
+  async begin(optimizer: OptimizerSnapshot | null): Promise<void> {
+    const transfer = await this.#opened();
+    const fresh = () => new Float32Array(this.#setup.predictor.layout.size);
+    this.#replaceMoments({
+      first: await transfer.up(optimizer?.first ?? fresh()),
+      second: await transfer.up(optimizer?.second ?? fresh()),
       steps: optimizer?.steps ?? 0,
-    };
+    });
   }
 
   async step(batch: Batch, learningRate: number): Promise<number> {
@@ -51,29 +54,26 @@ export class ResidentEngine implements Engine {
     const session = await this.#session('step', AFTER, () =>
       predictor.stepGraph(optimizer, { features: this.#source }),
     );
-    const before = this.#now();
-    const steps = before.steps + 1;
+    const { first, second, steps: before } = given(this.#moments);
+    const steps = before + 1;
     const { stepSize, secondScale, keep } = adamFactors(steps, learningRate, optimizer);
     const figures = Float32Array.of(stepSize, secondScale, keep);
     const feeds = {
       ...predictor.feeds(batch, this.#source),
       [GRAPH_NAMES.figures]: { type: 'float32' as const, data: figures, dims: [3] },
     };
-    const { parameters, first, second } = before;
-    const table = await this.#tableOf(batch);
     const outputs = await session.run(feeds, {
-      [GRAPH_NAMES.parameters]: parameters,
+      [GRAPH_NAMES.parameters]: given(this.#parameters),
       [GRAPH_NAMES.first]: first,
       [GRAPH_NAMES.second]: second,
-      [GRAPH_NAMES.features]: table,
+      [GRAPH_NAMES.features]: await this.#tableOf(batch),
     });
-    this.#drop();
-    this.#state = {
-      parameters: outputs.held(GRAPH_NAMES.parametersAfter),
+    this.#replaceParameters(outputs.held(GRAPH_NAMES.parametersAfter));
+    this.#replaceMoments({
       first: outputs.held(GRAPH_NAMES.firstAfter),
       second: outputs.held(GRAPH_NAMES.secondAfter),
       steps,
-    };
+    });
     return outputs.values(GRAPH_NAMES.loss)[0]!;
   }
 
@@ -94,11 +94,11 @@ export class ResidentEngine implements Engine {
   }
 
   async parameters(): Promise<Float32Array> {
-    return (await this.#opened()).down(this.#now().parameters);
+    return (await this.#opened()).down(given(this.#parameters));
   }
 
   async optimizer(): Promise<OptimizerSnapshot> {
-    const { first, second, steps } = this.#now();
+    const { first, second, steps } = given(this.#moments);
     const transfer = await this.#opened();
     return {
       first: await transfer.down(first),
@@ -108,7 +108,8 @@ export class ResidentEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#drop();
+    this.#replaceParameters(undefined);
+    this.#replaceMoments(undefined);
     await this.#table?.onDevice.close();
     for (const session of this.#sessions.values()) await (await session).close();
     await (await this.#transfer)?.close();
@@ -118,7 +119,7 @@ export class ResidentEngine implements Engine {
     const session = await this.#session(name, [], graph);
     const feeds: Feeds = this.#setup.predictor.feeds(batch, this.#source);
     return session.run(feeds, {
-      [GRAPH_NAMES.parameters]: this.#now().parameters,
+      [GRAPH_NAMES.parameters]: given(this.#parameters),
       [GRAPH_NAMES.features]: await this.#tableOf(batch),
     });
   }
@@ -136,15 +137,18 @@ export class ResidentEngine implements Engine {
     return this.#transfer;
   }
 
-  #now(): State {
-    invariant(this.#state !== undefined, 'an engine is given parameters before it computes');
-    return this.#state;
+  /** Tensors must be gone before the sessions that made them. */
+  #replaceParameters(next: Held | undefined): void {
+    if (this.#parameters !== undefined) release(this.#parameters);
+    this.#parameters = next;
   }
 
-  #drop(): void {
-    if (this.#state === undefined) return;
-    for (const held of [this.#state.parameters, this.#state.first, this.#state.second]) release(held);
-    this.#state = undefined;
+  #replaceMoments(next: Moments | undefined): void {
+    if (this.#moments !== undefined) {
+      release(this.#moments.first);
+      release(this.#moments.second);
+    }
+    this.#moments = next;
   }
 
   /** The features of a batch on the device: uploaded once as long as batches have the same table. */
@@ -156,4 +160,9 @@ export class ResidentEngine implements Engine {
     }
     return this.#table.onDevice.held;
   }
+}
+
+function given<Value>(value: Value | undefined): Value {
+  invariant(value !== undefined, 'an engine is given parameters and moments before it computes with them');
+  return value;
 }

@@ -45,10 +45,8 @@ function taskOf(questions: number): Batch {
 async function freshEngine(device: Device, options: object): Promise<Engine> {
   const predictor = gpo.create(options, FEATURE_WIDTH);
   const engine = engineFor({ predictor, device, optimizer: ADAM_DEFAULTS, features: 'float32' });
-  await engine.load(
-    predictor.initialise((tensor) => randomStream(0, 'self-check', tensor)),
-    null,
-  );
+  await engine.load(predictor.initialise((tensor) => randomStream(0, 'self-check', tensor)));
+  await engine.begin(null);
   return engine;
 }
 

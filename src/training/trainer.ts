@@ -5,10 +5,10 @@ import { batchOf, sampleTask, type Task } from './batches.ts';
 import type { Engine } from './engine.ts';
 import { engineFor } from './engine-for.ts';
 import type {
+  Asked,
   GradientJob,
   GradientResult,
   Job,
-  OptimizerSnapshot,
   PredictJob,
   PredictResult,
   TrainJob,
@@ -81,7 +81,8 @@ export class Trainer {
 
   async #train(job: TrainJob): Promise<TrainResult> {
     const { schedule } = this.#setup;
-    await this.#load(job.parameters, job.optimizer);
+    await this.#load(job.parameters);
+    await this.#engine.begin(job.optimizer);
     let total = 0;
     for (let step = job.firstStep; step < job.firstStep + job.steps; step++) {
       this.#checkStop();
@@ -95,21 +96,21 @@ export class Trainer {
 
   async #gradient({ parameters, group, stream, step }: GradientJob): Promise<GradientResult> {
     this.#checkStop();
-    await this.#load(parameters, null);
+    await this.#load(parameters);
     const batch = batchOf(this.#setup.data, group, this.#taskOf(group, stream, step));
     const result = await this.#engine.gradient(batch);
     checkLoss(result.loss, step);
     return result;
   }
 
-  async #load(parameters: Float32Array, optimizer: OptimizerSnapshot | null): Promise<void> {
+  async #load(parameters: Float32Array): Promise<void> {
     if (parameters.length !== this.#size) {
       throw new PluralError(
         'ENGINE_FAILED',
         `${parameters.length} parameters were given to a predictor of ${this.#size}`,
       );
     }
-    await this.#engine.load(parameters, optimizer);
+    await this.#engine.load(parameters);
   }
 
   #checkStop(): void {
@@ -122,16 +123,22 @@ export class Trainer {
     return sampleTask(randomStream(seed, 'task', ...stream, step), questions, task);
   }
 
-  /** Predictions of one group; `run` does the same for a job. */
-  async predict({ parameters, group, context, target }: PredictJob): Promise<PredictResult> {
+  /** Predictions; `run` does the same for a job. */
+  async predict({ parameters, asked }: PredictJob): Promise<PredictResult> {
+    await this.#load(parameters);
+    const probabilities: Float32Array[] = [];
+    for (const one of asked) probabilities.push(await this.#predictOne(one));
+    return { probabilities };
+  }
+
+  async #predictOne({ group, context, target }: Asked): Promise<Float32Array> {
     const { data } = this.#setup;
-    await this.#load(parameters, null);
     const parts: Float32Array[] = [];
     for (const some of chunks(target, (question) => data.rowOf[question + 1]! - data.rowOf[question]!)) {
       this.#checkStop();
       parts.push(await this.#engine.predict(batchOf(data, group, { context, target: some })));
     }
-    return { probabilities: joined(parts) };
+    return joined(parts);
   }
 }
 

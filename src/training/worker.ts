@@ -28,7 +28,7 @@ function buffersOf(reply: JobReply): ArrayBuffer[] {
     arrays.push(result.parameters);
     if (result.optimizer !== null) arrays.push(result.optimizer.first, result.optimizer.second);
   } else {
-    arrays.push('gradient' in result ? result.gradient : result.probabilities);
+    arrays.push(...('gradient' in result ? [result.gradient] : result.probabilities));
   }
   return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];
 }

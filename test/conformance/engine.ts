@@ -78,8 +78,10 @@ export function engineConformance(name: string, open: (setup: Omit<EngineSetup, 
     });
 
     test(`${STEPS} steps on batches of different sizes are those of the CPU within 1e-4`, async () => {
-      await engine.load(start, null);
-      await reference.load(start, null);
+      await engine.load(start);
+      await engine.begin(null);
+      await reference.load(start);
+      await reference.begin(null);
       const losses = await train(engine, batches);
       expect(relativeError(losses, await train(reference, batches))).toBeLessThan(1e-4);
       const after = await engine.parameters();
@@ -93,8 +95,10 @@ export function engineConformance(name: string, open: (setup: Omit<EngineSetup, 
 
     test('gradient and predictions are those of the CPU within 1e-5', async () => {
       for (const batch of batches.slice(0, 3)) {
-        await engine.load(start, null);
-        await reference.load(start, null);
+        await engine.load(start);
+        await engine.begin(null);
+        await reference.load(start);
+        await reference.begin(null);
         const [own, expected] = [await engine.gradient(batch), await reference.gradient(batch)];
         expect(relativeError(own.gradient, expected.gradient)).toBeLessThan(1e-5);
         expect(relativeError([own.loss], [expected.loss])).toBeLessThan(1e-5);
@@ -104,22 +108,27 @@ export function engineConformance(name: string, open: (setup: Omit<EngineSetup, 
     });
 
     test('training that is interrupted and taken up with its moments is the same', async () => {
-      await engine.load(start, null);
+      await engine.load(start);
+      await engine.begin(null);
       await train(engine, batches.slice(0, 6));
       const whole = await engine.parameters();
-      await engine.load(start, null);
+      await engine.load(start);
+      await engine.begin(null);
       await train(engine, batches.slice(0, 3));
       const [parameters, moments] = [await engine.parameters(), await engine.optimizer()];
       // Another group's turn in between.
-      await engine.load(start, null);
+      await engine.load(start);
+      await engine.begin(null);
       await train(engine, batches.slice(6, 8));
-      await engine.load(parameters, moments);
+      await engine.load(parameters);
+      await engine.begin(moments);
       await train(engine, batches.slice(3, 6));
       expect(relativeError(await engine.parameters(), whole)).toBeLessThan(1e-6);
     });
 
     test('what it answers is the caller’s: later steps do not change it', async () => {
-      await engine.load(start, null);
+      await engine.load(start);
+      await engine.begin(null);
       const parameters = await engine.parameters();
       const { gradient } = await engine.gradient(batches[0]!);
       const kept = [parameters.slice(), gradient.slice()];
@@ -131,9 +140,11 @@ export function engineConformance(name: string, open: (setup: Omit<EngineSetup, 
 
     test('a batch over another table is read from that table', async () => {
       const [other] = engineBatches(1, 7);
-      await engine.load(start, null);
+      await engine.load(start);
+      await engine.begin(null);
       await engine.predict(batches[0]!);
-      await reference.load(start, null);
+      await reference.load(start);
+      await reference.begin(null);
       const expected = await reference.predict(other!);
       expect(relativeError(await engine.predict(other!), expected)).toBeLessThan(1e-5);
     });

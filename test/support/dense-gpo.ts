@@ -37,10 +37,7 @@ export function denseTransformer(
     const part = (index: number) =>
       g.reshape(g.slice(projected, 1, index * width, (index + 1) * width), [rows, heads, width / heads]);
     const scale = g.constant(1 / Math.sqrt(width / heads));
-    const scores = g.matmul(
-      g.mul(g.transpose(part(0), [1, 0, 2]), scale),
-      g.transpose(part(1), [1, 2, 0]),
-    );
+    const scores = g.matmul(g.mul(g.transpose(part(0), [1, 0, 2]), scale), g.transpose(part(1), [1, 2, 0]));
     const weights = g.softmax(g.add(scores, mask));
     const mixed = g.matmul(weights, g.transpose(part(2), [1, 0, 2]));
     return linear(g.reshape(g.transpose(mixed, [1, 0, 2]), [rows, width]), `${layer}.self_attn.out_proj`);

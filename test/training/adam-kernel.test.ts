@@ -31,7 +31,8 @@ test('steps are those of adamStep, bit for bit, whatever the size (property)', (
         const draw = () => Float32Array.from({ length: size }, () => random.normal() * 2 ** exponent);
         const parameters = draw();
         const memory = new ParameterMemory(size);
-        memory.load(parameters, null);
+        memory.parameters.set(parameters);
+        memory.begin(null);
         const state = freshAdam(size);
         for (let step = 0; step < 4; step++) {
           const gradient = draw();
@@ -53,22 +54,26 @@ test('moments are taken over, and are fresh where none are given', () => {
     memory.gradient.set([0.5, -1, 2]);
     memory.step(1e-2, ADAM_DEFAULTS);
   };
-  memory.load(Float32Array.of(1, 2, 3), null);
+  memory.parameters.set(Float32Array.of(1, 2, 3));
+  memory.begin(null);
   step();
   const [parameters, moments] = [memory.parameters.slice(), memory.snapshot()];
   step();
   const twice = memory.parameters.slice();
-  memory.load(parameters, moments);
+  memory.parameters.set(parameters);
+  memory.begin(moments);
   step();
   expect(memory.parameters).toEqual(twice);
-  memory.load(Float32Array.of(1, 2, 3), null);
+  memory.parameters.set(Float32Array.of(1, 2, 3));
+  memory.begin(null);
   step();
   expect(memory.parameters).toEqual(parameters);
 });
 
 test('numbers that are none stay where they are', () => {
   const memory = new ParameterMemory(4);
-  memory.load(Float32Array.of(1, 2, 3, 4), null);
+  memory.parameters.set(Float32Array.of(1, 2, 3, 4));
+  memory.begin(null);
   memory.gradient.set([1, Number.NaN, Number.POSITIVE_INFINITY, 1]);
   memory.step(1e-2, ADAM_DEFAULTS);
   expect([...memory.parameters].map(Number.isFinite)).toEqual([true, false, false, true]);

@@ -34,7 +34,8 @@ test('tensors that stand apart, read whole or by rows, get the gradient that the
   const [batch] = engineBatches(1);
   const parameters = predictor.initialise((tensor) => randomStream(2, tensor));
   const engine = engineFor({ predictor, device: 'cpu', optimizer: ADAM_DEFAULTS, features: 'float32' });
-  await engine.load(parameters, null);
+  await engine.load(parameters);
+  await engine.begin(null);
   const { loss, gradient } = await engine.gradient(batch!);
   const session = await openSession(predictor.trainingGraph(), 'cpu');
   const flat = await session.run(withParameters(predictor.feeds(batch!), parameters));
@@ -71,7 +72,8 @@ describe.skipIf(missing !== null)('WebGPU', () => {
         optimizer: ADAM_DEFAULTS,
         features,
       });
-      await engine.load(engineParameters(), null);
+      await engine.load(engineParameters());
+      await engine.begin(null);
       predictions.push(await engine.predict(batch!));
       await engine.close();
     }

@@ -30,9 +30,7 @@ const gradientJob = (group: number): GradientJob => ({
 const predictJob = (group: number): PredictJob => ({
   kind: 'predict',
   parameters: PARAMETERS,
-  group,
-  context: [0, 1, 2],
-  target: [5, 6, 7, 8],
+  asked: [{ group, context: [0, 1, 2], target: [5, 6, 7, 8] }],
 });
 
 function poolOf(workers: number, setup: WorkerSetup = tinySetup()): TrainingPool {
@@ -89,12 +87,12 @@ describe('results', () => {
   });
 
   test('shares are predicted for all options, and sum to 1 per question', async () => {
-    const { probabilities } = await poolOf(1).run<'predict'>(predictJob(0));
+    const [probabilities] = (await poolOf(1).run<'predict'>(predictJob(0))).probabilities;
     const { rowOf } = tinySetup().data;
     let position = 0;
-    for (const question of predictJob(0).target) {
+    for (const question of predictJob(0).asked[0]!.target) {
       const options = rowOf[question + 1]! - rowOf[question]!;
-      const sum = probabilities
+      const sum = probabilities!
         .subarray(position, position + options)
         .reduce((total, share) => total + share, 0);
       expect(Math.abs(sum - 1)).toBeLessThan(1e-5);
