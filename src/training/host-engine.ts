@@ -6,7 +6,8 @@ import { type Feeds, GRAPH_NAMES, type GraphOptions, withParameters } from '../p
 import type { Engine, EngineSetup } from './engine.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
 import { ParameterMemory } from './parameter-memory.ts';
-import { type GraphSession, openSession, type Places } from './session.ts';
+import type { GraphSession, Places } from './session.ts';
+import { sharedSession } from './session-cache.ts';
 
 /** Parameters and moments in this process's memory; each step feeds the parameters to the session and fetches the gradient. */
 export class HostEngine implements Engine {
@@ -57,7 +58,7 @@ export class HostEngine implements Engine {
 
   async predict(batch: Batch): Promise<Float32Array> {
     const { predictor, device } = this.#setup;
-    this.#prediction ??= openSession(predictor.predictionGraph(this.#graph), device);
+    this.#prediction ??= sharedSession(predictor.predictionGraph(this.#graph), device);
     const session = await this.#prediction;
     return (await session.run(this.#feeds(batch)))[GRAPH_NAMES.probabilities]!;
   }
@@ -70,15 +71,13 @@ export class HostEngine implements Engine {
     return this.#memory.snapshot();
   }
 
-  async close(): Promise<void> {
-    await (await this.#training)?.close();
-    await (await this.#prediction)?.close();
-  }
+  /** Nothing: sessions are shared. */
+  async close(): Promise<void> {}
 
   /** The loss of a batch; its gradient stays in the engine's memory. */
   async differentiate(batch: Batch): Promise<number> {
     const { predictor, device } = this.#setup;
-    this.#training ??= openSession(predictor.trainingGraph(this.#graph), device);
+    this.#training ??= sharedSession(predictor.trainingGraph(this.#graph), device);
     const session = await this.#training;
     const outputs = await session.run(this.#feeds(batch), this.#gradient);
     return outputs[GRAPH_NAMES.loss]![0]!;
