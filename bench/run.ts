@@ -5,13 +5,14 @@ import { textTable } from '../src/report/table.ts';
 import { ownCommit } from '../src/simulate/environment.ts';
 import { type Benchmark, figureText } from './benchmark.ts';
 import { engine } from './engine/engine.ts';
+import { paper } from './engine/paper.ts';
 import { fold } from './fold.ts';
 import { maskBenchmark } from './mask.ts';
 import { memory } from './memory.ts';
 import { sealBenchmark } from './seal.ts';
 
 /** `npm run bench -- <name> [--json] [--save]`: runs one benchmark; --save writes bench/results/<name>.json. */
-const BENCHMARKS: readonly Benchmark[] = [engine, fold, maskBenchmark, memory, sealBenchmark];
+const BENCHMARKS: readonly Benchmark[] = [engine, fold, maskBenchmark, memory, paper, sealBenchmark];
 
 const [name, ...flags] = process.argv.slice(2);
 const benchmark = BENCHMARKS.find((candidate) => candidate.name === name);
