@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
+import { bytesOf } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
-import type { Collection } from '../privacy/protection.ts';
+import type { Collection, SealedSums } from '../privacy/protection.ts';
 import type { StrategyState } from '../strategy/strategy.ts';
-import { makeModel } from '../wire/model.ts';
-import type { Model, ScoreSums } from '../wire/stages.ts';
+import type { ModelRecord } from '../wire/model-record.ts';
+import type { ScoreSums } from '../wire/stages.ts';
 import { viewSubmission } from '../wire/submission.ts';
 import type { Aggregator } from './aggregator.ts';
 import {
@@ -16,8 +17,8 @@ import {
   repliersOf,
 } from './collections.ts';
 import { changeRun, readStrategyState, storedStrategyState, unknownRun } from './locked-run.ts';
-import { keepModel, newestRecord, publishModel, readModel, recordOf } from './models.ts';
-import type { PlanCache } from './plan.ts';
+import { keepBytes, newestRecord, publishModel, readBytes, readModel, recordOf } from './models.ts';
+import type { OpenPlan, PlanCache } from './plan.ts';
 import { keepScoreSums } from './scores.ts';
 import { asStoreError } from './store/trouble.ts';
 import { WorkMemory } from './work-memory.ts';
@@ -66,7 +67,8 @@ async function addAll(
 }
 
 interface Folded {
-  readonly model: Model;
+  /** What the record names: the model, or the sealed sum that it follows from. */
+  readonly published: { readonly round: number; readonly digest: string; readonly bytes: Uint8Array };
   readonly strategyState: StrategyState;
   readonly updates: number;
   readonly uploadedBytes: number;
@@ -75,58 +77,114 @@ interface Folded {
   readonly accused: readonly string[];
 }
 
-/** A round without updates: the model stays. */
-function skippedRound(model: Model, strategyState: StrategyState): Folded {
-  return { model, strategyState, updates: 0, uploadedBytes: 0, scores: null, accused: [] };
-}
-
-/** What came of a fold: the next model, or why the sum cannot be opened yet. */
+/** What came of a fold: what is published, or why the sum cannot be opened yet. */
 type FoldResult = Folded | { readonly lacks: string };
 
+/** Adds all replies of a round to a collection; their bytes. */
+async function addRound(aggregator: Aggregator, due: DueRound, collection: Collection): Promise<number> {
+  const { round, step: last } = due.state;
+  let uploadedBytes = 0;
+  for (let step = 0; step <= last; step++) {
+    const kept = await listedIn(aggregator, due, step);
+    await addAll(aggregator, kept, { round, step }, collection);
+    collection.close(step, repliersOf(due.state, step));
+    uploadedBytes += kept.reduce((sum, { size }) => sum + size, 0);
+  }
+  return uploadedBytes;
+}
+
+/** A round, with the plan of its run. */
+interface PlannedRound extends DueRound {
+  readonly plan: OpenPlan;
+  readonly parameters: number;
+  readonly updates: number;
+}
+
+/** The next model, from the one before it and the sum of the updates. */
+async function foldModel(
+  aggregator: Aggregator,
+  due: PlannedRound,
+  before: ModelRecord,
+): Promise<FoldResult> {
+  const { plan, parameters, updates, state, strategyState } = due;
+  const { protection, strategy } = plan;
+  const model = await readModel(aggregator, before);
+  const collection = protection.collect(contextOf(due, parameters));
+  const uploadedBytes = await addRound(aggregator, due, collection);
+  const lacks = collection.lacks();
+  if (lacks !== null) return { lacks };
+  const aggregate = collection.finish();
+  const next = strategy.next(model, aggregate, strategyState);
+  const { digest } = next.model;
+  return {
+    published: { round: state.round, digest, bytes: bytesOf(next.model.parameters) },
+    strategyState: next.state,
+    updates,
+    uploadedBytes,
+    scores: aggregate.scores,
+    accused: collection.accused(),
+  };
+}
+
+/** The sum itself, for those who have the readers' key: model, strategy and scores are theirs. */
+async function foldSealed(
+  aggregator: Aggregator,
+  due: PlannedRound,
+  sealedSums: SealedSums,
+): Promise<FoldResult> {
+  const { parameters, updates, state, strategyState } = due;
+  const collection = sealedSums.collect(contextOf(due, parameters));
+  const uploadedBytes = await addRound(aggregator, due, collection);
+  const lacks = collection.lacks();
+  if (lacks !== null) return { lacks };
+  const bytes = collection.publish();
+  const published = { round: state.round, digest: sha256(bytes), bytes };
+  return { published, strategyState, updates, uploadedBytes, scores: null, accused: [] };
+}
+
+/** A round that was given up for good: its record names what the one before it names, and no updates. */
+async function skippedRound(
+  aggregator: Aggregator,
+  { state, strategyState }: DueRound,
+  before: ModelRecord,
+): Promise<Folded> {
+  const bytes = await readBytes(aggregator, before);
+  const published = { round: state.round, digest: before.model, bytes };
+  return { published, strategyState, updates: 0, uploadedBytes: 0, scores: null, accused: [] };
+}
+
 async function foldUpdates(aggregator: Aggregator, plans: PlanCache, due: DueRound): Promise<FoldResult> {
-  const { run, state, strategyState } = due;
+  const { run, state } = due;
+  const { round } = state;
   const { definition } = await aggregator.db
     .selectFrom('runs')
     .select('definition')
     .where('id', '=', run)
     .executeTakeFirstOrThrow();
-  const { protection, strategy } = plans.get(due.digest, definition.plan);
-  const { round, step: last } = state;
-  const record = await recordOf(aggregator, run, state.round - 1);
-  if (record === null) throw unknownRun(run);
-  const model = await readModel(aggregator, record);
-  if (state.skipped) return skippedRound(makeModel(round, model.parameters), strategyState);
-  const { updateStep, trustees } = protection;
+  const plan = plans.get(due.digest, definition.plan);
+  const before = await recordOf(aggregator, run, round - 1);
+  if (before === null) throw unknownRun(run);
+  if (state.skipped) return skippedRound(aggregator, due, before);
+  const { updateStep, trustees, sealedSums } = plan.protection;
   const updates = repliersOf(state, updateStep).filter((group) => !trustees.includes(group)).length;
   aggregator.observe({ type: 'folding', run, round, updates });
-  await protection.prepare();
-  const collection = protection.collect(contextOf(due, model.parameters.length));
-  let uploadedBytes = 0;
-  for (let step = 0; step <= last; step++) {
-    const kept = await listedIn(aggregator, due, step);
-    await addAll(aggregator, kept, { round, step }, collection);
-    collection.close(step, repliersOf(state, step));
-    uploadedBytes += kept.reduce((sum, { size }) => sum + size, 0);
-  }
-  const lacks = collection.lacks();
-  if (lacks !== null) return { lacks };
-  const aggregate = collection.finish();
-  const next = strategy.next(model, aggregate, strategyState);
-  const { scores } = aggregate;
-  const accused = collection.accused();
-  return { model: next.model, strategyState: next.state, updates, uploadedBytes, scores, accused };
+  await plan.protection.prepare();
+  const planned = { ...due, plan, updates, parameters: definition.plan.parameters };
+  return sealedSums === null
+    ? foldModel(aggregator, planned, before)
+    : foldSealed(aggregator, planned, sealedSums);
 }
 
 /** Moves the run on to the next round, unless another replica did. */
 async function publish(aggregator: Aggregator, run: string, folded: Folded): Promise<boolean> {
-  const { model, strategyState, updates, uploadedBytes, scores, accused } = folded;
-  const { round } = model;
-  await keepModel(aggregator, model);
+  const { published, strategyState, updates, uploadedBytes, scores, accused } = folded;
+  const { round, digest, bytes } = published;
+  await keepBytes(aggregator, digest, bytes);
   aggregator.observe({ type: 'publishing', run, round });
   return changeRun(aggregator, run, async (locked) => {
     if (locked.state.phase !== 'folding' || locked.state.round !== round) return false;
     const previous = await newestRecord(locked);
-    await publishModel(aggregator, locked, { model, previous, updates, uploadedBytes });
+    await publishModel(aggregator, locked, { model: published, previous, updates, uploadedBytes });
     await locked.tx
       .updateTable('runs')
       .set({ strategy_state: storedStrategyState(strategyState) })
@@ -134,7 +192,7 @@ async function publish(aggregator: Aggregator, run: string, folded: Folded): Pro
       .execute();
     if (scores !== null) await keepScoreSums(locked, round - 1, scores);
     if (accused.length > 0) await locked.event('accused', { round, groups: accused });
-    await locked.event('published', { round, model: model.digest, updates });
+    await locked.event('published', { round, model: digest, updates });
     await locked.deliver({ type: 'folded', round });
     return true;
   });

@@ -15,6 +15,7 @@ import { readModel, recordsAfter } from '../../src/server/models.ts';
 import { createRun, definitionOf, planOf, startRun } from '../../src/server/runs.ts';
 import { statusOf } from '../../src/server/status.ts';
 import { cleanUp, passDeadlines } from '../../src/server/sweep.ts';
+import { fedavg } from '../../src/strategy/fedavg.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import type { RunStatus } from '../../src/wire/http.ts';
 import { checkChain } from '../../src/wire/model-record.ts';
@@ -120,6 +121,7 @@ async function masked({
   const stores = new Map(GROUPS.map((group) => [group, new MemoryStore(group)]));
   const workOf = (group: string): LocalWork => ({
     protection,
+    strategy: fedavg.create({}),
     update: async (round, { digest, parameters }, score) => {
       const random = randomStream(round, 'update', group, digest);
       const trained = parameters.map((value) => value + random.normal() / 100);
