@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { HOLDS } from '../privacy/protection.ts';
 import { SCHEDULES } from '../training/schedule.ts';
+import { HOLDS } from '../wire/holds.ts';
 import { digestSchema } from '../wire/run-definition.ts';
 
 /** Baselines and comparisons that a run may make beside the federated training. */

@@ -1,14 +1,11 @@
 import type { z } from 'zod';
+import type { Holds } from '../wire/holds.ts';
 import type { Identity, isSignedBy } from '../wire/identity.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
 import type { CollectionStep } from '../wire/step.ts';
 
 /** What a protection lets the aggregator see: every update in clear, or nothing but their sum. */
 export type Reveals = 'rows' | 'sum';
-
-/** What the aggregator has of a run's models: the models, or sums of updates that only the groups open. */
-export const HOLDS = ['clear', 'ciphertext'] as const;
-export type Holds = (typeof HOLDS)[number];
 
 /** What everybody in a round knows of it before it begins. */
 export interface RoundContext {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { invariant } from '../../core/errors.ts';
+import type { Holds } from '../../wire/holds.ts';
 import { groupIdSchema } from '../../wire/run-definition.ts';
-import type { Holds, RunShape } from '../protection.ts';
+import type { RunShape } from '../protection.ts';
 import { assumptionOptions } from '../secure-sum/assumptions.ts';
 import { checkedSum, type SumSettings, sumOptions, sumSettings } from '../secure-sum/settings.ts';
 import { unknownShares } from '../secure-sum/unknown-shares.ts';
