@@ -7,7 +7,7 @@ import { openMessage, STEP } from '../../src/privacy/seal/messages.ts';
 import type { PublishingCollection } from '../../src/privacy/seal/publishing-collection.ts';
 import { type Asked, answerKey } from '../../src/privacy/seal/readers.ts';
 import { unpackElement } from '../../src/privacy/seal/ring.ts';
-import { readSealedSum } from '../../src/privacy/seal/sealed-sum.ts';
+import { readSealedSum, writeSealedSum } from '../../src/privacy/seal/sealed-sum.ts';
 import { sealOptions, sealSettings } from '../../src/privacy/seal/settings.ts';
 import { seal } from '../../src/privacy/seal.ts';
 import { keyFor } from '../../src/privacy/secure-sum/keys.ts';
@@ -136,6 +136,25 @@ describe('an answer that is used again', () => {
     const mixed = Buffer.from(two);
     for (const [index, { sealed }] of one.answers.entries()) mixed.set(sealed, at + index * sealed.length);
     expect(held.sealedSums!.read(mixed, context, READERS)).toEqual({ aggregate: null, accused: GROUPS });
+  });
+});
+
+describe('an aggregator that tells a group that was away another past, which ends in the same sum', () => {
+  const past = sha256('a past in which a round was skipped');
+
+  test('is not noticed where sums do not say what they go on from', () => {
+    const sealed = publishedBy(played());
+    const { model: _, ...content } = readSealedSum(sealed, settings, PARAMETERS)!;
+    const unlinked = (model: string) => writeSealedSum({ ...content, model });
+    // Nothing opens, and the group goes on with a model of its own, under the digest that all have.
+    expect(held.sealedSums!.read(unlinked(past), { ...context, model: past }, READERS).aggregate).toBeNull();
+  });
+
+  test('ours: the sum does not go on from there', () => {
+    const sealed = publishedBy(played());
+    const read = () => held.sealedSums!.read(sealed, { ...context, model: past }, READERS);
+    expect(codeOf(read)).toBe('AGGREGATOR_UNTRUSTED');
+    expect(readSealedSum(sealed, settings, PARAMETERS)!.model).toBe(context.model);
   });
 });
 

@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decode } from 'cborg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytesOf, hexOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
@@ -264,6 +265,7 @@ test('a sum that is not what the aggregator signed, or is longer than any, is no
     await expect(played.outcomes).rejects.toMatchObject({ code: 'AGGREGATOR_UNTRUSTED' });
     // What it had before is what it has.
     expect([...played.models.get('cy')!.keys()]).toEqual([0]);
+    expect(decode(played.stores.get('cy')!.loadClearModel()!)).toMatchObject({ record: { round: 0 } });
     await stopRun(server.aggregator, played.run);
   }
 });

@@ -16,12 +16,13 @@ export class PublishingCollection extends CipherCollection<Uint8Array> implement
   publish(): Uint8Array {
     this.end();
     const { sum, answers, survivors } = this.toOpen();
-    const { run, round, attempt } = this.context;
+    const { run, round, attempt, model } = this.context;
     const { digest, committee } = this.roster;
     return writeSealedSum({
       run,
       round,
       attempt,
+      model,
       roster: bytesFrom(digest),
       ...committee,
       survivors,

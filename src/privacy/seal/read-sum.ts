@@ -63,10 +63,12 @@ export function openSealedSum(
   context: KnownContext,
   readersKey: Uint8Array,
 ): ReadSum {
-  const { run, round, parameters } = context;
+  const { run, round, model, parameters } = context;
   const sealedSum = readSealedSum(frame, settings, parameters);
   if (sealedSum === null) throw untrusted(round, 'it cannot be read');
   if (sealedSum.run !== run || sealedSum.round !== round) throw untrusted(round, 'it is of another round');
+  // Otherwise a group that was away could be told another past that ends in the same sum.
+  if (sealedSum.model !== model) throw untrusted(round, 'it does not go on from the one before it');
   const { members, survivors, answers } = sealedSum;
   const shares = sharesOf(sealedSum, context, readersKey);
   const chances = readersChances(readersKey, sha256(frame));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { framed, unframed } from '../../wire/framed.ts';
-import { groupIdSchema } from '../../wire/run-definition.ts';
+import { digestSchema, groupIdSchema } from '../../wire/run-definition.ts';
 import { bytes, codec } from '../secure-sum/protocol.ts';
 import { isAscending } from '../secure-sum/roster.ts';
 import { wordsOf } from '../secure-sum/words.ts';
@@ -16,6 +16,8 @@ export interface SealedSum {
   readonly run: string;
   readonly round: number;
   readonly attempt: number;
+  /** What the record before it names: so the digest of a sealed sum stands for all that came before it. */
+  readonly model: string;
   /** Digest of the roster, 32 bytes. */
   readonly roster: Uint8Array;
   readonly members: readonly string[];
@@ -33,6 +35,7 @@ const headSchema = z
     run: z.string().min(1).max(128),
     round: z.int().min(1),
     attempt: z.int().min(1),
+    model: digestSchema,
     roster: bytes(32),
     members: z.array(groupIdSchema).min(1).max(MOST_MEMBERS),
     threshold: z.int().min(1),
