@@ -1,5 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decode } from 'cborg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,6 +13,7 @@ import { type Database, openEmbedded } from '../../src/server/store/database.ts'
 import { cleanUp, passDeadlines } from '../../src/server/sweep.ts';
 import type { RunPlan } from '../../src/wire/run-definition.ts';
 import { Killed } from '../client/fake-group.ts';
+import { temporaryFolder } from '../support/cli.ts';
 import { type GroupsOptions, type GroupsRun, groupsRun, type Lie } from '../support/groups-run.ts';
 import { SHAPE } from '../support/protected-round.ts';
 import { withWrongShare } from '../support/sealed-answers.ts';
@@ -28,12 +27,11 @@ const READERS = Buffer.from(sha256('readers of the tests'), 'hex');
 const ROUNDS = 3;
 
 let now = 1_800_000_000_000;
-let folder: string;
+const folder = temporaryFolder();
 let database: Database;
 let server: TestAggregator;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'pluralllm-held-'));
   database = await openEmbedded(join(folder, 'database'));
   const blobs = await diskBlobs(join(folder, 'blobs'));
   server = await openTestAggregator({ clock: { now: () => now }, database, blobs });
