@@ -15,13 +15,13 @@ function untrusted(round: number, reason: string): PluralError {
   });
 }
 
-/** The chain from `known` to `target`, checked link by link. */
-async function walk(
+/** The chain behind `known`, up to the round of `target`: one answer's records at a time, checked link by link. */
+export async function* recordsUpTo(
   api: AggregatorApi,
   trust: Trust,
   known: ModelRecord | null,
   target: ModelRecord,
-): Promise<ModelRecord> {
+): AsyncGenerator<readonly ModelRecord[]> {
   let last = known;
   while (last === null || last.round < target.round) {
     const records = await api.models(last?.round ?? -1);
@@ -32,8 +32,14 @@ async function walk(
       });
     }
     last = checkChain(wanted, trust, last);
+    yield wanted;
   }
-  return last;
+}
+
+/** Errors: AGGREGATOR_UNTRUSTED where a chain ends in another record than the one that a task names. */
+export function checkEnd(last: ModelRecord, target: ModelRecord): void {
+  if (recordDigest(last) === recordDigest(target)) return;
+  throw untrusted(target.round, 'the task names another than the chain');
 }
 
 /**
@@ -50,9 +56,8 @@ export async function followChain(
   if (known !== null && target.round < known.round) {
     throw untrusted(target.round, `it is offered as the newest, but round ${known.round} was published`);
   }
-  const last = await walk(api, trust, known, target);
-  if (recordDigest(last) !== recordDigest(target)) {
-    throw untrusted(target.round, 'the task names another than the chain');
-  }
+  let last = known ?? target;
+  for await (const records of recordsUpTo(api, trust, known, target)) last = records.at(-1) ?? last;
+  checkEnd(last, target);
   return last;
 }

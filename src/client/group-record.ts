@@ -90,6 +90,9 @@ export interface GroupStore {
   /** Bytes of the newest model's parameters; null where there are none. What they are is for the reader to check. */
   loadModel(): Uint8Array | null;
   saveModel(bytes: Uint8Array): void;
+  /** The newest model in clear of a run whose aggregator holds ciphertext, with what the next one follows from; null where there is none. */
+  loadClearModel(): Uint8Array | null;
+  saveClearModel(bytes: Uint8Array): void;
   /** The submission that is being sent; null where there is none. */
   loadOutbox(): Uint8Array | null;
   saveOutbox(bytes: Uint8Array): void;

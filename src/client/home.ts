@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { bytesFrom, hexOf } from '../core/bytes.ts';
 import { PluralError } from '../core/errors.ts';
 import {
   isFile,
@@ -35,6 +36,8 @@ const FILES = {
   membership: 'membership.json',
   state: 'state.json',
   model: 'model.f32',
+  clearModel: 'clear-model.cbor',
+  readersKey: 'readers-key.json',
   outbox: 'outbox.cbor',
   opened: 'opened.json',
   ledger: 'privacy-ledger.json',
@@ -54,6 +57,12 @@ function shownFile({ round, attempt, step }: Place): string {
 const identitySchema = z.strictObject({
   format: z.literal(1),
   /** The private key: never leaves this file. */
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const readersKeySchema = z.strictObject({
+  format: z.literal(1),
+  /** What the groups of the run share, and its aggregator does not know. */
   secret: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
@@ -124,8 +133,8 @@ export class GroupHome implements GroupStore {
     return isFile(this.#path('membership')) ? this.membership() : null;
   }
 
-  /** Becomes a member; what is remembered of another run, or under another name, is forgotten. */
-  join(membership: Membership): void {
+  /** Becomes a member, perhaps with a readers' key; what is remembered of another run, or under another name, is forgotten. */
+  join(membership: Membership, readersKey: Uint8Array | null = null): void {
     const before = this.membershipOrNull();
     const { run, group, aggregatorKey, definition } = membership;
     const same =
@@ -137,12 +146,15 @@ export class GroupHome implements GroupStore {
       this.forget();
       this.saveRecord(newRecord(newGroup(group)));
     }
+    if (readersKey !== null) {
+      this.#write('readersKey', jsonText({ format: 1, secret: hexOf(readersKey) }));
+    }
     this.#write('membership', jsonText(membership));
   }
 
   /** Leaves nothing of a run but the exported model; the membership goes first, so that no half of it is used. */
   forget(): void {
-    for (const name of ['membership', 'state', 'model', 'outbox'] as const) {
+    for (const name of ['membership', 'state', 'model', 'clearModel', 'readersKey', 'outbox'] as const) {
       rmSync(this.#path(name), { force: true });
     }
     this.forgetShown(null);
@@ -168,6 +180,20 @@ export class GroupHome implements GroupStore {
 
   saveModel(bytes: Uint8Array): void {
     this.#write('model', bytes);
+  }
+
+  loadClearModel(): Uint8Array | null {
+    return this.#bytes('clearModel');
+  }
+
+  saveClearModel(bytes: Uint8Array): void {
+    this.#write('clearModel', bytes);
+  }
+
+  /** The readers' key that the group joined with; null where it gave none. Errors: CHECKPOINT_CORRUPT. */
+  readersKey(): Uint8Array | null {
+    if (!isFile(this.#path('readersKey'))) return null;
+    return bytesFrom(this.#read('readersKey', readersKeySchema, '').secret);
   }
 
   loadOutbox(): Uint8Array | null {
@@ -261,6 +287,7 @@ export class GroupHome implements GroupStore {
 const CURES: Readonly<Partial<Record<keyof typeof FILES, string>>> = {
   identity: 'Restore it from a backup. A new key (another folder) needs a new invitation.',
   ledger: 'Restore it from a backup: without it, nobody knows what the group has spent.',
+  readersKey: 'Join again with the same invitation and --readers-key FILE.',
   membership: 'Delete the file and join again with the same invitation.',
   state:
     'Restore it from a backup. Without one: delete the file and join again with the same invitation; nothing that was sent is lost, but the keys of the other groups are believed anew.',

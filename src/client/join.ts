@@ -4,11 +4,12 @@ import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';
 import type { JoinAnswer } from '../wire/http.ts';
 import type { Invitation } from '../wire/invitation.ts';
-import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
+import { groupIdSchema, type RunDefinition, runDigest } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
 import type { Membership } from './group-record.ts';
 import type { GroupHome } from './home.ts';
 import { openWork, type WorkOptions } from './open-work.ts';
+import { checkedReadersKey } from './readers-key.ts';
 
 /** Where requests stay on this machine. */
 function isLoopback(hostname: string): boolean {
@@ -57,6 +58,8 @@ export interface JoinOptions {
   readonly featuresPath: string | null;
   readonly peers: Membership['peers'];
   readonly leastGroups: number;
+  /** What the groups share where the aggregator holds ciphertext; null or left out: the one that the folder joined with before. */
+  readonly readersKey?: Uint8Array | null;
   /** Joins a run whose configuration names who opens the sums. */
   readonly acceptCommittee?: boolean;
   /** Joins a run without noise although the group has a privacy budget. */
@@ -99,14 +102,29 @@ function checkCustody({ acceptCommittee = false }: JoinOptions, { custody }: Pro
   );
 }
 
-/** Whether this group can do its part. If not, it is taken off the list again, so that nobody waits for it. */
-async function checkWork(api: AggregatorApi, options: WorkOptions, joining: JoinOptions): Promise<void> {
+/** The readers' key to keep; null where the aggregator has the models. */
+function readersKeyFor(
+  { home, readersKey = null }: JoinOptions,
+  definition: RunDefinition,
+  { sealedSums }: Protection,
+): Uint8Array | null {
+  return sealedSums === null ? null : checkedReadersKey(definition, readersKey ?? home.readersKey());
+}
+
+/** Whether this group can do its part, and what it reads models with. If not, it is taken off the list again, so that nobody waits for it. */
+async function checkWork(
+  api: AggregatorApi,
+  options: WorkOptions,
+  joining: JoinOptions,
+): Promise<Uint8Array | null> {
   try {
     const work = await openWork(options);
     await work.close();
     checkBudget(joining, work.protection);
     checkCustody(joining, work.protection);
+    const readersKey = readersKeyFor(joining, options.definition, work.protection);
     joining.onProtection?.(work.protection);
+    return readersKey;
   } catch (thrown) {
     await api.leave().catch(() => undefined);
     throw thrown;
@@ -116,7 +134,7 @@ async function checkWork(api: AggregatorApi, options: WorkOptions, joining: Join
 /**
  * Joins a run: checks the aggregator, its definition, and that this group can do its part; then stores the membership.
  * Joining twice is harmless. Errors: those of the aggregator (INVITATION_INVALID, GROUP_TAKEN, KEY_UNKNOWN, ...),
- * AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a committee that is named and not accepted, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
+ * AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a committee that is named and not accepted and for a readers' key that is missing or another, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
  */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
   const { home, invitation, api, group, ca, warn, peers, leastGroups } = options;
@@ -128,7 +146,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
   checkAnswer(answer, invitation);
   const { definition } = answer;
   const local = { definition, group: answer.group, answers, featuresPath, device: 'auto', warn };
-  await checkWork(api, local, options);
+  const readersKey = await checkWork(api, local, options);
   const membership: Membership = {
     format: 1,
     url,
@@ -141,6 +159,6 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
     leastGroups,
     definition,
   };
-  home.join(membership);
+  home.join(membership, readersKey);
   return membership;
 }

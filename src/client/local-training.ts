@@ -3,6 +3,7 @@ import { workerSetup } from '../config/worker-setup.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { evaluatePredictor } from '../evaluate/evaluate.ts';
 import type { Protection } from '../privacy/protection.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { resolveDevice } from '../training/device.ts';
 import { exportModel } from '../training/export-model.ts';
 import { makeUpdate } from '../training/make-update.ts';
@@ -17,6 +18,8 @@ import { type LocalOptions, type Prepared, prepare } from './local-setup.ts';
 export interface LocalWork {
   /** How this run protects updates. */
   readonly protection: Protection;
+  /** How updates become the next model, where the group itself adds them to it. */
+  readonly strategy: Strategy;
   /** Trains from a model; the same round and model give the same update. `score`: what the group tells of the model. No loss where nothing is trained on. */
   update(round: number, model: Model, score: number | null): Promise<{ update: Update; loss: number | null }>;
   /** How well a model predicts this group's answers from some of them; null where it has none. */
@@ -50,10 +53,13 @@ class OwnWork implements LocalWork {
     return this.#plugins.protection;
   }
 
+  get strategy(): Strategy {
+    return this.#plugins.strategy;
+  }
+
   async update(round: number, model: Model, score: number | null) {
     const { config, usable } = this.#prepared;
     const { localSteps, rounds } = config.training;
-    const { strategy } = this.#plugins;
     const received = model.parameters;
     const { parameters: trained, loss } = await this.#workers().run<'train'>({
       kind: 'train',
@@ -66,7 +72,7 @@ class OwnWork implements LocalWork {
       optimizer: null,
       keepOptimizer: false,
     });
-    const weight = strategy.weightOf({ questions: usable });
+    const weight = this.strategy.weightOf({ questions: usable });
     return { update: makeUpdate({ group: this.#group, round, weight, received, trained, score }), loss };
   }
 

@@ -3,8 +3,11 @@ import { sha256 } from '../core/digest.ts';
 import { invariant } from '../core/errors.ts';
 import type { Task } from '../wire/http.ts';
 import { makeModel } from '../wire/model.ts';
+import type { ModelRecord } from '../wire/model-record.ts';
 import { runDigest } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
+import { ClearModel } from './clear-model.ts';
+import { downloadsOf } from './downloads.ts';
 import { isCode, MOVED_ON } from './failures.ts';
 import { followChain, type Trust } from './follow.ts';
 import type { GroupMemory } from './group-memory.ts';
@@ -23,13 +26,17 @@ export class NewestModel {
   readonly #options: ParticipantOptions;
   readonly #memory: GroupMemory;
   readonly #trust: Trust;
-  #model: Model | undefined;
+  /** Null where the aggregator has the models. */
+  readonly #clear: ClearModel | null;
+  #made: { readonly head: ModelRecord; readonly model: Model } | undefined;
   #score: OwnScore | undefined;
 
   constructor(options: ParticipantOptions, memory: GroupMemory) {
     this.#options = options;
     this.#memory = memory;
     this.#trust = { run: runDigest(options.definition), aggregatorKey: options.aggregatorKey };
+    const { sealedSums } = options.work.protection;
+    this.#clear = sealedSums === null ? null : new ClearModel(options, this.#trust, sealedSums);
   }
 
   /** Of the newest model; null before one was scored. */
@@ -55,24 +62,26 @@ export class NewestModel {
     if (this.#score?.round !== next.round) await this.#scoreModel();
   }
 
-  /** The model itself: from memory, from the store, or fetched. Errors: AGGREGATOR_UNTRUSTED. */
+  /** The model itself: from memory, from the store, fetched, or read from sealed sums. Errors: AGGREGATOR_UNTRUSTED. */
   async parameters(): Promise<Model> {
     const { head } = this.#memory.record;
     invariant(head !== null, 'a model is fetched after its record was checked');
-    if (this.#model?.digest === head.model && this.#model.round === head.round) return this.#model;
-    const stored = this.#options.store.loadModel();
-    const known = stored !== null && sha256(stored) === head.model;
-    const parameters = known ? float32From(stored) : await this.#fetch();
-    if (!known) this.#options.store.saveModel(bytesOf(parameters));
-    this.#model = makeModel(head.round, parameters);
-    return this.#model;
+    const made = this.#made;
+    if (made?.head.model === head.model && made.head.round === head.round) return made.model;
+    const model = this.#clear === null ? await this.#published(head) : await this.#clear.at(head);
+    this.#made = { head, model };
+    return model;
   }
 
-  #fetch(): Promise<Float32Array> {
-    const { api, retry, definition, emit } = this.#options;
-    const onProgress = (doneBytes: number, allBytes: number) =>
-      emit({ type: 'transfer', direction: 'down', doneBytes, allBytes });
-    return downloadModel({ api, retry, onProgress }, this.#memory.record.head!, definition.plan.parameters);
+  async #published(head: ModelRecord): Promise<Model> {
+    const stored = this.#options.store.loadModel();
+    const known = stored !== null && sha256(stored) === head.model;
+    const { plan } = this.#options.definition;
+    const parameters = known
+      ? float32From(stored)
+      : await downloadModel(downloadsOf(this.#options), head, plan.parameters);
+    if (!known) this.#options.store.saveModel(bytesOf(parameters));
+    return makeModel(head.round, parameters);
   }
 
   /** Scores are a courtesy: what the aggregator thinks of one does not end the run. */

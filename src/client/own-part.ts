@@ -1,5 +1,5 @@
 import { sha256 } from '../core/digest.ts';
-import type { ErrorCode, PluralError } from '../core/errors.ts';
+import { type ErrorCode, invariant, type PluralError } from '../core/errors.ts';
 import { type GroupEffect, outstandingGroupEffects, type Place } from '../round/group.ts';
 import type { Task } from '../wire/http.ts';
 import { runDigest } from '../wire/run-definition.ts';
@@ -91,6 +91,8 @@ export class OwnPart {
     const { store, emit } = this.#options;
     const { round, attempt, step } = place;
     const model = await this.#newest.parameters();
+    const named = this.#memory.record.head?.model;
+    invariant(named !== undefined, 'a round is taken part in from a model that was checked');
     let loss: number | null = null;
     const train = async (): Promise<Update> => {
       emit({ type: 'training', round, step });
@@ -99,7 +101,7 @@ export class OwnPart {
       return trained.update;
     };
     try {
-      const bytes = await this.#part.reply(place, model, train);
+      const bytes = await this.#part.reply(place, named, train);
       store.saveOutbox(bytes);
       const sent = this.#part.sentAs(place, bytes);
       const trained = loss === null ? {} : { trained: { round, loss } };

@@ -24,6 +24,8 @@ export interface ParticipantOptions {
   readonly leastGroups: number;
   /** Keys of the groups that it accepts, by name; null: a key is believed when it is first seen, and no other after it. */
   readonly knownPeers: readonly (readonly [group: string, publicKey: string])[] | null;
+  /** What the groups share where the aggregator holds ciphertext; null or left out: nothing. */
+  readonly readersKey?: Uint8Array | null;
   readonly emit: EmitGroupEvent;
   readonly sleep?: Sleep;
   readonly signal?: AbortSignal;

@@ -5,7 +5,7 @@ import type { GroupPart, RoundContext } from '../privacy/protection.ts';
 import type { Place } from '../round/group.ts';
 import { freshSecret, isSignedBy } from '../wire/identity.ts';
 import { runDigest } from '../wire/run-definition.ts';
-import type { Model, ProtectedUpdate, Update } from '../wire/stages.ts';
+import type { ProtectedUpdate, Update } from '../wire/stages.ts';
 import { encodeSubmission } from '../wire/submission.ts';
 import type { GroupMemory } from './group-memory.ts';
 import type { GroupRecord } from './group-record.ts';
@@ -33,10 +33,10 @@ export class RoundPart {
   }
 
   /**
-   * The bytes of the reply to a step; `train` is called in the step that carries the update. Errors: ROUND_REFUSED where this group
+   * The bytes of the reply to a step; `model` is the digest that the newest record names, `train` is called in the step that carries the update. Errors: ROUND_REFUSED where this group
    * takes no further part in this attempt, AGGREGATOR_UNTRUSTED, and those of training.
    */
-  async reply(place: Place, model: Model, train: () => Promise<Update>): Promise<Uint8Array> {
+  async reply(place: Place, model: string, train: () => Promise<Update>): Promise<Uint8Array> {
     const { work, group } = this.#options;
     const { protection } = work;
     const { round, step } = place;
@@ -51,7 +51,7 @@ export class RoundPart {
     this.#peers.keep();
     const run = runDigest(this.#options.definition);
     const message: ProtectedUpdate = asStage({ group, round, protection: protection.name, payload });
-    const { bytes, digest } = encodeSubmission(message, { run, model: model.digest, step });
+    const { bytes, digest } = encodeSubmission(message, { run, model, step });
     this.#checkSame(place, digest);
     // From here on the update may come to be in a sum: in no other attempt, so that no two sums differ by what it is.
     if (protection.steps[step]?.once === true) this.#options.store.saveOpened(run, round);
@@ -107,18 +107,12 @@ export class RoundPart {
     store.saveShown(place, await api.shown(place, MOST_SHOWN_BYTES));
   }
 
-  #join({ round, attempt }: Place, model: Model, secret: string): GroupPart {
+  #join({ round, attempt }: Place, model: string, secret: string): GroupPart {
     const of = `${round}/${attempt}`;
     if (this.#part?.of === of) return this.#part.part;
-    const { definition, group, identity, store, work } = this.#options;
+    const { definition, group, identity, store, work, readersKey = null } = this.#options;
     const { parameters } = definition.plan;
-    const context: RoundContext = {
-      run: runDigest(definition),
-      round,
-      attempt,
-      model: model.digest,
-      parameters,
-    };
+    const context: RoundContext = { run: runDigest(definition), round, attempt, model, parameters };
     const part = work.protection.join({
       context,
       group,
@@ -127,6 +121,7 @@ export class RoundPart {
       heard: (step) => store.loadShown({ round, attempt, step }) ?? new Uint8Array(),
       peers: this.#peers,
       verify: isSignedBy,
+      ...(readersKey === null ? {} : { readersKey }),
     });
     this.#part = { of, part };
     return part;

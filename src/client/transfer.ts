@@ -1,6 +1,7 @@
 import { float32From } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
+import { FRAME_HEAD_BYTES, frameBytes } from '../wire/framed.ts';
 import type { UploadAnswer } from '../wire/http.ts';
 import type { ModelRecord } from '../wire/model-record.ts';
 import type { AggregatorApi } from './api.ts';
@@ -105,17 +106,13 @@ export async function upload(
   throw fault;
 }
 
-/**
- * Fetches the parameters that a checked record names, `length` float32 numbers. A broken transfer goes on behind the
- * last byte that came. Errors: AGGREGATOR_UNTRUSTED when they are not what the record says.
- */
-export async function downloadModel(
+/** Fetches the `size` bytes that a checked record names. A broken transfer goes on behind the last byte that came. */
+async function download(
   { api, retry, onProgress }: TransferOptions,
   { round, model }: ModelRecord,
-  length: number,
-): Promise<Float32Array> {
-  const bytes = new Uint8Array(4 * length);
-  const size = bytes.byteLength;
+  size: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
   const chunk = new ChunkSize((await api.info()).limits.chunkBytes);
   for (let received = 0; received < size; ) {
     onProgress?.(received, size);
@@ -127,12 +124,42 @@ export async function downloadModel(
     received += part.byteLength;
   }
   onProgress?.(size, size);
-  if (sha256(bytes) !== model) throw forged(round);
-  return float32From(bytes);
+  if (sha256(bytes) !== model) throw untrusted(`the parameters of round ${round} are not those it signed`);
+  return bytes;
 }
 
-function forged(round: number): PluralError {
-  return new PluralError('AGGREGATOR_UNTRUSTED', `the parameters of round ${round} are not those it signed`, {
-    hint: 'Nothing of them was used. Ask the people who run the aggregator.',
+/** The parameters that a checked record names, `length` float32 numbers. Errors: AGGREGATOR_UNTRUSTED when they are not what the record says. */
+export async function downloadModel(
+  options: TransferOptions,
+  record: ModelRecord,
+  length: number,
+): Promise<Float32Array> {
+  return float32From(await download(options, record, 4 * length));
+}
+
+/**
+ * The sealed sum that a checked record names, which says itself how long it is. Errors: AGGREGATOR_UNTRUSTED when it is not what the record
+ * says, or says that it has more than `most` bytes.
+ */
+export async function downloadSealedSum(
+  options: TransferOptions,
+  record: ModelRecord,
+  most: number,
+): Promise<Uint8Array> {
+  const { round } = record;
+  const { api, retry } = options;
+  const beginning = await retry(() => api.parametersPart(round, 0, FRAME_HEAD_BYTES));
+  const size = frameBytes(beginning);
+  if (size === null || size > most) {
+    throw untrusted(
+      `the sealed sum of round ${round} has ${size ?? 'too few'} bytes, at most ${most} can be`,
+    );
+  }
+  return download(options, record, size);
+}
+
+function untrusted(what: string): PluralError {
+  return new PluralError('AGGREGATOR_UNTRUSTED', what, {
+    hint: 'Nothing of it was used. Ask the people who run the aggregator.',
   });
 }

@@ -1,25 +1,28 @@
 import { parseConfig, roundPlugins } from '../config/config.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { emptyUpdate } from '../training/make-update.ts';
 import type { RunDefinition } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
 import type { LocalWork } from './local-training.ts';
 
-/** The protection of a run, as its definition has it. Errors: those of `parseConfig`. */
-function protectionOf({ plan }: RunDefinition): Protection {
+/** Protection and strategy of a run, as its definition has them. Errors: those of `parseConfig`. */
+function pluginsOf({ plan }: RunDefinition) {
   const { config, survey, parameters } = plan;
   const questions = survey.questions.length - survey.heldOutQuestions.length;
-  return roundPlugins(parseConfig(config), questions, parameters).protection;
+  return roundPlugins(parseConfig(config), questions, parameters);
 }
 
 /** The work of who takes part without answers: an update of zeros, without weight. */
 class TrusteeWork implements LocalWork {
   readonly protection: Protection;
+  readonly strategy: Strategy;
   readonly #group: string;
 
-  constructor(protection: Protection, group: string) {
+  constructor({ protection, strategy }: ReturnType<typeof pluginsOf>, group: string) {
     this.protection = protection;
+    this.strategy = strategy;
     this.#group = group;
   }
 
@@ -40,8 +43,8 @@ class TrusteeWork implements LocalWork {
 
 /** Errors: CONFIG_CONFLICT where the run has no place for somebody of this name without answers, and those of `parseConfig`. */
 export function openTrusteeWork(definition: RunDefinition, group: string): LocalWork {
-  const protection = protectionOf(definition);
-  if (protection.trustees.includes(group)) return new TrusteeWork(protection, group);
+  const plugins = pluginsOf(definition);
+  if (plugins.protection.trustees.includes(group)) return new TrusteeWork(plugins, group);
   throw new PluralError('CONFIG_CONFLICT', `run "${definition.run}" names no trustee "${group}"`, {
     hint: 'A folder without answers can be a member of the committee that protection.committee names, with trustees: true. A group needs its answers: pluralllm group init.',
   });

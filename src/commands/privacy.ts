@@ -64,12 +64,12 @@ export const privacyCommand = defineCommand({
     const config = loadConfig(flags.config, flags.overrides);
     const experiment = await prepareExperiment(config, showProgress(terminal));
     const { protection } = pluginsOf(experiment);
-    const { guarantee, name, reveals } = protection;
+    const { guarantee, name, reveals, sealedSums } = protection;
     terminal.event({ type: 'privacy', protection: name, reveals, guarantee });
+    const sums =
+      sealedSums === null ? 'nothing but the sum of the updates of a round' : 'no update and no sum';
     terminal.print(
-      reveals === 'sum'
-        ? `Protection "${name}": the aggregator sees nothing but the sum of the updates of a round.`
-        : `Protection "${name}": the aggregator sees every update in clear.`,
+      `Protection "${name}": the aggregator sees ${reveals === 'sum' ? sums : 'every update in clear'}.`,
     );
     if (guarantee !== null) return showGuarantee(terminal, guarantee, experiment);
     terminal.print(

@@ -8,7 +8,7 @@ import { suggestion } from '../core/suggest.ts';
 import { listShipped } from '../data/shipped.ts';
 import { featuresProvider } from '../features/table.ts';
 import { predictorKind } from '../predictor/table.ts';
-import type { Reveals } from '../privacy/protection.ts';
+import type { Protection, Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
 import { STRATEGIES } from '../strategy/table.ts';
 import { resolveDevice } from '../training/device.ts';
@@ -95,7 +95,9 @@ export function parseConfig(raw: unknown): Config {
       fields.protection,
     ),
   });
-  checkGroups(config);
+  const { protection } = roundPlugins(config, 1, 1);
+  checkGroups(config, protection);
+  checkHolds(config, protection);
   return config;
 }
 
@@ -106,8 +108,7 @@ export function trainingGroups({ data }: ConfigFields): number {
 }
 
 /** Refuses a number of groups that the protection cannot hide or add up. */
-function checkGroups(config: Config): void {
-  const { name, groups, trustees } = roundPlugins(config, 1, 1).protection;
+function checkGroups(config: Config, { name, groups, trustees }: Protection): void {
   const { least, most } = groups;
   const training = trainingGroups(config);
   const count = training + trustees.length;
@@ -124,6 +125,27 @@ function checkGroups(config: Config): void {
     throw refused(
       `data.groups.training is ${training}, the sum of protection "${name}" has room for ${most} groups`,
       'Raise protection.mostGroups.',
+    );
+  }
+}
+
+/** Refuses an aggregator without models under a protection that opens every sum there, and a readers' key that nobody would use. */
+function checkHolds({ aggregator }: Config, { name, sealedSums }: Protection): void {
+  const { holds, readers } = aggregator;
+  if (holds === 'ciphertext' && sealedSums === null) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `aggregator.holds is ciphertext, but under protection "${name}" the aggregator itself opens what it adds up`,
+      { hint: 'Choose protection "seal", or aggregator.holds=clear.' },
+    );
+  }
+  if (holds === 'clear' && readers !== null) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      'aggregator.readers has no effect with aggregator.holds "clear"',
+      {
+        hint: 'Choose aggregator.holds=ciphertext with protection "seal", or leave the key out.',
+      },
     );
   }
 }
@@ -148,6 +170,7 @@ export function roundPlugins(config: Config, questions: number, parameters: numb
     equalWeights: strategy.weightOf({ questions: 1 }) === strategy.weightOf({ questions: 2 }),
     reach: training.localSteps * training.learningRate,
     seed,
+    holds: config.aggregator.holds,
   };
   const kind = byName('protection', PROTECTIONS, protection.name);
   return { strategy, protection: kind.create(optionsOf(protection), shape) };
@@ -160,10 +183,11 @@ export function revealedBy(config: Config): Reveals {
 
 /**
  * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, how long a
- * deployed round waits, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
+ * deployed round waits, who can read its models, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, round: _round, runtime, data, features, ...rest } = config;
+  const { name: _name, output: _output, round: _round, aggregator: _aggregator, ...numbers } = config;
+  const { runtime, data, features, ...rest } = numbers;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
   const { path: _features, ...chosenFeatures } = features;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { FEATURE_STORAGE } from '../training/engine.ts';
 import { SCHEDULES } from '../training/schedule.ts';
+import { HOLDS } from '../wire/holds.ts';
+import { digestSchema } from '../wire/run-definition.ts';
 
 /** Baselines and comparisons that a run may make beside the federated training. */
 export const COMPARISONS = [
@@ -75,6 +77,14 @@ export const configSchema = z.strictObject({
     .prefault({}),
   strategy: plugin('fedavg'),
   protection: plugin('mask'),
+  aggregator: z
+    .strictObject({
+      /** What the aggregator has of the models; ciphertext: sums of updates that only the groups open. */
+      holds: z.enum(HOLDS).default('clear'),
+      /** Fingerprint of the readers' key of a deployed run whose aggregator holds ciphertext; a simulated run makes its own key. */
+      readers: digestSchema.nullable().default(null),
+    })
+    .prefault({}),
   evaluation: z
     .strictObject({
       /** Rounds between evaluations; the last round is always evaluated. */

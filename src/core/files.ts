@@ -147,6 +147,16 @@ export function isFolder(path: string): boolean {
   return kindOf(path) === 'folder';
 }
 
+/** Whether nobody but its owner may read or write a file. Windows has no such permissions: there every file is. */
+export function isPrivate(path: string): boolean {
+  if (process.platform === 'win32') return true;
+  try {
+    return (statSync(path).mode & 0o077) === 0;
+  } catch (thrown) {
+    throw unreadable(path, thrown);
+  }
+}
+
 /** Names in a folder, in code-unit order; none where there is no such folder. */
 export function listFolder(path: string): string[] {
   if (!isFolder(path)) return [];

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Holds } from '../wire/holds.ts';
 import type { Identity, isSignedBy } from '../wire/identity.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
 import type { CollectionStep } from '../wire/step.ts';
@@ -13,7 +14,7 @@ export interface RoundContext {
   readonly round: number;
   /** 1, and one more each time that the round was given up and opened again. */
   readonly attempt: number;
-  /** Digest of the model that the groups train from. */
+  /** Digest of the model that the groups train from; of the sealed sum that made it, where the aggregator holds ciphertext. */
   readonly model: string;
   /** Length of a delta. */
   readonly parameters: number;
@@ -38,6 +39,8 @@ export interface GroupSetup {
   readonly heard: (step: number) => Uint8Array;
   readonly peers: Peers;
   readonly verify: typeof isSignedBy;
+  /** 32 bytes that all groups of the run share and the aggregator does not know; only where the protection has sealed sums. */
+  readonly readersKey?: Uint8Array;
 }
 
 /** A group's side of one attempt of a round: its answers are a function of the setup and the update alone. */
@@ -83,6 +86,33 @@ export interface Collection {
   accused(): readonly string[];
 }
 
+/** A collection whose sum the aggregator cannot open: it publishes it for those who have the readers' key. `finish` is not for it. */
+export interface SealingCollection extends Collection {
+  /** In place of `finish`: the sum and what opens it, sealed; a frame of `wire/framed.ts`. Errors: ROUND_FAILED. */
+  publish(): Uint8Array;
+}
+
+/** What a reader finds in a sealed sum. */
+export interface ReadSum {
+  /** Null where nothing opens it: the model stays as it was. All readers come to the same. */
+  readonly aggregate: Aggregate | null;
+  /** In code-unit order: the groups whose answers cannot be right. */
+  readonly accused: readonly string[];
+}
+
+/** How a run goes on whose aggregator has no model: it publishes sealed sums, and whoever has the readers' key opens them. */
+export interface SealedSums {
+  /** The longest, in bytes. */
+  readonly mostBytes: number;
+  /** The same as the protection's own. */
+  collect(context: RoundContext): SealingCollection;
+  /**
+   * Opens a sealed sum: a function of its bytes, the readers' key and what everybody knows of the round. Errors: AGGREGATOR_UNTRUSTED for
+   * what no honest aggregator publishes.
+   */
+  read(sealed: Uint8Array, context: Omit<RoundContext, 'attempt'>, readersKey: Uint8Array): ReadSum;
+}
+
 /**
  * What a run spends of a group's privacy, where noise is added: it bounds what anybody learns of a group's updates, all of them
  * against none of them. That the group took part is known.
@@ -121,6 +151,8 @@ export interface RunShape {
   readonly reach: number;
   /** Seed of everything that may be known. */
   readonly seed: number;
+  /** Left out: clear. */
+  readonly holds?: Holds;
 }
 
 /** A protection with its options settled. */
@@ -143,13 +175,15 @@ export interface Protection {
   readonly guarantee: Guarantee | null;
   /** Loads what the two below need; to be awaited once before either is called. */
   prepare(): Promise<void>;
+  /** Null where the aggregator opens the sums itself, also because the protection knows no other way. */
+  readonly sealedSums: SealedSums | null;
   join(setup: GroupSetup): GroupPart;
   collect(context: RoundContext): Collection;
 }
 
 type Declared = 'name' | 'reveals' | 'steps' | 'updateStep';
 /** What most protections do not need. */
-type Usual = 'prepare' | 'trustees' | 'custody';
+type Usual = 'prepare' | 'trustees' | 'custody' | 'sealedSums';
 
 /** A kind of protection in the plug-in table. */
 export interface ProtectionKind extends Pick<Protection, Declared> {
@@ -180,6 +214,7 @@ export function defineProtection<Options extends z.ZodType>(
       prepare: () => Promise.resolve(),
       trustees: [],
       custody: null,
+      sealedSums: null,
       ...kind.create(kind.options.parse(given), shape),
     }),
   };

@@ -1,11 +1,20 @@
-import { defineProtection, type GroupSetup, type RoundContext, type RunShape } from './protection.ts';
+import {
+  defineProtection,
+  type GroupSetup,
+  type RoundContext,
+  type RunShape,
+  type SealedSums,
+} from './protection.ts';
 import { ciphertextBytes } from './seal/ciphertext.ts';
-import { SealedCollection } from './seal/collection.ts';
 import { trusteesOf } from './seal/committee.ts';
 import { SealingGroup } from './seal/group-part.ts';
 import { Heard } from './seal/heard.ts';
 import { prepareRing } from './seal/loaded-ring.ts';
 import { MOST_MEMBERS, SEALED_BYTES, STEP } from './seal/messages.ts';
+import { OpeningCollection } from './seal/opening-collection.ts';
+import { PublishingCollection } from './seal/publishing-collection.ts';
+import { openSealedSum } from './seal/read-sum.ts';
+import { mostSealedSumBytes } from './seal/sealed-sum.ts';
 import {
   type SealSettings,
   sealOptions,
@@ -30,11 +39,21 @@ const declared = {
   updateStep: STEP.upload,
 } as const;
 
+/** The reader's side, and the aggregator's that publishes for it. */
+function sealedSums(name: string, settings: SealSettings, parameters: number): SealedSums {
+  return {
+    mostBytes: mostSealedSumBytes(settings, parameters),
+    collect: (context) => new PublishingCollection(name, settings, context),
+    read: (sealed, context, readersKey) => openSealedSum(settings, sealed, context, readersKey),
+  };
+}
+
 /** Both sides of a round. */
 function sealed(name: string, settings: SealSettings, { parameters }: RunShape) {
   const ciphertext = ciphertextBytes(settings.plan, wordsOf(parameters));
   const shares = Math.min(settings.most, MOST_MEMBERS) * SEALED_BYTES;
-  const { committee } = settings;
+  const { committee, holds } = settings;
+  const published = holds === 'ciphertext' ? sealedSums(name, settings, parameters) : null;
   const trustees = trusteesOf(committee);
   // Of the trustees so many must be there that the sum can be opened.
   const opening = committee.kind === 'named' && committee.trustees ? committee.threshold : 0;
@@ -47,7 +66,9 @@ function sealed(name: string, settings: SealSettings, { parameters }: RunShape) 
     guarantee: settings.noise,
     prepare: prepareRing,
     join: (setup: GroupSetup) => new SealingGroup(new Heard(settings, setup)),
-    collect: (context: RoundContext) => new SealedCollection(name, settings, context),
+    sealedSums: published,
+    collect: (context: RoundContext) =>
+      published?.collect(context) ?? new OpeningCollection(name, settings, context),
   };
 }
 

@@ -1,4 +1,5 @@
 import { bytesOf, float32From } from '../core/bytes.ts';
+import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import { makeModel } from '../wire/model.ts';
 import { type ModelRecord, recordDigest, signRecord } from '../wire/model-record.ts';
@@ -13,25 +14,31 @@ function modelKey(digest: string): string {
   return `models/${digest}`;
 }
 
-/** Keeps a model's parameters, durable when this returns. */
-export function keepModel({ blobs }: Aggregator, model: Model): Promise<void> {
-  return blobs.write(modelKey(model.digest), bytesOf(model.parameters), { durable: true });
+/** Keeps the bytes that a record will name by their digest, durable when this returns. */
+export function keepBytes({ blobs }: Aggregator, digest: string, bytes: Uint8Array): Promise<void> {
+  return blobs.write(modelKey(digest), bytes, { durable: true });
 }
 
-/** The parameters of a model; CHECKPOINT_CORRUPT where they are not what was kept. */
-export async function readModel(
-  { blobs }: Aggregator,
-  { round, model: digest }: ModelRecord,
-): Promise<Model> {
-  const bytes = await blobs.read(modelKey(digest));
-  const model = bytes === null ? null : makeModel(round, float32From(bytes));
-  if (model !== null && model.digest === digest) return model;
+/** The same of a model's parameters. */
+export function keepModel(aggregator: Aggregator, { digest, parameters }: Model): Promise<void> {
+  return keepBytes(aggregator, digest, bytesOf(parameters));
+}
+
+/** What a record names; CHECKPOINT_CORRUPT where it is not what was kept. */
+export async function readBytes({ blobs }: Aggregator, { round, model }: ModelRecord): Promise<Uint8Array> {
+  const bytes = await blobs.read(modelKey(model));
+  if (bytes !== null && sha256(bytes) === model) return bytes;
   throw new PluralError('CHECKPOINT_CORRUPT', `the stored model of round ${round} is missing or damaged`, {
     hint: 'Restore the blob store from a backup.',
   });
 }
 
-/** A part of a model's bytes; null where there is no such model. */
+/** The parameters of a model, where the aggregator has it in clear. Errors: CHECKPOINT_CORRUPT. */
+export async function readModel(aggregator: Aggregator, record: ModelRecord): Promise<Model> {
+  return makeModel(record.round, float32From(await readBytes(aggregator, record)));
+}
+
+/** A part of a model's bytes, or of the sealed sum in its place; null where there is no such model. */
 export function readModelRange(
   { blobs }: Aggregator,
   digest: string,

@@ -17,7 +17,7 @@ export interface OpenPlan {
 
 /**
  * Opens the plan of a run. Errors: those of `parseConfig`; CONFIG_CONFLICT where the predictor has another size than the
- * plan says, or the quorum is too small for the protection.
+ * plan says, the quorum is too small for the protection, or the aggregator is to hold ciphertext and no readers' key is named.
  */
 export function openPlan(plan: RunPlan): OpenPlan {
   const config = parseConfig(plan.config);
@@ -42,6 +42,12 @@ export function openPlan(plan: RunPlan): OpenPlan {
       `the plan says a quorum of ${plan.quorum}, protection "${protection.name}" needs at least ${least} groups`,
       { hint: 'Raise round.quorum.' },
     );
+  }
+  const { holds, readers } = config.aggregator;
+  if (holds === 'ciphertext' && readers === null) {
+    throw new PluralError('CONFIG_CONFLICT', "the plan does not say whose readers' key opens its sums", {
+      hint: 'A group makes the key with "pluralllm group readers-key"; set aggregator.readers to the fingerprint that it prints.',
+    });
   }
   return { config, predictor, strategy, protection };
 }

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { formatBytes } from '../core/bytes.ts';
 import { isSkippedByStart } from '../round/aggregator.ts';
 import {
@@ -7,6 +8,7 @@ import {
   leastOf,
   repliesNow,
 } from '../round/aggregator-state.ts';
+import { HOLDS } from '../wire/holds.ts';
 import type { Awaited, RunStatus, RunSummary } from '../wire/http.ts';
 import type { Aggregator } from './aggregator.ts';
 import { unknownRun } from './locked-run.ts';
@@ -185,12 +187,20 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
     failure: state.failure,
     parameters,
     protection: nameOf(config['protection']),
+    holds: heldIn(config['aggregator']),
     strategy: nameOf(config['strategy']),
     members: state.enrolled.map((group) => ({ group, lastSeenAt: lastSeen.get(group) ?? null })),
     history: await historyOf(aggregator, run),
     scores: await scoreSummaries(db, run),
     errors: await errorsOf(aggregator, run),
   };
+}
+
+const heldSchema = z.object({ holds: z.enum(HOLDS) }).catch({ holds: 'clear' });
+
+/** What the aggregator holds by its section of a configuration; clear in a run that was made before there was a choice. */
+function heldIn(section: unknown): RunStatus['holds'] {
+  return heldSchema.parse(section).holds;
 }
 
 /** Name of a plug-in section of a configuration. */

@@ -186,7 +186,9 @@ class FederatedRun {
     );
     const aggregated = this.#progress.seconds.aggregate - before;
     this.#progress.seconds.train += (performance.now() - started) / 1000 - aggregated;
-    for (const _ of ask.from) this.#traffic.downloaded += shared.byteLength;
+    // Later models are made from sealed sums, where the aggregator has none.
+    const published = this.#protection.sealedSums === null || ask.round === 1;
+    if (published) this.#traffic.downloaded += ask.from.length * shared.byteLength;
   }
 
   /** One group's training, protected and sent. */
@@ -303,7 +305,9 @@ class FederatedRun {
   }
 
   #nextModel(): void {
-    const next = this.#strategy.next(this.#model, this.#round!.finish(), this.#strategyState);
+    const { aggregate, sealedBytes } = this.#round!.finish();
+    this.#traffic.downloaded += this.#groups.size * sealedBytes;
+    const next = this.#strategy.next(this.#model, aggregate, this.#strategyState);
     this.#model = next.model;
     this.#strategyState = next.state;
   }

@@ -1,5 +1,14 @@
+import { bytesFrom } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
-import type { Collection, GroupPart, Protection, RoundContext } from '../privacy/protection.ts';
+import { invariant } from '../core/errors.ts';
+import type {
+  Collection,
+  GroupPart,
+  Protection,
+  RoundContext,
+  SealedSums,
+  SealingCollection,
+} from '../privacy/protection.ts';
 import type { AggregatorState } from '../round/aggregator-state.ts';
 import { identityOf, isSignedBy } from '../wire/identity.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
@@ -26,6 +35,8 @@ export class RoundParts {
   readonly #context: RoundContext;
   readonly #seed: number;
   readonly #collection: Collection;
+  /** Reads the sum as the groups do; null where the aggregator opens it. */
+  readonly #reader: { readonly collection: SealingCollection; readonly sealedSums: SealedSums } | null;
   readonly #parts = new Map<string, { readonly part: GroupPart; readonly heard: Map<number, Uint8Array> }>();
   readonly #verify = rememberingCheck();
 
@@ -33,7 +44,10 @@ export class RoundParts {
     this.#protection = protection;
     this.#context = context;
     this.#seed = seed;
-    this.#collection = protection.collect(context);
+    const { sealedSums } = protection;
+    const sealing = sealedSums?.collect(context) ?? null;
+    this.#reader = sealing === null || sealedSums === null ? null : { collection: sealing, sealedSums };
+    this.#collection = sealing ?? protection.collect(context);
   }
 
   /** A group's reply to a step, and how much it was shown for it. */
@@ -61,8 +75,18 @@ export class RoundParts {
     return this.#collection.lacks();
   }
 
-  finish(): Aggregate {
-    return this.#collection.finish();
+  /** The sum, and the bytes that each group fetches to read it itself; none where the aggregator reads it. */
+  finish(): { readonly aggregate: Aggregate; readonly sealedBytes: number } {
+    if (this.#reader === null) return { aggregate: this.#collection.finish(), sealedBytes: 0 };
+    const { collection, sealedSums } = this.#reader;
+    const sealed = collection.publish();
+    const { aggregate } = sealedSums.read(sealed, this.#context, this.#readersKey());
+    invariant(aggregate !== null, 'the groups of a simulation answer rightly');
+    return { aggregate, sealedBytes: sealed.byteLength };
+  }
+
+  #readersKey(): Uint8Array {
+    return bytesFrom(secretOf(this.#seed, 'readers'));
   }
 
   #partOf(group: string) {
@@ -79,6 +103,7 @@ export class RoundParts {
       // All groups of a simulation are its own.
       peers: { least: 1, trusts: () => true },
       verify: this.#verify,
+      ...(this.#reader === null ? {} : { readersKey: this.#readersKey() }),
     });
     this.#parts.set(group, { part, heard });
     return { part, heard };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HOLDS } from './holds.ts';
 import { publicKeySchema } from './identity.ts';
 import { modelRecordSchema } from './model-record.ts';
 import {
@@ -81,6 +82,8 @@ export const runStatusSchema = runSummarySchema.extend({
   failure: z.string().nullable(),
   parameters: z.int(),
   protection: z.string(),
+  /** What the aggregator has of the models; where it holds ciphertext it knows no scores either. */
+  holds: z.enum(HOLDS),
   strategy: z.string(),
   members: z.array(z.object({ group: z.string(), lastSeenAt: z.number().nullable() })),
   history: z.array(roundSummarySchema),

@@ -8,7 +8,7 @@ import { SealingGroup } from '../../src/privacy/seal/group-part.ts';
 import { Heard } from '../../src/privacy/seal/heard.ts';
 import { loadedRing } from '../../src/privacy/seal/loaded-ring.ts';
 import { openMessage, SEALED, STEP, sharesMessage } from '../../src/privacy/seal/messages.ts';
-import type { OpenedSum, SealedSum } from '../../src/privacy/seal/open-sum.ts';
+import type { OpenedSum, SumToOpen } from '../../src/privacy/seal/open-sum.ts';
 import {
   addInto,
   packElement,
@@ -139,7 +139,7 @@ const answerOf = (round: ProtectedRound, group: string) =>
   unpackElement(openMessage.read(round.replies[STEP.open]!.get(group)!.payload)!.share!)!;
 
 /** What the aggregator of a round that was played holds of the sum. */
-function sealedIn(round: ProtectedRound, parameters = PARAMETERS): SealedSum {
+function sealedIn(round: ProtectedRound, parameters = PARAMETERS): SumToOpen {
   const { plan } = settings;
   const { adverts } = SEALED.rosterMessage.read(round.shown[STEP.shares]!.values().next().value!)!;
   const { committee, seed } = rosterOf(contextOf(parameters), adverts, settings.committee);
@@ -157,7 +157,7 @@ function sealedIn(round: ProtectedRound, parameters = PARAMETERS): SealedSum {
  * What ours was before: the first choice of answers that opens the first polynomial is believed, and answers that are not on the
  * polynomial through it are named.
  */
-function openFirst(sealed: SealedSum): OpenedSum | null {
+function openFirst(sealed: SumToOpen): OpenedSum | null {
   const { plan, shares, threshold } = sealed;
   for (const used of choicesOf(shares, threshold)) {
     const secretSum = joinElements(used);

@@ -10,6 +10,7 @@ import type { Transport } from '../../src/client/transport.ts';
 import { randomStream } from '../../src/core/random.ts';
 import { type Ledger, ledgerSchema } from '../../src/privacy/differential/ledger-schema.ts';
 import { newGroup, type Place } from '../../src/round/group.ts';
+import { fedavg } from '../../src/strategy/fedavg.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import type { FakeAggregator } from './fake-aggregator.ts';
@@ -63,6 +64,14 @@ export class MemoryStore implements GroupStore {
 
   saveModel(bytes: Uint8Array): void {
     this.#put('model', bytes);
+  }
+
+  loadClearModel(): Uint8Array | null {
+    return this.#files.get('clear model') ?? null;
+  }
+
+  saveClearModel(bytes: Uint8Array): void {
+    this.#put('clear model', bytes);
   }
 
   loadOutbox(): Uint8Array | null {
@@ -135,6 +144,7 @@ export function fakeWork(aggregator: FakeAggregator, group: string): LocalWork &
   return {
     trained,
     protection: aggregator.protection,
+    strategy: fedavg.create({}),
     update: async (round, model, score) => {
       trained.push(round);
       const random = randomStream(round, 'fake', group, model.digest);

@@ -37,8 +37,9 @@ function membershipOf(change: Partial<Membership> = {}): Membership {
 function joinedHome(): GroupHome {
   const home = freshHome();
   home.create(survey, 'g1');
-  home.join(membershipOf());
+  home.join(membershipOf(), new Uint8Array(32).fill(9));
   home.saveModel(Buffer.from('model'));
+  home.saveClearModel(Buffer.from('clear model'));
   home.saveOutbox(Buffer.from('outbox'));
   home.saveShown({ round: 1, attempt: 1, step: 1 }, Buffer.from('shown'));
   home.saveExport(Buffer.from('export'));

@@ -31,9 +31,9 @@ afterAll(() => server.close());
 const freshFolder = () => join(folder, `office-${folders++}`);
 const errorOf = ({ stderr }: { stderr: string }) => /^error (\w+):/m.exec(stderr)?.[1];
 
-async function invited(): Promise<{ run: string; word: string }> {
+async function invited(of = plan): Promise<{ run: string; word: string }> {
   const { aggregator } = server;
-  const { run } = await createRun(aggregator, { name: 'committee', plan });
+  const { run } = await createRun(aggregator, { name: 'committee', plan: of });
   const { tokens } = await invite(aggregator, run, { group: null, count: 1, expiresInMs: 60_000 });
   const { publicKey: aggregatorKey } = aggregator.identity;
   return { run, word: encodeInvitation({ url, run, aggregatorKey, token: tokens[0]!, group: null }) };
@@ -68,6 +68,23 @@ describe('a member without answers', () => {
     expect(foreign.stderr).toContain('names no trustee "radio"');
     expect((await statusOf(server.aggregator, run)).members).toEqual([]);
   });
+});
+
+test("a member whose answers are for readers alone needs the readers' key", async () => {
+  const key = join(folder, 'readers.key');
+  const made = await cli(['group', 'readers-key', '--out', key]);
+  const readers = /^Fingerprint: ([0-9a-f]{64})$/m.exec(made.stdout)?.[1];
+  const config = { ...plan.config, aggregator: { holds: 'ciphertext', readers } };
+  const home = freshFolder();
+  const { run, word } = await invited({ ...plan, config });
+  await cli(['committee', 'init', home]);
+  const without = await cli(['committee', 'join', home, word, '--name', 'ink']);
+  expect(errorOf(without)).toBe('CONFIG_CONFLICT');
+  expect(without.stderr).toContain('--readers-key FILE');
+  expect((await statusOf(server.aggregator, run)).members).toEqual([]);
+  const named = ['--name', 'ink', '--readers-key', key];
+  expect((await cli(['committee', 'join', home, word, ...named])).code).toBe(0);
+  expect((await statusOf(server.aggregator, run)).members).toMatchObject([{ group: 'ink' }]);
 });
 
 describe('a group in a run whose sums are opened by others', () => {

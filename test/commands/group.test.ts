@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
@@ -33,9 +33,9 @@ function freshFolder(): string {
 }
 
 /** A run of two rounds, with an invitation. */
-async function invited(quorum = 1, change: Partial<Invitation> = {}) {
+async function invited(quorum = 1, change: Partial<Invitation> = {}, of = plan) {
   const { aggregator } = server;
-  const { run } = await createRun(aggregator, { name: 'commands', plan: { ...plan, quorum } });
+  const { run } = await createRun(aggregator, { name: 'commands', plan: { ...of, quorum } });
   const { tokens } = await invite(aggregator, run, { group: null, count: 1, expiresInMs: 60_000 });
   const { publicKey: aggregatorKey } = aggregator.identity;
   const invitation: Invitation = { url, run, aggregatorKey, token: tokens[0]!, group: null, ...change };
@@ -144,6 +144,76 @@ describe('stopped in between', () => {
     expect(existsSync(join(home, 'lock'))).toBe(true);
     const watched = await cli(['group', 'watch', home, '--json']);
     expect(events(watched.stdout).at(-1)).toMatchObject({ type: 'outcome', round: 2, ended: 'finished' });
+  });
+});
+
+describe('a run whose aggregator holds ciphertext', () => {
+  let file: string;
+  let word: string;
+  let run: string;
+  let secret: string;
+  const home = join(folder, 'reader');
+
+  beforeAll(async () => {
+    file = join(folder, 'readers.key');
+    const made = await cli(['group', 'readers-key', '--out', file, '--json']);
+    const [{ fingerprint }] = events(made.stdout) as [{ fingerprint: string }];
+    secret = readFileSync(file, 'utf8').trim();
+    expect(made.stdout + made.stderr).not.toContain(secret);
+    const held = ['protection=seal', 'aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
+    const overrides = [...SMALL, 'training.rounds=1', 'compare=[]', ...held];
+    const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+    const heldPlan = planOf(await prepareExperiment(config, () => undefined));
+    ({ word, run } = await invited(3, {}, heldPlan));
+    await initialise(home);
+  });
+
+  const members = async () => (await statusOf(server.aggregator, run)).members;
+
+  test('the key is for its owner alone, says what to do with it, and is not written over', async () => {
+    expect((statSync(file).mode & 0o777).toString(8)).toBe('600');
+    const again = await cli(['group', 'readers-key', '--out', file]);
+    expect(errorOf(again)).toBe('RUN_EXISTS');
+    const other = await cli(['group', 'readers-key', '--out', join(folder, 'printed.key')]);
+    expect(other.stdout).toMatch(/^Fingerprint: [0-9a-f]{64}$/m);
+    expect(other.stdout).toContain('aggregator.readers=');
+    expect(other.stdout).not.toContain(readFileSync(join(folder, 'printed.key'), 'utf8').trim());
+  });
+
+  test('without the key, with another, with one that others can read or with none nobody joins', async () => {
+    const foreign = join(folder, 'foreign.key');
+    const open = join(folder, 'open.key');
+    const none = join(folder, 'none.key');
+    await cli(['group', 'readers-key', '--out', foreign]);
+    writeFileSync(open, `${secret}\n`, { mode: 0o644 });
+    writeFileSync(none, 'please\n', { mode: 0o600 });
+    const join_ = (...flags: string[]) => cli(['group', 'join', home, word, ...flags]);
+    const refusals = [
+      [await join_(), 'CONFIG_CONFLICT', '--readers-key FILE'],
+      [await join_('--readers-key', foreign), 'CONFIG_CONFLICT', "the readers' key is not that of this run"],
+      [await join_('--readers-key', open), 'FILE_UNREADABLE', 'chmod 600'],
+      [await join_('--readers-key', none), 'DATA_FORMAT', "is no readers' key"],
+      [await join_('--readers-key', join(folder, 'nowhere.key')), 'FILE_NOT_FOUND', 'nowhere.key'],
+    ] as const;
+    for (const [refused, code, words] of refusals) {
+      expect(errorOf(refused)).toBe(code);
+      expect(refused.stderr).toContain(words);
+      expect(refused.stdout + refused.stderr).not.toContain(secret);
+    }
+    expect(await members()).toEqual([]);
+    expect(existsSync(join(home, 'readers-key.json'))).toBe(false);
+  });
+
+  test('with it a group joins, keeps it for itself, and joins again without saying it', async () => {
+    const joined_ = await cli(['group', 'join', home, word, '--readers-key', file]);
+    expect(joined_.code).toBe(0);
+    expect(joined_.stdout).toContain('The aggregator sees no update, no sum and no model');
+    expect(joined_.stdout + joined_.stderr).not.toContain(secret);
+    expect((statSync(join(home, 'readers-key.json')).mode & 0o777).toString(8)).toBe('600');
+    expect(await members()).toMatchObject([{ group: GROUP }]);
+    expect((await cli(['group', 'join', home, word])).code).toBe(0);
+    await cli(['group', 'leave', home]);
+    expect(existsSync(join(home, 'readers-key.json'))).toBe(false);
   });
 });
 

@@ -319,6 +319,35 @@ describe('the number of groups under protection "mask"', () => {
   });
 });
 
+describe('an aggregator that holds ciphertext', () => {
+  test.each(['seal', '{ name: seal-single, keyHolder: a }'])('goes with protection %s', (protection) => {
+    const config = configOf(`protection=${protection}`, 'aggregator.holds=ciphertext');
+    expect(config.aggregator).toEqual({ holds: 'ciphertext', readers: null });
+  });
+
+  test.each(['mask', 'none'])('is refused with protection %s, with what to choose', (name) => {
+    const refused = () => configOf(`protection=${name}`, 'aggregator.holds=ciphertext');
+    expect(refused).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_CONFLICT',
+        message: `aggregator.holds is ciphertext, but under protection "${name}" the aggregator itself opens what it adds up`,
+        hint: 'Choose protection "seal", or aggregator.holds=clear.',
+      }),
+    );
+  });
+
+  test("a readers' key that nobody would use is refused, and a fingerprint that is none", () => {
+    const named = (digest: string, ...more: string[]) =>
+      configOf('protection=seal', `aggregator.readers=${digest}`, ...more);
+    const unused = { code: 'CONFIG_CONFLICT', message: expect.stringContaining('has no effect') };
+    expect(() => named('ab'.repeat(32))).toThrow(expect.objectContaining(unused));
+    const malformed = { code: 'CONFIG_INVALID', message: expect.stringContaining('aggregator.readers') };
+    expect(() => named('AB'.repeat(32), 'aggregator.holds=ciphertext')).toThrow(
+      expect.objectContaining(malformed),
+    );
+  });
+});
+
 test('the plug-ins of a round know the largest weight and about how far a round can move a parameter', () => {
   const config = configOf('protection.name=mask', 'training.localSteps=5', 'training.learningRate=0.002');
   const shapes: unknown[] = [];
@@ -346,6 +375,7 @@ test('the plug-ins of a round know the largest weight and about how far a round 
       equalWeights: false,
       reach: expect.closeTo(0.01, 12),
       seed: 8,
+      holds: 'clear',
     },
   ]);
 });
@@ -436,6 +466,8 @@ describe('the digest', () => {
     'strategy.name',
     'protection.name',
     'runtime.device',
+    'aggregator.holds',
+    'aggregator.readers',
   ];
   const IGNORED = ['name', 'output', 'round.deadlineSeconds', 'round.quorum', 'runtime.workers'];
 
@@ -446,6 +478,13 @@ describe('the digest', () => {
       (key) => configDigest(scheduled(`${key}=${OTHER[key]}`)) === configDigest(base),
     );
     expect(ignored.sort()).toEqual([...IGNORED].sort());
+  });
+
+  test('does not count who reads the models: they are the same', () => {
+    const sealed = configDigest(scheduled('protection=seal'));
+    const held = ['protection=seal', 'aggregator.holds=ciphertext'];
+    expect(configDigest(scheduled(...held))).toBe(sealed);
+    expect(configDigest(scheduled(...held, `aggregator.readers=${'ab'.repeat(32)}`))).toBe(sealed);
   });
 
   test('does not count where files lie: their content counts, by its own digest', () => {

@@ -1,8 +1,12 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decode } from 'cborg';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { temporaryFolder } from '../support/cli.ts';
 import {
   enrol,
+  eventIn,
   eventsOf,
   FIVE,
   invite,
@@ -18,6 +22,7 @@ import {
   watch,
 } from '../support/deployment.ts';
 import { commandLine, type Running } from '../support/processes.ts';
+import { contentOf, formsOf, hasTraceOf } from '../support/traces.ts';
 
 const TIMEOUT_MS = 420_000;
 const folder = temporaryFolder();
@@ -30,6 +35,19 @@ beforeAll(async () => {
   serving = await serve(cli, place('aggregator'));
   return () => stop(serving);
 }, TIMEOUT_MS);
+
+/** The file of this name somewhere in a folder. */
+function namedIn(path: string, name: string): Buffer {
+  const [found] = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((each) =>
+    each.endsWith(name),
+  );
+  return readFileSync(join(path, found!));
+}
+
+const keptSchema = z.object({
+  record: z.object({ round: z.int() }),
+  parameters: z.instanceof(Uint8Array),
+});
 
 async function begin(
   name: string,
@@ -96,6 +114,70 @@ describe.each(['mask', 'seal'])('five groups under protection %s, each a process
       for (const model of models) expect(model.equals(models[0]!)).toBe(true);
       const events = await eventsOf(serving.url, run);
       expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('three groups whose aggregator holds ciphertext, and three members without answers, each a process', () => {
+  it(
+    'end with the bytes of the simulation, of which the aggregator has none',
+    async () => {
+      const groups = FIVE.slice(0, 3);
+      const members = ['notary', 'press', 'union'];
+      const key = place('readers.key');
+      const made = await cli.run(['group', 'readers-key', '--out', key, '--json']);
+      const fingerprint = eventIn(made.stdout, z.object({ fingerprint: z.string() }))!.fingerprint;
+      const overrides = smallRun(groups, [
+        'training.rounds=2',
+        'protection.name=seal',
+        `protection.committee={members: [${members.join(', ')}], threshold: 2, trustees: true}`,
+      ]);
+      const held = ['aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
+      await cli.run(['aggregator', 'init', place('blind')]);
+      const own = await serve(cli, place('blind'));
+      const run = await startRun(cli, place('blind'), [...overrides, ...held, 'name=held']);
+      const invitations = await invite(cli, place('blind'), run, 6);
+      const folders = groups.map((group) => place(`held-${group}`));
+      const flags = ['--accept-committee', '--readers-key', key];
+      await Promise.all(
+        groups.map((group, index) => enrol(cli, folders[index]!, group, invitations[index]!, flags)),
+      );
+      const offices = members.map((name) => place(`held-${name}`));
+      for (const [index, office] of offices.entries()) {
+        await cli.run(['committee', 'init', office]);
+        const word = invitations[3 + index]!;
+        const named = ['--name', members[index]!, '--readers-key', key];
+        await cli.run(['committee', 'join', office, word, ...named]);
+      }
+      // Without `held`: who reads the sums changes no byte.
+      const expected = simulated(cli, place('simulated-held'), overrides);
+      const serving_ = offices.map((office) => cli.start(['committee', 'serve', office]));
+      await Promise.all(folders.map((path) => watch(cli, path).succeeded()));
+      for (const running of serving_) await running.succeeded();
+      for (const path of folders) expect(modelOf(path).equals(await expected), path).toBe(true);
+      const { history, scores, holds } = await statusOf(own.url, run);
+      expect({ updates: history.map(({ updates }) => updates), scores, holds }).toEqual({
+        updates: [0, 3, 3],
+        scores: [],
+        holds: 'ciphertext',
+      });
+      const shown = await cli.run(['aggregator', 'status', place('blind'), run]);
+      expect(shown.stdout).toContain('The aggregator holds ciphertext only');
+      const report = place('held.html');
+      await cli.run(['aggregator', 'report', place('blind'), run, '--output', report]);
+      expect(readFileSync(report, 'utf8')).toContain('the aggregator held ciphertext only');
+      await stop(own);
+      const { stdout, stderr } = await own.process.ended;
+      const has = Buffer.concat([contentOf(place('blind')), Buffer.from(stdout + stderr)]);
+      // The model of round 0 follows from the seed, and is there: the search can find one.
+      const start = namedIn(place('blind'), history[0]!.model);
+      const kept = keptSchema.parse(decode(readFileSync(join(folders[0]!, 'clear-model.cbor'))));
+      expect(kept.record.round).toBe(2);
+      expect(hasTraceOf(start, has)).toBe(true);
+      expect(hasTraceOf(kept.parameters, has, start)).toBe(false);
+      const secret = Buffer.from(readFileSync(key, 'utf8').trim(), 'hex');
+      for (const form of formsOf(secret)) expect(has.includes(form)).toBe(false);
     },
     TIMEOUT_MS,
   );

@@ -25,6 +25,14 @@ describe('the report of a deployed run', () => {
     expect(renderDeployed(status)).toContain('no group has sent any');
   });
 
+  test('a run whose aggregator holds ciphertext says that it knows none', () => {
+    const status = { ...statusFixture(), scores: [], holds: 'ciphertext' as const };
+    const page = renderDeployed(status);
+    expect(page).toContain('not known to the aggregator, which holds ciphertext only');
+    expect(page).toContain('the aggregator held ciphertext only');
+    expect(page).not.toContain('the aggregator saw sums only');
+  });
+
   test('the same status gives the same bytes', () => {
     const status = statusFixture({ nowMs: 1_800_000_000_000 });
     expect(renderDeployed(status)).toBe(renderDeployed(status));

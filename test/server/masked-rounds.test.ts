@@ -1,26 +1,14 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AggregatorApi } from '../../src/client/api.ts';
-import type { LocalWork } from '../../src/client/local-training.ts';
-import { Participant, type RoundOutcome } from '../../src/client/participate.ts';
-import { retryWith } from '../../src/client/retry.ts';
-import type { Transport } from '../../src/client/transport.ts';
-import { randomStream } from '../../src/core/random.ts';
 import { STEP, sharesMessage } from '../../src/privacy/mask/messages.ts';
-import type { GroupSetup, Protection } from '../../src/privacy/protection.ts';
 import { openMessage, STEP as SEAL_STEP } from '../../src/privacy/seal/messages.ts';
-import { invite } from '../../src/server/invitations.ts';
 import { leave } from '../../src/server/members.ts';
 import { readModel, recordsAfter } from '../../src/server/models.ts';
-import { createRun, definitionOf, planOf, startRun } from '../../src/server/runs.ts';
+import { createRun, definitionOf, startRun } from '../../src/server/runs.ts';
 import { statusOf } from '../../src/server/status.ts';
 import { cleanUp, passDeadlines } from '../../src/server/sweep.ts';
-import { makeUpdate } from '../../src/training/make-update.ts';
-import type { RunStatus } from '../../src/wire/http.ts';
 import { checkChain } from '../../src/wire/model-record.ts';
 import type { RunPlan } from '../../src/wire/run-definition.ts';
-import type { Update } from '../../src/wire/stages.ts';
-import { identityOfFake, MemoryStore } from '../client/fake-group.ts';
+import { type GroupsOptions, type GroupsRun, groupsRun, type Lie } from '../support/groups-run.ts';
 import { openTestAggregator, type TestAggregator, tinyPlan } from '../support/test-aggregator.ts';
 
 /** Masked runs on the real server: what becomes of a round whose last step or whose fold goes wrong. */
@@ -41,125 +29,20 @@ function maskedPlan(change: Partial<RunPlan> = {}, name = 'mask', options: objec
   return { ...plan, config: { ...config, data, protection: { name, mostGroups: 8, ...options } } };
 }
 
-/** Changes what a group answers. */
-type Lie = (group: string, round: number, step: number, answer: Uint8Array) => Uint8Array;
-
-function lyingIn(protection: Protection, lie: Lie): Protection {
-  const join = (setup: GroupSetup) => {
-    const part = protection.join(setup);
-    const answer = (step: number, update: Update | null) =>
-      lie(setup.group, setup.context.round, step, part.answer(step, update));
-    return { answer };
-  };
-  return { ...protection, join };
-}
-
-interface Masked {
-  readonly run: string;
-  /** How each group's part in the run ended. */
-  readonly outcomes: Promise<RoundOutcome[]>;
-  readonly stores: ReadonlyMap<string, MemoryStore>;
-  /** Asks how the run stands until something holds. */
-  until(reached: (status: RunStatus) => boolean): Promise<RunStatus>;
-  /** Takes part again as a member of the run, after it left it. */
-  joinAgain(group: string): Promise<void>;
-}
-
-interface Options {
+interface Options extends Pick<GroupsOptions, 'lie' | 'holds'> {
   /** The protection; left out: masking. */
   readonly name?: string;
   readonly options?: object;
-  readonly lie?: Lie;
-  /** Whether what a group submits does not come through at this time. */
-  readonly holds?: (group: string, place: { readonly round: number; readonly step: number }) => boolean;
 }
 
 /** A run that all groups have joined before the first of them looks what is asked. */
-async function masked({
-  name = 'mask',
-  options = {},
-  lie,
-  holds = () => false,
-}: Options = {}): Promise<Masked> {
-  const { aggregator, services, app } = test_;
-  const { run } = await createRun(aggregator, { name: 'masked', plan: maskedPlan({}, name, options) });
-  const { definition } = await definitionOf(aggregator, run);
-  const { protection: plain } = await planOf(aggregator, services.plans, run);
-  const protection = lie === undefined ? plain : lyingIn(plain, lie);
-  const { tokens } = await invite(aggregator, run, {
-    group: null,
-    count: GROUPS.length,
-    expiresInMs: 60_000,
-  });
-  const aggregatorKey = aggregator.identity.publicKey;
-  const sleep = () => pause(20);
-  const retry = retryWith({ patienceMs: Number.POSITIVE_INFINITY, sleep, random: () => 0 });
-  const transportOf =
-    (group: string): Transport =>
-    async ({ method, path, headers, body }) => {
-      if (path.endsWith('/submissions')) {
-        const place = JSON.parse(Buffer.from(body).toString('utf8'));
-        while (holds(group, place)) await sleep();
-      }
-      const payload = body.byteLength === 0 ? {} : { payload: Buffer.from(body) };
-      const answer = await app.inject({ method: method as 'GET', url: path, headers, ...payload });
-      const named = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
-      return { status: answer.statusCode, headers: Object.fromEntries(named), body: answer.rawPayload };
-    };
-  const apis = new Map(
-    GROUPS.map((group) => {
-      const identity = identityOfFake(group);
-      const common = { transport: transportOf(group), identity, aggregatorKey, run, retry };
-      return [group, new AggregatorApi({ ...common, clock: { now: () => now } })];
-    }),
-  );
-  const join = async (group: string) => {
-    await apis.get(group)!.join({ group, token: tokens[GROUPS.indexOf(group)]! });
-  };
-  for (const group of GROUPS) await join(group);
-  const stores = new Map(GROUPS.map((group) => [group, new MemoryStore(group)]));
-  const workOf = (group: string): LocalWork => ({
-    protection,
-    update: async (round, { digest, parameters }, score) => {
-      const random = randomStream(round, 'update', group, digest);
-      const trained = parameters.map((value) => value + random.normal() / 100);
-      const update = makeUpdate({ group, round, weight: 1, received: parameters, trained, score });
-      return { update, loss: 1 };
-    },
-    score: async () => ({ alignment: 0.5, questions: 7 }),
-    exportModel: ({ digest }) => Buffer.from(digest),
-    close: async () => undefined,
-  });
-  const watch = (group: string) =>
-    new Participant({
-      api: apis.get(group)!,
-      retry,
-      store: stores.get(group)!,
-      work: workOf(group),
-      definition,
-      aggregatorKey,
-      group,
-      identity: identityOfFake(group),
-      tellScores: true,
-      leastGroups: 1,
-      knownPeers: null,
-      emit: () => undefined,
-      sleep,
-    }).watch();
-  const outcomes = Promise.all(GROUPS.map(watch));
-  const until: Masked['until'] = async (reached) => {
-    for (;;) {
-      const status = await statusOf(aggregator, run);
-      if (reached(status)) return status;
-      // A group that gives up must not be waited for.
-      await Promise.race([outcomes, pause(50)]);
-    }
-  };
-  return { run, outcomes, stores, joinAgain: join, until };
+function masked({ name = 'mask', options = {}, ...rest }: Options = {}): Promise<GroupsRun> {
+  const plan = maskedPlan({}, name, options);
+  return groupsRun({ server: test_, groups: GROUPS, plan, now: () => now, ...rest });
 }
 
 /** All that must hold of a run of two rounds in which the first was skipped. */
-async function expectSkipped({ run, outcomes, stores }: Masked, updates: number): Promise<void> {
+async function expectSkipped({ run, outcomes, stores }: GroupsRun, updates: number): Promise<void> {
   const { aggregator } = test_;
   for (const { ended, model, round } of await outcomes) {
     expect({ ended, model, round }).toMatchObject({ ended: 'finished', round: 2 });

@@ -10,6 +10,15 @@ const { niceStep, roundAxis, valueAxis } = await part('scale.js');
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
 
+const { missingScores } = await part('known.js');
+
+test('scores that the aggregator cannot know are not spoken of as if they were to come', () => {
+  expect(missingScores('clear')).toEqual({ note: 'no scores yet', sentence: null });
+  const { note, sentence } = missingScores('ciphertext');
+  expect(note).toBe('not known to the aggregator');
+  expect(sentence).toContain('holds ciphertext only');
+});
+
 describe('figures in words', () => {
   test('bytes are counted as the command line counts them', () => {
     const counts = fc.oneof(fc.nat(2000), fc.maxSafeNat());

@@ -39,6 +39,12 @@ export class MemoryFolder implements GroupStore {
   saveModel(bytes: Uint8Array): void {
     this.files.set('model', bytes);
   }
+  loadClearModel(): Uint8Array | null {
+    return this.files.get('clear model') ?? null;
+  }
+  saveClearModel(bytes: Uint8Array): void {
+    this.files.set('clear model', bytes);
+  }
   loadOutbox(): Uint8Array | null {
     return this.files.get('outbox') ?? null;
   }

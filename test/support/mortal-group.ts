@@ -5,6 +5,7 @@ import { retryWith } from '../../src/client/retry.ts';
 import type { Transport } from '../../src/client/transport.ts';
 import { type RandomStream, randomStream } from '../../src/core/random.ts';
 import { none } from '../../src/privacy/none.ts';
+import { fedavg } from '../../src/strategy/fedavg.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import type { Identity } from '../../src/wire/identity.ts';
 import type { RunDefinition } from '../../src/wire/run-definition.ts';
@@ -24,6 +25,7 @@ export function fakeUpdateOf(group: string, round: number, model: Model, score: 
 function workOf(group: string): LocalWork {
   return {
     protection: none.create({}, SHAPE),
+    strategy: fedavg.create({}),
     update: async (round, model, score) => ({
       update: fakeUpdateOf(group, round, model, score),
       loss: 1 / round,

@@ -109,6 +109,7 @@ export function statusFixture(options: StatusOptions = {}): RunStatus {
     failure: null,
     parameters: 87_234,
     protection: 'none',
+    holds: 'clear',
     strategy: 'fedavg',
     members: names.map((group, i) => ({ group, lastSeenAt: i === 2 ? null : nowMs - i * 37_000 })),
     history: historyOf(run, published, asked, nowMs),

@@ -43,6 +43,11 @@ function showRun(terminal: Terminal, status: RunStatus): void {
   for (const { group, why } of awaited.slice(0, MOST_AWAITED)) terminal.print(`  awaited: ${group}, ${why}`);
   if (awaited.length > MOST_AWAITED) terminal.print(`  and ${awaited.length - MOST_AWAITED} more`);
   terminal.print(`\n${roundsTable(status)}`);
+  if (status.holds === 'ciphertext') {
+    terminal.print(
+      '\nThe aggregator holds ciphertext only: it has no model to export and knows no score; each group has the models in its folder.',
+    );
+  }
   const [newest] = errors;
   if (newest !== undefined) terminal.print(`\nLast refusal: ${newest.code}: ${newest.message}`);
 }

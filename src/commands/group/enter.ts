@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { GroupHome } from '../../client/home.ts';
 import { checkAddress, joinRun, nameIn } from '../../client/join.ts';
 import { parsePeers } from '../../client/peers-file.ts';
+import { readReadersKey } from '../../client/readers-key.ts';
 import { readFileText } from '../../core/files.ts';
 import type { Protection } from '../../privacy/protection.ts';
 import { decodeInvitation } from '../../wire/invitation.ts';
@@ -31,6 +32,11 @@ export function entering(parser: Argv<CommonFlags>, folder?: string) {
       describe:
         'file with the keys of all groups of the run, agreed upon without the aggregator; no others are accepted',
     })
+    .option('readers-key', {
+      type: 'string',
+      describe:
+        'file with the key that the groups share where the aggregator holds ciphertext ("group readers-key")',
+    })
     .option('least-groups', {
       type: 'number',
       default: 1,
@@ -51,6 +57,7 @@ export interface Entering {
   readonly ca: string | undefined;
   readonly features: string | undefined;
   readonly peers: string | undefined;
+  readonly readersKey: string | undefined;
   readonly leastGroups: number;
   readonly withoutNoise: boolean;
   readonly acceptCommittee: boolean;
@@ -66,6 +73,7 @@ export async function enterRun(flags: Entering, terminal: Terminal): Promise<{ r
   const release = home.lock();
   const ca = flags.ca === undefined ? null : readFileText(flags.ca);
   const peers = flags.peers === undefined ? null : parsePeers(readFileText(flags.peers), flags.peers);
+  const readersKey = flags.readersKey === undefined ? null : readReadersKey(flags.readersKey);
   const { signal } = interruptible();
   const options = { patienceMs: PATIENCE_MS, signal, terminal };
   const { api, close } = connect(home.identity(), { ...invitation, ca }, options);
@@ -80,6 +88,7 @@ export async function enterRun(flags: Entering, terminal: Terminal): Promise<{ r
       ca,
       featuresPath: flags.features ?? null,
       peers,
+      readersKey,
       leastGroups: flags.leastGroups,
       withoutNoise: flags.withoutNoise,
       acceptCommittee: flags.acceptCommittee,

@@ -10,13 +10,20 @@ function unless(custody: Custody | null): string {
   return `, unless ${threshold} of "${members.join('", "')}" help it`;
 }
 
+/** What becomes of what the group sends. */
+function seenOf({ reveals, custody, sealedSums }: Protection): string {
+  if (sealedSums !== null) {
+    return `The aggregator sees no update, no sum and no model${unless(custody)}: who has the readers' key reads the models.`;
+  }
+  return reveals === 'sum'
+    ? `The aggregator sees nothing but the sum of the updates of a round${unless(custody)}.`
+    : 'The aggregator sees every update in clear.';
+}
+
 /** What a group should know before its first round. */
-function tellProtection(terminal: Terminal, { reveals, guarantee, custody }: Protection): void {
-  terminal.print(
-    reveals === 'sum'
-      ? `The aggregator sees nothing but the sum of the updates of a round${unless(custody)}.`
-      : 'The aggregator sees every update in clear.',
-  );
+function tellProtection(terminal: Terminal, protection: Protection): void {
+  terminal.print(seenOf(protection));
+  const { guarantee } = protection;
   if (guarantee === null) return;
   const { epsilons, delta } = guarantee;
   terminal.print(

@@ -52,7 +52,7 @@ function addHalfUnit({ hi, lo }: Fractions, bytes: number): void {
 
 /** The top `bytes` bytes of each fraction, big-endian. */
 function writeFractions({ hi, lo }: Fractions, wire: Uint8Array, from: number, bytes: number): void {
-  for (let i = 0, at = from; i < DEGREE; i++) {
+  for (let i = 0, at = from; i < hi.length; i++) {
     for (let shift = 24; shift > 24 - 8 * Math.min(bytes, 4); shift -= 8) wire[at++] = hi[i]! >>> shift;
     for (let shift = 24; shift > 56 - 8 * bytes; shift -= 8) wire[at++] = lo[i]! >>> shift;
   }
@@ -126,6 +126,13 @@ export function addCiphertext(
     hi[i] = hi[i]! + (high >>> 0) + (total >= 2 ** 32 ? 1 : 0);
   }
   return true;
+}
+
+/** A sum as a ciphertext is on the wire. Exact: what is added has no bit below the last byte. */
+export function packSum(sum: CiphertextSum, { bytes }: CipherPlan): Uint8Array {
+  const wire = new Uint8Array(sum.hi.length * bytes);
+  writeFractions(sum, wire, 0, bytes);
+  return wire;
 }
 
 /** The fractions of polynomial `index` of a sum, plus those of a product. */

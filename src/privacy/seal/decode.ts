@@ -139,15 +139,24 @@ function combined(coefficients: RingElement, element: RingElement, j: number): n
   return sum;
 }
 
+/** 32 bytes for a purpose that nobody could foresee who made an answer. */
+export type Chances = (purpose: string) => Uint8Array;
+
+/** Drawn when they are asked for, and by nobody else. */
+export const freshChances: Chances = () => randomBytes(32);
+
 /** The numbers of answers that some word shows to be wrong; null where a word has no polynomial. */
 function wrongInWords(
   answers: readonly ElementShare[],
   threshold: number,
   mostWrong: number,
+  chances: Chances,
 ): Set<number> | null {
   const xs = answers.map(({ x }) => x);
   // Drawn after the answers are there.
-  const draws = Array.from({ length: COMBINATIONS }, () => uniformElement(randomBytes(32)));
+  const draws = Array.from({ length: COMBINATIONS }, (_, index) =>
+    uniformElement(chances(`combination ${index}`)),
+  );
   const wrong = new Set<number>();
   for (const [j, prime] of PRIMES.entries()) {
     const places = placesOf(xs, prime);
@@ -169,7 +178,11 @@ function wrongInWords(
  *
  * A wrong answer is missed with a chance of at most 2^-62.
  */
-export function wrongAnswers(answers: readonly ElementShare[], threshold: number): readonly number[] | null {
+export function wrongAnswers(
+  answers: readonly ElementShare[],
+  threshold: number,
+  chances: Chances = freshChances,
+): readonly number[] | null {
   invariant(
     Number.isInteger(threshold) && threshold >= 1 && threshold <= answers.length,
     `threshold ${threshold} of ${answers.length} answers`,
@@ -183,7 +196,7 @@ export function wrongAnswers(answers: readonly ElementShare[], threshold: number
     'answers that are elements of the ring',
   );
   const mostWrong = Math.floor((answers.length - threshold) / 2);
-  const wrong = wrongInWords(answers, threshold, mostWrong);
+  const wrong = wrongInWords(answers, threshold, mostWrong, chances);
   if (wrong === null || wrong.size > mostWrong) return null;
   return answers.flatMap(({ x }) => (wrong.has(x) ? [x] : []));
 }

@@ -9,7 +9,8 @@ import { updateWords } from '../secure-sum/words.ts';
 import { encrypt } from './ciphertext.ts';
 import type { Heard } from './heard.ts';
 import { loadedRing } from './loaded-ring.ts';
-import { openMessage, SEALED, STEP, sharesMessage } from './messages.ts';
+import { answerMessage, openMessage, SEALED, STEP, sharesMessage } from './messages.ts';
+import { answerKey } from './readers.ts';
 import { addInto, packElement, type RingElement } from './ring.ts';
 import { uniformElement } from './sample.ts';
 import { shareOfElement, splitElement } from './shares.ts';
@@ -86,14 +87,22 @@ export class SealingGroup implements GroupPart {
     return Buffer.concat([bytesFrom(digest), ciphertext]);
   }
 
-  /** The share of the sum of the survivors' keys: it says nothing about any one of them. */
+  /** The share of the sum of the survivors' keys, for the aggregator or for readers alone: it says nothing about any one of them. */
   #open(): Uint8Array {
     this.#heard.checkSignatures();
-    const share = this.#heard.isMember() ? this.#shareOfSum() : null;
-    return openMessage.write({
-      roster: bytesFrom(this.#heard.roster().digest),
-      share: share === null ? null : packElement(share),
-    });
+    const sum = this.#heard.isMember() ? this.#shareOfSum() : null;
+    const share = sum === null ? null : packElement(sum);
+    const roster = bytesFrom(this.#heard.roster().digest);
+    if (this.#heard.settings.holds === 'clear') return openMessage.write({ roster, share });
+    return answerMessage.write({ roster, sealed: share === null ? null : this.#sealedForReaders(share) });
+  }
+
+  #sealedForReaders(share: Uint8Array): Uint8Array {
+    const { context, group, readersKey } = this.#heard.setup;
+    invariant(readersKey !== undefined, "a member that has the readers' key");
+    const { digest, committee } = this.#heard.roster();
+    const asked = { context, roster: digest, committee, survivors: this.#heard.survivors() };
+    return seal(answerKey(readersKey, asked, group), share);
   }
 
   #shareOfSum(): RingElement | null {

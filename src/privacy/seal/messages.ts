@@ -47,6 +47,9 @@ const signaturesSchema = z.strictObject({ signatures: z.array(signatureSchema).m
 const openSchema = z.strictObject({ roster: bytes(32), share: bytes(ELEMENT_BYTES).nullable() });
 export type Opened = z.output<typeof openSchema>;
 
+/** The same where the aggregator holds ciphertext: the share is sealed for those who have the readers' key. */
+const answerSchema = z.strictObject({ roster: bytes(32), sealed: sealedSchema.nullable() });
+
 /** CBOR items of what a group sends. */
 const MOST_SENT_ITEMS = 16 + MOST_MEMBERS;
 
@@ -54,3 +57,4 @@ export const sharesMessage = codec(sharesSchema, MOST_SENT_ITEMS);
 export const deliveryMessage = codec(deliverySchema);
 export const signaturesMessage = codec(signaturesSchema);
 export const openMessage = codec(openSchema, MOST_SENT_ITEMS);
+export const answerMessage = codec(answerSchema, MOST_SENT_ITEMS);

@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { hexOf } from '../../core/bytes.ts';
 import { permutationOf } from '../secure-sum/beacon.ts';
 import { choicesCount, choicesOf } from '../secure-sum/choices.ts';
 import { type CiphertextSum, open } from './ciphertext.ts';
-import { wrongAnswers } from './decode.ts';
+import { type Chances, freshChances, wrongAnswers } from './decode.ts';
 import { loadedRing } from './loaded-ring.ts';
 import type { CipherPlan } from './plan.ts';
 import { DEGREE, type RingElement } from './ring.ts';
@@ -24,7 +23,7 @@ export interface OpenedSum {
   readonly liars: readonly string[];
 }
 
-export interface SealedSum {
+export interface SumToOpen {
   readonly plan: CipherPlan;
   readonly sum: CiphertextSum;
   /** How many words it has. */
@@ -33,15 +32,21 @@ export interface SealedSum {
   readonly seed: Uint8Array;
   readonly shares: readonly MemberShare[];
   readonly threshold: number;
+  /** What the choices follow from; left out: nobody's. Who gives them comes to the same sum each time. */
+  readonly chances?: Chances;
 }
 
 /** As many keys are tried where answers cannot be decoded: each takes milliseconds, in which nothing else is done. */
 const MOST_CHOICES = 200;
 
 /** All choices of as many shares as the threshold, or MOST_CHOICES that nobody could foresee: liars cannot place themselves in each. */
-function* choicesToTry(shares: readonly MemberShare[], threshold: number): Generator<readonly MemberShare[]> {
+function* choicesToTry(
+  shares: readonly MemberShare[],
+  threshold: number,
+  chances: Chances,
+): Generator<readonly MemberShare[]> {
   if (choicesCount(shares.length, threshold) <= MOST_CHOICES) return yield* choicesOf(shares, threshold);
-  const beacon = hexOf(randomBytes(32));
+  const beacon = hexOf(chances('choices'));
   for (let i = 0; i < MOST_CHOICES; i++) {
     const order = permutationOf(shares.length, `choice ${i}`, beacon);
     yield Array.from(order.subarray(0, threshold), (place) => shares[place]!);
@@ -49,12 +54,12 @@ function* choicesToTry(shares: readonly MemberShare[], threshold: number): Gener
 }
 
 /** What a key opens; null where it is not that of the sum. */
-function openWith(sealed: SealedSum, secretSum: RingElement): Uint32Array | null {
+function openWith(sealed: SumToOpen, secretSum: RingElement): Uint32Array | null {
   return open(loadedRing(), sealed.plan, { ...sealed, secretSum });
 }
 
 /** A sum without its polynomials from the third on. */
-function beginningOf(sealed: SealedSum): SealedSum {
+function beginningOf(sealed: SumToOpen): SumToOpen {
   const { plan, sum } = sealed;
   const cut = (fractions: Uint32Array) => fractions.subarray(0, 2 * DEGREE);
   const words = Math.min(sealed.words, 2 * wordsPerPolynomial(plan));
@@ -66,7 +71,7 @@ function equal(a: RingElement, b: RingElement): boolean {
 }
 
 /** What the only key opens that opens the sum, among those that some choices give; null where there is none, or another too. */
-function openByChoice(sealed: SealedSum, choices: Iterable<readonly MemberShare[]>): Uint32Array | null {
+function openByChoice(sealed: SumToOpen, choices: Iterable<readonly MemberShare[]>): Uint32Array | null {
   let found: { readonly key: RingElement; readonly words: Uint32Array } | null = null;
   // Liars can make as many wrong keys as there are choices open the first polynomial; none of them should cost a reading of all.
   const beginning = beginningOf(sealed);
@@ -99,15 +104,15 @@ function* choicesBeside(
  * polynomial; hence null too where two keys open it: no sum is better than a wrong one. Of exactly as many shares as
  * the threshold none can be checked against others: only the noise tells that one is wrong, and not one that was made with thought.
  */
-export function openSum(sealed: SealedSum): OpenedSum | null {
-  const { shares, threshold } = sealed;
-  const wrong = wrongAnswers(shares, threshold);
+export function openSum(sealed: SumToOpen): OpenedSum | null {
+  const { shares, threshold, chances = freshChances } = sealed;
+  const wrong = wrongAnswers(shares, threshold, chances);
   const fitting = wrong === null ? [] : shares.filter(({ x }) => !wrong.includes(x));
   if (wrong !== null) {
     const words = openWith(sealed, joinElements(fitting.slice(0, threshold)));
     const liars = shares.filter((share) => !fitting.includes(share));
     if (words !== null) return { words, liars: liars.map(({ member }) => member) };
   }
-  const words = openByChoice(sealed, choicesBeside(fitting, choicesToTry(shares, threshold)));
+  const words = openByChoice(sealed, choicesBeside(fitting, choicesToTry(shares, threshold, chances)));
   return words === null ? null : { words, liars: [] };
 }

@@ -13,6 +13,11 @@ export interface Roster extends KeyRoster<KeyName> {
   readonly seed: Uint8Array;
 }
 
+/** The seed of the public elements of an attempt, by the digest of its roster. */
+export function seedOf(digest: string): Uint8Array {
+  return bytesFrom(sha256('pluralllm-seal-v1 public elements', digest));
+}
+
 /** The committee is a function of all keys: whoever wants another one must change them. Errors: ROUND_REFUSED where there is none. */
 export function rosterOf(context: RoundContext, adverts: readonly Advert[], rule: CommitteeRule): Roster {
   const roster = keysOf(SEALED, context, adverts, { committee: rule });
@@ -27,6 +32,5 @@ export function rosterOf(context: RoundContext, adverts: readonly Advert[], rule
       },
     );
   }
-  const seed = bytesFrom(sha256('pluralllm-seal-v1 public elements', digest));
-  return { ...roster, committee, seed };
+  return { ...roster, committee, seed: seedOf(digest) };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invariant } from '../../core/errors.ts';
+import type { Holds } from '../../wire/holds.ts';
 import { groupIdSchema } from '../../wire/run-definition.ts';
 import type { RunShape } from '../protection.ts';
 import { assumptionOptions } from '../secure-sum/assumptions.ts';
@@ -10,7 +11,7 @@ import { MOST_MEMBERS } from './messages.ts';
 import { type CipherPlan, cipherPlan } from './plan.ts';
 
 /** The aggregator keeps 56 kB for each pair of a group and a member, and shows a member all of them at once. */
-const MOST_GROUPS = 256;
+export const MOST_GROUPS = 256;
 const mostGroups = sumOptions.mostGroups.unwrap().max(MOST_GROUPS).default(128);
 
 /** Members by name, and how many of them open a sum. */
@@ -58,6 +59,8 @@ export type SealSingleOptions = z.output<typeof sealSingleOptions>;
 export interface SealSettings extends SumSettings {
   readonly committee: CommitteeRule;
   readonly plan: CipherPlan;
+  /** Whether the aggregator opens the sums, or only those who have the readers' key. */
+  readonly holds: Holds;
 }
 
 function settingsWith(
@@ -73,7 +76,7 @@ function settingsWith(
   const { ringBits } = settings.grid;
   const plan = cipherPlan({ ringBits, mostGroups });
   invariant(plan !== null, 'a sum of words over so many groups fits a ciphertext');
-  return { ...settings, committee, plan };
+  return { ...settings, committee, plan, holds: shape.holds ?? 'clear' };
 }
 
 /** Errors: CONFIG_CONFLICT where noise is asked for that does not fit the run. */

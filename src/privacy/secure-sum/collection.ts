@@ -124,13 +124,18 @@ export abstract class SumCollection<Name extends string, Table extends Roster<Na
   }
 
   finish(): Aggregate {
+    this.end();
+    return this.open();
+  }
+
+  /** All updates of the survivors are there, and nothing was made of their sum before. */
+  protected end(): void {
     const survivors = this.repliedTo(this.#steps.upload);
     const added = this.#takenIn(this.#steps.upload);
     const complete = added.size === survivors.length && survivors.every((group) => added.has(group));
     invariant(complete, 'the updates that were added are those of the survivors');
     invariant(!this.#finished, 'a sum is opened once');
     this.#finished = true;
-    return this.open();
   }
 
   /** The groups of the round with their keys, once the first step is closed. */

@@ -24,8 +24,20 @@ function seriesOf(
   return points.length === 0 ? [] : [{ facts, points }];
 }
 
-function figure(title: string, reading: string, valueLabel: string, series: readonly LineSeries[]): Html {
-  if (series.length === 0) return html`<p>${title}: no group has sent any.</p>`;
+function figure(
+  { holds }: RunStatus,
+  {
+    title,
+    reading,
+    valueLabel,
+  }: { readonly title: string; readonly reading: string; readonly valueLabel: string },
+  series: readonly LineSeries[],
+): Html {
+  if (series.length === 0) {
+    return holds === 'ciphertext'
+      ? html`<p>${title}: not known to the aggregator, which holds ciphertext only.</p>`
+      : html`<p>${title}: no group has sent any.</p>`;
+  }
   const ends = series.map((line) => `${line.facts.short} ${formatScore(endOf(line))}`);
   const description = `Line chart: ${title} by round. At the last round: ${ends.join(', ')}.`;
   const chart = { series, valueLabel, description, formatValue: formatScore };
@@ -40,18 +52,21 @@ function figure(title: string, reading: string, valueLabel: string, series: read
 }
 
 /** How well the models of all rounds fit the answers of the groups that sent their scores. */
-export function alignmentFigure({ scores }: RunStatus): Html {
+export function alignmentFigure(status: RunStatus): Html {
+  const { scores } = status;
   const series = [
     ...seriesOf(scores, MEAN, ({ mean }) => mean),
     ...seriesOf(scores, WORST, ({ worst }) => worst),
   ];
   const reading =
     'Each group scores every model on its own answers and sends that one number. Higher is better; round 0 is the untrained start.';
-  return figure('Alignment of the training groups', reading, 'alignment score', series);
+  const title = 'Alignment of the training groups';
+  return figure(status, { title, reading, valueLabel: 'alignment score' }, series);
 }
 
 /** Mean training loss by round. */
-export function lossFigure({ scores }: RunStatus): Html {
-  const series = seriesOf(scores, MEAN, ({ loss }) => loss);
-  return figure('Training loss', 'Mean over the groups’ own tasks. Lower is better.', 'loss', series);
+export function lossFigure(status: RunStatus): Html {
+  const series = seriesOf(status.scores, MEAN, ({ loss }) => loss);
+  const reading = 'Mean over the groups’ own tasks. Lower is better.';
+  return figure(status, { title: 'Training loss', reading, valueLabel: 'loss' }, series);
 }

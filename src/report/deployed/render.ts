@@ -15,6 +15,12 @@ function fact(name: string, value: string, small: string): Html {
   return html`<div><dt>${name}</dt><dd>${value} <small>${small}</small></dd></div>`;
 }
 
+/** What the aggregator had of what the groups sent. */
+function seenOf({ protection, holds }: RunStatus): string {
+  if (holds === 'ciphertext') return 'the aggregator held ciphertext only';
+  return protection === 'none' ? 'the aggregator saw every update in clear' : 'the aggregator saw sums only';
+}
+
 function headerOf(status: RunStatus): Html {
   const { run, summary, members, round, rounds, protection, scores, history } = status;
   const last = scores.at(-1);
@@ -29,7 +35,7 @@ ${fact('Rounds', `${round} of ${rounds}`, `quorum ${status.quorum}`)}
 ${fact('Alignment', formatScore(last?.mean), `mean of ${plural(last?.groups ?? 0, 'group')} on their own answers`)}
 ${fact('Worst-served group', formatScore(last?.worst ?? undefined), `fairness index ${formatScore(last?.fairnessIndex)}`)}
 ${fact('Uploaded', formatBytes(bytes), 'by all groups together')}
-${fact('Protection', protection, protection === 'none' ? 'the aggregator saw every update in clear' : 'the aggregator saw sums only')}
+${fact('Protection', protection, seenOf(status))}
 </dl>
 </header>`;
 }

@@ -1,12 +1,13 @@
 import { byId } from './dom.js';
 import { bytes, count, score } from './format.js';
+import { missingScores } from './known.js';
 import { Plot } from './plot.js';
 
 /** The plots of a run, each with what it reads from the status. */
 
 /** @typedef {import('../../wire/http.ts').RunStatus} RunStatus */
 /** @typedef {import('./drawing.js').PlotSpec} PlotSpec */
-/** @typedef {{ host: string, spec: PlotSpec, rows: (status: RunStatus) => import('./drawing.js').Row[] }} Figure */
+/** @typedef {{ host: string, spec: PlotSpec, scored?: true, rows: (status: RunStatus) => import('./drawing.js').Row[] }} Figure */
 
 const LINE = /** @type {const} */ ({
   kind: 'line',
@@ -38,6 +39,7 @@ const FIGURES = [
       ],
       limits: { span: 0.04, floor: 0, ceiling: 1 },
     },
+    scored: true,
     rows: ({ scores }) => scores.map(({ round, mean, worst }) => ({ round, values: [mean, worst] })),
   },
   {
@@ -51,6 +53,7 @@ const FIGURES = [
       series: [{ name: 'fairness index', style: 'solid' }],
       limits: { span: 0.02, floor: 0, ceiling: 1 },
     },
+    scored: true,
     rows: ({ scores }) => scores.map(({ round, fairnessIndex }) => ({ round, values: [fairnessIndex] })),
   },
   {
@@ -64,6 +67,7 @@ const FIGURES = [
       series: [{ name: 'mean loss', style: 'solid' }],
       limits: { span: 0.02, floor: Number.NEGATIVE_INFINITY, ceiling: Number.POSITIVE_INFINITY },
     },
+    scored: true,
     rows: ({ scores }) => scores.map(({ round, loss }) => ({ round, values: [loss] })),
   },
   {
@@ -113,15 +117,18 @@ function trained(history) {
  * @returns {(status: RunStatus) => void} shows a status in them
  */
 export function makeFigures() {
-  const plots = FIGURES.map(({ host, spec, rows }) => ({
+  const plots = FIGURES.map(({ host, spec, scored, rows }) => ({
     plot: new Plot(byId(host, HTMLElement), spec),
+    scored,
     rows,
   }));
   return (status) => {
-    for (const { plot, rows } of plots) {
+    const { sentence } = missingScores(status.holds);
+    for (const { plot, scored, rows } of plots) {
       plot.show(
         rows(status).sort((a, b) => a.round - b.round),
         status.rounds,
+        scored === true ? sentence : null,
       );
     }
   };

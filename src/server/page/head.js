@@ -1,5 +1,6 @@
 import { byId, element, keyed, setBar, setText, showText } from './dom.js';
 import { bytes, count, instant, plural, score, shortened, timeOfDay } from './format.js';
+import { missingScores } from './known.js';
 import { PHASES } from './phase.js';
 import { countdown } from './times.js';
 
@@ -59,7 +60,7 @@ function showReplies({ phase, replied, asked, step, quorum }) {
 }
 
 /** @param {RunStatus} status */
-function showScores({ scores }) {
+function showScores({ scores, holds }) {
   const last = scores.reduce(
     (best, row) => (best === undefined || row.round > best.round ? row : best),
     scores[0],
@@ -67,8 +68,9 @@ function showScores({ scores }) {
   setText(at('alignment'), score(last?.mean));
   setText(at('fairness'), score(last?.fairnessIndex));
   if (last === undefined) {
-    setText(at('alignment-note'), 'no scores yet');
-    setText(at('fairness-note'), 'no scores yet');
+    const { note } = missingScores(holds);
+    setText(at('alignment-note'), note);
+    setText(at('fairness-note'), note);
     return;
   }
   const of = `after round ${count(last.round)}`;

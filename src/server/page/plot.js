@@ -46,8 +46,10 @@ export class Plot {
   /**
    * @param {readonly Row[]} rows ascending; rounds without any value are left out
    * @param {number} rounds of the whole run
+   * @param {string | null} [empty] what is said where there is nothing to draw, in place of the plot's own words
    */
-  show(rows, rounds) {
+  show(rows, rounds, empty = null) {
+    setText(this.#empty, empty ?? this.#spec.empty);
     this.#rows = rows.filter(({ values }) => values.some((value) => value !== null));
     this.#rounds = rounds;
     this.#empty.hidden = this.#rows.length > 0;

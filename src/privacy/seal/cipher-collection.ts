@@ -1,45 +1,50 @@
-import { asStage } from '../../core/brand.ts';
 import { hexOf } from '../../core/bytes.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
-import type { Aggregate, ProtectedUpdate } from '../../wire/stages.ts';
+import type { ProtectedUpdate } from '../../wire/stages.ts';
 import type { RoundContext } from '../protection.ts';
 import { type OwnStep, refused, SumCollection } from '../secure-sum/collection.ts';
-import { sumOfWords, wordsOf } from '../secure-sum/words.ts';
+import { wordsOf } from '../secure-sum/words.ts';
 import { addCiphertext, type CiphertextSum, ciphertextBytes, emptySum } from './ciphertext.ts';
 import {
   type Advert,
   deliveryMessage,
   type KeyName,
-  openMessage,
   SEALED,
   type Shares,
   STEP,
   sharesMessage,
   signaturesMessage,
 } from './messages.ts';
-import { openSum } from './open-sum.ts';
-import { type RingElement, unpackElement } from './ring.ts';
 import { type Roster, rosterOf } from './roster.ts';
 import type { SealSettings } from './settings.ts';
 
 const DIGEST_BYTES = 32;
 const NOTHING = new Uint8Array();
 
+/** What a reply to the last step says: its share of the key of the sum, or what stands for it; null where it has none. */
+export interface Answered<Answer> {
+  /** Digest of the roster that it is about. */
+  readonly roster: Uint8Array;
+  readonly answer: Answer | null;
+}
+
 /**
- * The aggregator's side of a round under `seal`. It sees keys, sealed shares and ciphertexts, and of the members each one share of
- * the key of the sum: with as many as the threshold it reads the sum of those who survived, all of them together or none.
+ * The aggregator's side of a round under `seal`, up to the answers of the committee: it sees keys, sealed shares and ciphertexts, and adds
+ * these up. What it makes of the answers comes from who holds the models of the run.
  */
-export class SealedCollection extends SumCollection<KeyName, Roster> {
-  readonly #settings: SealSettings;
+export abstract class CipherCollection<Answer> extends SumCollection<KeyName, Roster> {
+  protected readonly settings: SealSettings;
   readonly #shares = new Map<string, Shares>();
-  readonly #opened = new Map<string, RingElement | null>();
+  readonly #answers = new Map<string, Answer | null>();
   #sum: CiphertextSum | undefined;
-  #accused: readonly string[] = [];
 
   constructor(name: string, settings: SealSettings, context: RoundContext) {
     super({ name, protocol: SEALED, steps: STEP }, settings, context);
-    this.#settings = settings;
+    this.settings = settings;
   }
+
+  /** Reads a reply to the last step. Errors: UPDATE_MALFORMED. */
+  protected abstract readAnswer(reply: ProtectedUpdate): Answered<Answer>;
 
   override noteOf(): Uint8Array {
     return NOTHING;
@@ -52,13 +57,9 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
   override lacks(): string | null {
     const { round } = this.context;
     const { threshold } = this.roster.committee;
-    const { length } = this.#memberShares();
+    const { length } = this.answers();
     if (length >= threshold) return null;
     return `round ${round}: ${length} of ${threshold} needed members of the committee gave a share that opens the sum`;
-  }
-
-  override accused(): readonly string[] {
-    return this.#accused;
   }
 
   protected override ownSteps(): ReadonlyMap<number, OwnStep> {
@@ -70,12 +71,11 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
   }
 
   protected override rosterFrom(adverts: readonly Advert[]): Roster {
-    return rosterOf(this.context, adverts, this.#settings.committee);
+    return rosterOf(this.context, adverts, this.settings.committee);
   }
 
-  protected override open(): Aggregate {
-    const { round } = this.context;
-    const { committee, seed } = this.roster;
+  /** The sum of the ciphertexts, and what members gave that could, enough of them. Errors: ROUND_FAILED. */
+  protected toOpen() {
     invariant(this.#sum !== undefined, 'survivors whose updates are in the sum');
     const lacks = this.lacks();
     if (lacks !== null) {
@@ -83,27 +83,14 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
         hint: 'Nothing of the sum was revealed. Fewer groups may be lost in a round.',
       });
     }
-    const shares = this.#memberShares();
-    const { plan } = this.#settings;
-    const words = wordsOf(this.context.parameters);
-    const opened = openSum({ plan, sum: this.#sum, words, seed, shares, threshold: committee.threshold });
-    if (opened === null) {
-      throw new PluralError(
-        'ROUND_FAILED',
-        `round ${round}: no ${committee.threshold} of the ${shares.length} shares open the sum, or more than one sum: members gave wrong ones, or a group dealt wrong ones`,
-        { hint: 'Start the run again: it skips this round. Ask the groups what they run.' },
-      );
-    }
-    this.#accused = opened.liars;
-    const survivors = this.repliedTo(STEP.upload);
-    return asStage({ round, groups: [...survivors], ...sumOfWords(opened.words, this.#settings) });
+    return { sum: this.#sum, answers: this.answers(), survivors: this.repliedTo(STEP.upload) };
   }
 
-  /** What members gave that could. */
-  #memberShares() {
+  /** What members gave that could, with their places in the committee, from 1 on. */
+  protected answers() {
     return this.roster.committee.members.flatMap((member, index) => {
-      const share = this.#opened.get(member) ?? null;
-      return share === null ? [] : [{ member, x: index + 1, share }];
+      const answer = this.#answers.get(member) ?? null;
+      return answer === null ? [] : [{ member, x: index + 1, answer }];
     });
   }
 
@@ -120,7 +107,7 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
       check: (reply) => void this.#readUpload(reply),
       take: (reply) => {
         const ciphertext = this.#readUpload(reply);
-        const { plan } = this.#settings;
+        const { plan } = this.settings;
         this.#sum ??= emptySum(plan, wordsOf(this.context.parameters));
         addCiphertext(this.#sum, ciphertext, plan);
       },
@@ -134,8 +121,8 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
 
   #openStep(): OwnStep {
     return {
-      check: (reply) => void this.#readOpened(reply),
-      take: (reply) => void this.#opened.set(reply.group, this.#readOpened(reply)),
+      check: (reply) => void this.#checkedAnswer(reply),
+      take: (reply) => void this.#answers.set(reply.group, this.#checkedAnswer(reply)),
       show: () => this.forAll('signatures', () => signaturesMessage.write({ signatures: this.signatures() })),
     };
   }
@@ -161,7 +148,7 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
   /** The ciphertext of an upload, behind the digest of the roster. */
   #readUpload(reply: ProtectedUpdate): Uint8Array {
     const { payload } = reply;
-    const expected = DIGEST_BYTES + ciphertextBytes(this.#settings.plan, wordsOf(this.context.parameters));
+    const expected = DIGEST_BYTES + ciphertextBytes(this.settings.plan, wordsOf(this.context.parameters));
     if (payload.byteLength !== expected) {
       throw refused('UPDATE_LENGTH', reply, `it has ${payload.byteLength} bytes instead of ${expected}`);
     }
@@ -176,16 +163,10 @@ export class SealedCollection extends SumCollection<KeyName, Roster> {
     return others.map((from) => this.#shares.get(from)!.sealed[this.#othersOf(from).indexOf(group)]!);
   }
 
-  #readOpened(reply: ProtectedUpdate): RingElement | null {
-    const message = openMessage.read(reply.payload);
-    if (message === null) throw refused('UPDATE_MALFORMED', reply, 'its share cannot be read');
-    this.#checkRoster(reply, message.roster, 'share is');
-    if (message.share === null) return null;
-    if (!this.roster.committee.members.includes(reply.group)) {
-      throw refused('UPDATE_MALFORMED', reply, 'it is no member of the committee');
-    }
-    const share = unpackElement(message.share);
-    if (share === null) throw refused('UPDATE_MALFORMED', reply, 'its share is no element of the ring');
-    return share;
+  #checkedAnswer(reply: ProtectedUpdate): Answer | null {
+    const { roster, answer } = this.readAnswer(reply);
+    this.#checkRoster(reply, roster, 'share is');
+    if (answer === null || this.roster.committee.members.includes(reply.group)) return answer;
+    throw refused('UPDATE_MALFORMED', reply, 'it is no member of the committee');
   }
 }
