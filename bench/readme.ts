@@ -107,6 +107,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
+  paper: () => benchmarkTable('paper'),
   fold: () => benchmarkTable('fold'),
   mask: () => benchmarkTable('mask'),
   seal: () => benchmarkTable('seal'),

@@ -1,4 +1,5 @@
 import type { Benchmark, Row } from '../benchmark.ts';
+import { adamRow } from './adam.ts';
 import { evaluationRows } from './evaluation.ts';
 import { memoryRows } from './memory.ts';
 import { stepRows } from './steps.ts';
@@ -25,7 +26,7 @@ export const engine: Benchmark = {
     const rows: Row[] = [];
     for (const { points, width } of SIZES) rows.push(...(await stepRows(points, width, torch)));
     torch?.stop();
-    rows.push(...(await workerRows()), ...(await evaluationRows()), ...memoryRows());
+    rows.push(adamRow(), ...(await workerRows()), ...(await evaluationRows()), ...memoryRows());
     return rows;
   },
 };

@@ -5,7 +5,8 @@ import { usableQuestions } from '../data/usable-questions.ts';
 import type { Evaluated } from '../evaluate/evaluate.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { GradientResult } from '../training/jobs.ts';
-import { ADAM_DEFAULTS, type AdamState, adamStep, freshAdam } from '../training/optimizer.ts';
+import { ADAM_DEFAULTS } from '../training/optimizer.ts';
+import { ParameterMemory } from '../training/parameter-memory.ts';
 import { learningRateAt } from '../training/schedule.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
@@ -29,8 +30,8 @@ const stateSchema = z.object({
 
 interface Central {
   readonly run: RunContext;
-  readonly parameters: Float32Array;
-  readonly optimizer: AdamState;
+  /** Parameters, gradient and moments. */
+  readonly memory: ParameterMemory;
   readonly totalSteps: number;
   /** Shares of the training groups in the mean. */
   readonly weights: ReadonlyMap<number, number>;
@@ -48,13 +49,10 @@ function groupWeights({ experiment }: RunContext): Map<number, number> {
 }
 
 /** One step on the mean gradient over one task from every training group; the mean loss. */
-async function takeStep(
-  { run, parameters, optimizer, totalSteps, weights }: Central,
-  step: number,
-): Promise<number> {
+async function takeStep({ run, memory, totalSteps, weights }: Central, step: number): Promise<number> {
   const { trainingGroups, survey, config } = run.experiment;
-  const shared = shareFloats(parameters);
-  const mean = new Float64Array(parameters.length);
+  const shared = shareFloats(memory.parameters);
+  const mean = new Float64Array(memory.parameters.length);
   let loss = 0;
   await forEachOrdered(
     trainingGroups,
@@ -76,7 +74,8 @@ async function takeStep(
   );
   const { training } = config;
   const options = { ...ADAM_DEFAULTS, weightDecay: training.weightDecay };
-  adamStep(parameters, mean, optimizer, learningRateAt(step, totalSteps, training), options);
+  memory.gradient.set(mean);
+  memory.step(learningRateAt(step, totalSteps, training), options);
   return loss;
 }
 
@@ -94,13 +93,14 @@ export async function trainCentralised(
   const store = checkpointStore(folder, method, fingerprint, stateSchema);
   const stored = store.load();
   const progress = stored?.progress ?? freshProgress();
-  const parameters =
-    stored?.state.parameters ?? initialModel(experiment.predictor, experiment.config.seed).parameters.slice();
-  const optimizer = stored?.state ?? freshAdam(parameters.length);
+  const { parameters: start } = stored?.state ?? initialModel(experiment.predictor, experiment.config.seed);
+  const memory = new ParameterMemory(start.length);
+  const { parameters } = memory;
+  parameters.set(start);
+  memory.begin(stored?.state ?? null);
   const central: Central = {
     run,
-    parameters,
-    optimizer,
+    memory,
     totalSteps: rounds * stepsPerRound,
     weights: groupWeights(run),
   };
@@ -121,11 +121,12 @@ export async function trainCentralised(
     if (evaluationDue(experiment, round)) {
       evaluated = await evaluatePoint(run, method, parameters, progress, round * stepsPerRound);
     }
+    const { first, second, steps } = memory.snapshot();
     store.save(progress, {
       parameters: bytesOf(parameters),
-      first: bytesOf(optimizer.first),
-      second: bytesOf(optimizer.second),
-      steps: optimizer.steps,
+      first: bytesOf(first),
+      second: bytesOf(second),
+      steps,
     });
   }
   return { progress, evaluated: evaluated ?? (await evaluateModel(run, parameters)) };
