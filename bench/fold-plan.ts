@@ -26,7 +26,7 @@ export function foldPlan(groups: number, rounds: number): RunPlan {
     survey: { name: SURVEY, questions, heldOutQuestions: [] },
     // Nobody computes features here: the groups of this benchmark make up their updates.
     features: { provider: 'lexical', width: FEATURE_WIDTH, digest: '0'.repeat(64) },
-    parameters: predictorOf(parseConfig(config), FEATURE_WIDTH).layout.size,
+    parameters: predictorOf(parseConfig(config), { featureWidth: FEATURE_WIDTH, rows: 0 }).layout.size,
     quorum: groups,
     deadlineMs: 3_600_000,
   };

@@ -9,7 +9,7 @@ const TURNS = 31;
 
 /** A step of Adam on the paper's predictor, on vector instructions and in JavaScript. */
 export function adamRow(): Row {
-  const { size } = gpo.create({}, PAPER_WIDTH).layout;
+  const { size } = gpo.create({}, { featureWidth: PAPER_WIDTH, rows: 0 }).layout;
   const random = randomStream(0, 'bench adam');
   const gradient = Float32Array.from({ length: size }, () => random.normal());
   const [memory, parameters, state] = [new ParameterMemory(size), new Float32Array(size), freshAdam(size)];

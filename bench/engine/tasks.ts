@@ -54,7 +54,7 @@ export class Tasks {
 
 /** The paper's predictor, fresh, on this thread. */
 export async function paperEngine(width: number): Promise<HostEngine> {
-  const predictor = gpo.create({}, width);
+  const predictor = gpo.create({}, { featureWidth: width, rows: 0 });
   const engine = new HostEngine({
     predictor,
     device: 'cpu',

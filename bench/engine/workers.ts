@@ -23,7 +23,7 @@ async function setUp(): Promise<{ setup: WorkerSetup; parameters: Float32Array }
     questions: survey.questions,
     cacheFolder: null,
   });
-  const predictor = gpo.create({}, features.width);
+  const predictor = gpo.create({}, { featureWidth: features.width, rows: 0 });
   const parameters = predictor.initialise((tensor) => randomStream(0, 'bench', tensor));
   const setup: WorkerSetup = {
     predictor: { name: 'gpo', options: predictor.options },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Config, parseConfig } from '../config/config.ts';
-import { featuresOf, predictorOf } from '../config/worker-setup.ts';
+import { featuresOf, predictorOf, shapeOf } from '../config/worker-setup.ts';
 import { asStage } from '../core/brand.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Survey } from '../data/survey.ts';
@@ -112,7 +112,7 @@ export async function prepare(options: LocalOptions): Promise<Prepared> {
   }
   const features = await featuresOf(config, survey.questions, warn);
   checkDefinition(definition, features);
-  const predictor = predictorOf(config, features.width);
+  const predictor = predictorOf(config, shapeOf(features));
   const { parameters } = definition.plan;
   if (predictor.layout.size !== parameters) {
     throw mismatch('number of parameters', predictor.layout.size, parameters);

@@ -195,8 +195,14 @@ export function configDigest(config: Config): string {
     ...rest,
     data: { ...chosenData, survey: shipped },
     features: chosenFeatures,
-    device: runtime.device === 'auto' ? 'cpu' : runtime.device,
+    device: countedDevice(runtime),
   });
+}
+
+/** The device that is used, and how it stores features where it keeps them. */
+function countedDevice({ device, features }: Config['runtime']): string {
+  if (device === 'webgpu' && features !== 'float32') return `${device} ${features}`;
+  return device === 'auto' ? 'cpu' : device;
 }
 
 /** The frozen configuration as YAML. */

@@ -2,7 +2,7 @@ import type { Survey } from '../data/survey.ts';
 import { computeFeatures } from '../features/compute.ts';
 import type { Features } from '../features/features.ts';
 import { featuresProvider } from '../features/table.ts';
-import type { TrainablePredictor } from '../predictor/predictor.ts';
+import type { PredictorShape, TrainablePredictor } from '../predictor/predictor.ts';
 import { predictorKind } from '../predictor/table.ts';
 import type { Device } from '../training/device.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
@@ -21,8 +21,13 @@ export function featuresOf(
 }
 
 /** The predictor that a configuration names, for features of this width. Errors: CONFIG_INVALID. */
-export function predictorOf(config: Config, featureWidth: number): TrainablePredictor {
-  return predictorKind(config.predictor.name).create(optionsOf(config.predictor), featureWidth);
+export function predictorOf(config: Config, shape: PredictorShape): TrainablePredictor {
+  return predictorKind(config.predictor.name).create(optionsOf(config.predictor), shape);
+}
+
+/** What a predictor on these features is made for. */
+export function shapeOf({ width, offsets }: Features): PredictorShape {
+  return { featureWidth: width, rows: offsets.at(-1) ?? 0 };
 }
 
 /** What training works on, beside its configuration. */

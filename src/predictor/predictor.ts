@@ -90,6 +90,14 @@ export interface TrainablePredictor {
   feeds(batch: Batch, source?: FeatureSource, scratch?: Scratch): Feeds;
 }
 
+/** What a predictor is made for. */
+export interface PredictorShape {
+  /** Width of a feature vector. */
+  readonly featureWidth: number;
+  /** Rows of the feature table: (question, option) pairs of the survey. */
+  readonly rows: number;
+}
+
 /** A kind of predictor in the plug-in table. */
 export interface PredictorKind {
   readonly name: string;
@@ -97,7 +105,7 @@ export interface PredictorKind {
   /** Strict schema of its options, defaults included. */
   readonly options: z.ZodType<Record<string, unknown>>;
   /** CONFIG_INVALID where options contradict each other. */
-  create(options: unknown, featureWidth: number): TrainablePredictor;
+  create(options: unknown, shape: PredictorShape): TrainablePredictor;
 }
 
 /** Makes a plug-in; the options are parsed by its own schema before `create` sees them. */
@@ -105,12 +113,12 @@ export function definePredictor<Options extends z.ZodType<Record<string, unknown
   readonly name: string;
   readonly describe: string;
   readonly options: Options;
-  readonly create: (options: z.output<Options>, featureWidth: number) => TrainablePredictor;
+  readonly create: (options: z.output<Options>, shape: PredictorShape) => TrainablePredictor;
 }): PredictorKind {
   return {
     name: kind.name,
     describe: kind.describe,
     options: kind.options,
-    create: (options, featureWidth) => kind.create(kind.options.parse(options), featureWidth),
+    create: (options, shape) => kind.create(kind.options.parse(options), shape),
   };
 }

@@ -21,8 +21,9 @@ export interface OpenPlan {
  */
 export function openPlan(plan: RunPlan): OpenPlan {
   const config = parseConfig(plan.config);
-  const predictor = predictorOf(config, plan.features.width);
   const { questions, heldOutQuestions } = plan.survey;
+  const rows = questions.reduce((sum, { options }) => sum + options.length, 0);
+  const predictor = predictorOf(config, { featureWidth: plan.features.width, rows });
   const { strategy, protection } = roundPlugins(
     config,
     questions.length - heldOutQuestions.length,

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type Config, roundPlugins } from '../config/config.ts';
-import { featuresOf, predictorOf, workerSetup } from '../config/worker-setup.ts';
+import { featuresOf, predictorOf, shapeOf, workerSetup } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import { importSurvey } from '../data/import.ts';
 import { loadSurvey } from '../data/shipped.ts';
@@ -78,7 +78,7 @@ export async function prepareExperiment(config: Config, emit: Emit): Promise<Exp
   const features = await featuresOf(config, survey.questions, (message) =>
     emit({ type: 'warning', message }),
   );
-  const predictor = predictorOf(config, features.width);
+  const predictor = predictorOf(config, shapeOf(features));
   const device = resolveDevice(runtime.device);
   const experiment: Experiment = {
     config,

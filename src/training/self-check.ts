@@ -43,7 +43,7 @@ function taskOf(questions: number): Batch {
 
 /** An engine with fresh parameters. */
 async function freshEngine(device: Device, options: object): Promise<Engine> {
-  const predictor = gpo.create(options, FEATURE_WIDTH);
+  const predictor = gpo.create(options, { featureWidth: FEATURE_WIDTH, rows: 0 });
   const engine = engineFor({ predictor, device, optimizer: ADAM_DEFAULTS, features: 'float32' });
   await engine.load(predictor.initialise((tensor) => randomStream(0, 'self-check', tensor)));
   await engine.begin(null);

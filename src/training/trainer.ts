@@ -61,7 +61,10 @@ export class Trainer {
     this.#setup = setup;
     this.#stopAsked = stopAsked;
     const { device, optimizer, features, data } = setup;
-    const predictor = predictorKind(setup.predictor.name).create(setup.predictor.options, data.width);
+    const predictor = predictorKind(setup.predictor.name).create(setup.predictor.options, {
+      featureWidth: data.width,
+      rows: data.features.length / data.width,
+    });
     this.#size = predictor.layout.size;
     this.#engine = engineFor({ predictor, device, optimizer, features });
     this.#heldOut = new Set(setup.heldOutQuestions);

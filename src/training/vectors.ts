@@ -89,7 +89,7 @@ function predictorOf({ config }: VectorFile): TrainablePredictor {
     // The reference figures are those of the paper's unbounded variance.
     stdFloor: 0,
   };
-  return gpo.create(options, config.dim_x);
+  return gpo.create(options, { featureWidth: config.dim_x, rows: 0 });
 }
 
 /** Relative L2 distance of a vector to its reference. */

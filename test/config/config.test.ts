@@ -455,6 +455,7 @@ describe('the digest', () => {
     'evaluation.draws': '3',
     compare: '[]',
     'runtime.workers': '2',
+    'runtime.features': 'float16',
     output: 'elsewhere',
   };
 
@@ -469,9 +470,16 @@ describe('the digest', () => {
     'aggregator.holds',
     'aggregator.readers',
   ];
-  const IGNORED = ['name', 'output', 'round.deadlineSeconds', 'round.quorum', 'runtime.workers'];
+  const IGNORED = [
+    'name',
+    'output',
+    'round.deadlineSeconds',
+    'round.quorum',
+    'runtime.features',
+    'runtime.workers',
+  ];
 
-  test('ignores name, output, workers and how deployed rounds wait, and no other key', () => {
+  test('ignores name, output, workers, what the CPU has no use for, and how deployed rounds wait, and no other key', () => {
     const keys = leavesOf(base).filter((key) => !SINGLE.includes(key));
     expect(keys.filter((key) => !(key in OTHER))).toEqual([]);
     const ignored = keys.filter(
@@ -498,6 +506,10 @@ describe('the digest', () => {
 
   test('counts the device that is used, not how it is called', () => {
     expect(configDigest(scheduled('runtime.device=cpu'))).toBe(configDigest(base));
+    const onGpu = (...more: string[]) =>
+      configDigest({ ...scheduled(...more), runtime: { ...scheduled(...more).runtime, device: 'webgpu' } });
+    expect(onGpu()).not.toBe(configDigest(base));
+    expect(onGpu('runtime.features=float16')).not.toBe(onGpu());
     const { runtime } = base;
     const elsewhere = scheduled('runtime.device=auto');
     expect(elsewhere.runtime).toEqual(runtime);

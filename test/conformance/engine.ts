@@ -15,7 +15,7 @@ const STEPS = 20;
 
 export const ENGINE_PREDICTOR = gpo.create(
   { width: 16, layers: 2, heads: 2, feedforward: 12, embedderLayers: 2 },
-  FEATURE_WIDTH,
+  { featureWidth: FEATURE_WIDTH, rows: 0 },
 );
 
 function tableFrom(random: RandomStream): Float32Array {

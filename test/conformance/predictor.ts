@@ -18,7 +18,7 @@ const STEP = 1e-6;
 
 /** What every trained predictor promises; called from the test of each, for every variant of its options. */
 export function predictorConformance({ kind, options }: PredictorCase): void {
-  const predictor = kind.create(options, FEATURE_WIDTH);
+  const predictor = kind.create(options, { featureWidth: FEATURE_WIDTH, rows: 0 });
   const { layout } = predictor;
   const initialise = (seed = 1) => predictor.initialise((tensor) => randomStream(seed, tensor));
   const questions = randomQuestions(3, 12, FEATURE_WIDTH);
@@ -85,7 +85,7 @@ export function predictorConformance({ kind, options }: PredictorCase): void {
     });
 
     test('the same options give the same bytes', () => {
-      const again = kind.create(options, FEATURE_WIDTH);
+      const again = kind.create(options, { featureWidth: FEATURE_WIDTH, rows: 0 });
       const same = (a: Uint8Array, b: Uint8Array) => expect(Buffer.from(a).equals(b)).toBe(true);
       same(again.trainingGraph(), predictor.trainingGraph());
       same(again.predictionGraph(), predictor.predictionGraph());

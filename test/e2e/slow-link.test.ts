@@ -32,7 +32,7 @@ const DROP_EVERY_BYTES = 200_000;
 function paperPlan() {
   const plan = tinyPlan({ quorum: 1 });
   const config = { ...plan.config, predictor: PAPER };
-  const parameters = predictorOf(parseConfig(config), FEATURE_WIDTH).layout.size;
+  const parameters = predictorOf(parseConfig(config), { featureWidth: FEATURE_WIDTH, rows: 0 }).layout.size;
   return { ...plan, config, parameters, features: { ...plan.features, width: FEATURE_WIDTH } };
 }
 

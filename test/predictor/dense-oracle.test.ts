@@ -18,7 +18,7 @@ const FEATURE_WIDTH = 5;
 /** Loss, gradient and predictions of the dense graph, as a model in float64. */
 function denseGraph(given: object): Uint8Array {
   const options = gpoOptions.parse(given);
-  const { layout } = gpo.create(given, FEATURE_WIDTH);
+  const { layout } = gpo.create(given, { featureWidth: FEATURE_WIDTH, rows: 0 });
   const parameters = new ParameterViews(layout);
   const inputs = gpoInputs(FEATURE_WIDTH, 'fed');
   const hidden = g.input('hidden', [1, inputs.boundary.whole]);
@@ -42,7 +42,7 @@ describe.each(['post', 'pre'] as const)('with norm %s', (norm) => {
     'loss %s, %d context and %d target questions: what the graph saves changes nothing',
     async (loss, told, asked) => {
       const options = { width: 12, layers: 3, heads: 3, feedforward: 10, embedderLayers: 2, norm, loss };
-      const predictor = gpo.create(options, FEATURE_WIDTH);
+      const predictor = gpo.create(options, { featureWidth: FEATURE_WIDTH, rows: 0 });
       const questions = randomQuestions(told, told + asked, FEATURE_WIDTH);
       const batch = batchFrom(FEATURE_WIDTH, questions.slice(0, told), questions.slice(told));
       const random = randomStream(3, 'dense');

@@ -36,11 +36,11 @@ describe('the table', () => {
 
 describe('options', () => {
   test('the defaults at the paper’s feature width give the paper’s number of parameters', () => {
-    expect(gpo.create({}, 4096).layout.size).toBe(1_188_354);
+    expect(gpo.create({}, { featureWidth: 4096, rows: 0 }).layout.size).toBe(1_188_354);
   });
 
   test('heads that do not divide the width are CONFIG_INVALID', () => {
-    expect(() => gpo.create({ width: 10, heads: 4 }, 3)).toThrow(
+    expect(() => gpo.create({ width: 10, heads: 4 }, { featureWidth: 3, rows: 0 })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('10') }),
     );
   });
@@ -48,7 +48,7 @@ describe('options', () => {
 
 describe('initialisation, as torch does it', () => {
   const options = { width: 64, heads: 4, feedforward: 48, layers: 2, norm: 'pre' };
-  const { layout, initialise } = gpo.create(options, 31);
+  const { layout, initialise } = gpo.create(options, { featureWidth: 31, rows: 0 });
   const flat = initialise(streams(11));
   const tensor = (name: string) => tensorOf(layout, flat, name);
 
@@ -95,7 +95,9 @@ describe('initialisation, as torch does it', () => {
         .filter(({ name }) => name.startsWith(`encoder.layers.${index}.`))
         .flatMap(({ name }) => [...tensorOf(layout, values, name)]);
     expect(layerOf(1, flat)).not.toEqual(layerOf(0, flat));
-    const alike = gpo.create({ ...options, identicalLayers: true }, 31).initialise(streams(11));
+    const alike = gpo
+      .create({ ...options, identicalLayers: true }, { featureWidth: 31, rows: 0 })
+      .initialise(streams(11));
     expect(layerOf(1, alike)).toEqual(layerOf(0, alike));
     expect(layerOf(0, alike)).toEqual(layerOf(0, flat));
   });
@@ -104,7 +106,7 @@ describe('initialisation, as torch does it', () => {
 describe('the architecture', () => {
   const questions = randomQuestions(9, 10, FEATURE_WIDTH);
   const [context, targets] = [questions.slice(0, 6), questions.slice(6)];
-  const predictor = gpo.create({ ...SMALL, layers: 2 }, FEATURE_WIDTH);
+  const predictor = gpo.create({ ...SMALL, layers: 2 }, { featureWidth: FEATURE_WIDTH, rows: 0 });
   const parameters = predictor.initialise(streams(12));
 
   test('has no position: the order of the context does not show', async () => {
@@ -133,7 +135,10 @@ describe('the architecture', () => {
   });
 
   test('the standard deviation has no gradient below its floor', async () => {
-    const floored = gpo.create({ ...SMALL, layers: 1, stdFloor: 1 }, FEATURE_WIDTH);
+    const floored = gpo.create(
+      { ...SMALL, layers: 1, stdFloor: 1 },
+      { featureWidth: FEATURE_WIDTH, rows: 0 },
+    );
     const low = floored.initialise(streams(12));
     const { offset } = entryOf(floored.layout, 'predictor.2.bias');
     low[offset + 1] = -20;
@@ -152,7 +157,10 @@ describe('the exported model', () => {
   test('predicts the same from plain inputs, with the parameters inside', async () => {
     const questions = randomQuestions(10, 9, FEATURE_WIDTH);
     const batch = batchFrom(FEATURE_WIDTH, questions.slice(0, 4), questions.slice(4));
-    const predictor = gpo.create({ ...SMALL, layers: 2, norm: 'pre' }, FEATURE_WIDTH);
+    const predictor = gpo.create(
+      { ...SMALL, layers: 2, norm: 'pre' },
+      { featureWidth: FEATURE_WIDTH, rows: 0 },
+    );
     const parameters = predictor.initialise(streams(13));
     const own = await openGraph(predictor.predictionGraph());
     const expected = (await own.run(predictor.feeds(batch), parameters))[GRAPH_NAMES.probabilities]!;

@@ -25,7 +25,7 @@ const TIMEOUT_MS = 900_000;
 function modelsOf({ definition }: Played, groupsOf: (round: number) => readonly string[]): Model[] {
   const config = parseConfig(definition.plan.config);
   const { strategy } = roundPlugins(config, 1, 1);
-  const predictor = predictorOf(config, definition.plan.features.width);
+  const predictor = predictorOf(config, { featureWidth: definition.plan.features.width, rows: 0 });
   const models = [initialModel(predictor, config.seed)];
   let state = strategy.initialState();
   for (let round = 1; round <= config.training.rounds; round++) {

@@ -37,7 +37,7 @@ export function tinyPlan(change: Partial<RunPlan> = {}, rounds = 3): RunPlan {
     compare: [],
   };
   const width = 2;
-  const { size } = predictorOf(parseConfig(config), width).layout;
+  const { size } = predictorOf(parseConfig(config), { featureWidth: width, rows: 0 }).layout;
   return {
     config,
     survey: { name: 'tiny', questions: tinyQuestions(4).map(copied), heldOutQuestions: [] },

@@ -41,5 +41,7 @@ export function tinySetup(changes: Partial<WorkerSetup> = {}): WorkerSetup {
 
 /** Fresh parameters of the tiny predictor. */
 export function tinyParameters(): Float32Array {
-  return gpo.create(TINY_GPO, WIDTH).initialise((tensor) => randomStream(1, tensor));
+  return gpo
+    .create(TINY_GPO, { featureWidth: WIDTH, rows: 0 })
+    .initialise((tensor) => randomStream(1, tensor));
 }

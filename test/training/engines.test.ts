@@ -24,7 +24,7 @@ test('tensors that stand apart, read whole or by rows, get the gradient that the
   // in_proj_weight [1536, 512] is read by rows; linear1 [512, 512] whole; the others go together.
   const predictor = gpo.create(
     { width: 512, layers: 1, heads: 4, feedforward: 512, embedderLayers: 2 },
-    ENGINE_PREDICTOR.featureWidth,
+    { featureWidth: ENGINE_PREDICTOR.featureWidth, rows: 0 },
   );
   const parts = partsOf(predictor.layout);
   expect(parts.filter(({ entry }) => entry !== null).map(({ entry }) => entry!.name)).toContain(

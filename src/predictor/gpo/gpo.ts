@@ -3,7 +3,13 @@ import { adamNodes } from '../../graph/adam.ts';
 import { emitOnnx } from '../../graph/emit.ts';
 import * as g from '../../graph/ops.ts';
 import { ParameterViews } from '../parameter-views.ts';
-import { definePredictor, type FeatureSource, GRAPH_NAMES, type TrainablePredictor } from '../predictor.ts';
+import {
+  definePredictor,
+  type FeatureSource,
+  GRAPH_NAMES,
+  type PredictorShape,
+  type TrainablePredictor,
+} from '../predictor.ts';
 import { questionSoftmax } from '../question-softmax.ts';
 import { feedsOf, type GpoInputs, gpoInputs, ROWS } from './inputs.ts';
 import { gpoLoss } from './loss.ts';
@@ -45,7 +51,7 @@ function standaloneForward(options: GpoOptions, featureWidth: number, parameters
   return questionSoftmax(location, questions);
 }
 
-function createGpo(options: GpoOptions, featureWidth: number): TrainablePredictor {
+function createGpo(options: GpoOptions, { featureWidth }: PredictorShape): TrainablePredictor {
   if (options.width % options.heads !== 0) {
     throw new PluralError(
       'CONFIG_INVALID',
