@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig } from '../../src/config/config.ts';
 import { randomStream } from '../../src/core/random.ts';
@@ -61,8 +61,9 @@ async function ownSeconds(): Promise<number> {
   }
 }
 
+/** With one thread: with two, those of torch and of Debian's OpenBLAS hinder each other, and a step takes ten times as long. */
 async function peerSeconds(torch: TorchPeer): Promise<number> {
-  await torch.ask({ do: 'threads', count: availableParallelism() });
+  await torch.ask({ do: 'threads', count: 1 });
   await torch.ask({ do: 'make', width: PAPER_WIDTH, options: {}, seed: 0 });
   const answer = await torch.ask({
     do: 'experiment',
