@@ -48,8 +48,8 @@ interface SavedSettings {
   readonly rows: readonly { label: string; alignment: readonly number[] }[];
 }
 
-function settingsTable(): string {
-  const saved: SavedSettings = JSON.parse(readFileSync(at('experiments/quickstart/settings.json'), 'utf8'));
+function settingsTable(path: string): string {
+  const saved: SavedSettings = JSON.parse(readFileSync(at(path), 'utf8'));
   const columns = [
     { title: 'settings', align: 'left' as const },
     ...saved.seeds.map((seed) => ({ title: `seed ${seed}`, align: 'right' as const })),
@@ -104,7 +104,8 @@ function seedsTable(): string {
 /** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
-  settings: settingsTable,
+  settings: () => settingsTable('experiments/quickstart/settings.json'),
+  predictors: () => settingsTable('experiments/predictors/choose.json'),
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
   paper: () => benchmarkTable('paper'),
@@ -131,6 +132,7 @@ export const DOCUMENTS: readonly string[] = [
   'README.md',
   'experiments/quickstart/README.md',
   'experiments/masking/README.md',
+  'experiments/predictors/README.md',
 ];
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

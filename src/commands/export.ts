@@ -30,9 +30,8 @@ export const exportCommand = defineCommand({
     const size = bytes.byteLength;
     terminal.event({ type: 'exported', output, bytes: size, features: flags.features ?? null });
     terminal.print(`${output}: ${formatBytes(size)}, model after round ${run.model.round}`);
-    terminal.print(
-      `Inputs: context_features [C, ${features.width}], context_shares [C], target_features [T, ${features.width}], target_question int32 [T]. Output: probabilities [T].`,
-    );
+    const { exportSignature } = run.experiment.predictor;
+    terminal.print(`Inputs: ${exportSignature}. Output: probabilities [T].`);
     if (flags.features !== undefined) terminal.print(`${flags.features}: features of ${survey.name}`);
   },
 });

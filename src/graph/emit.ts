@@ -72,6 +72,10 @@ function emitConstant(node: Node<'constant'>, { builder, precision, out }: Scope
     builder.tensor(out, 'int64', node.shape.map(Number), BigInt64Array.from(node.attributes.values, BigInt));
     return;
   }
+  if (node.type === 'int32') {
+    builder.tensor(out, 'int32', node.shape.map(Number), Int32Array.from(node.attributes.values));
+    return;
+  }
   const data =
     precision === 'float64'
       ? Float64Array.from(node.attributes.values)

@@ -68,7 +68,7 @@ function valueInfo(name: string, type: OnnxType, shape: Shape): ValueInfoProto {
   });
 }
 
-type TensorData = Float32Array | Float64Array | BigInt64Array;
+type TensorData = Float32Array | Float64Array | Int32Array | BigInt64Array;
 
 /** Collects nodes, initialisers, inputs and outputs, and writes them as one ONNX model. */
 export class OnnxBuilder {

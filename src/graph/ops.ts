@@ -27,6 +27,11 @@ export function constant(values: number | readonly number[], shape?: Shape): Nod
   return make('constant', [], { values: list }, shape ?? (typeof values === 'number' ? [] : [list.length]));
 }
 
+/** Fixed indices, int32 [n]. */
+export function indices(values: readonly number[]): Node {
+  return make('constant', [], { values }, [values.length], 'int32');
+}
+
 /** A fixed count, int64 [1]. */
 export function integer(value: number): Node {
   return make('constant', [], { values: [value] }, [1], 'int64');

@@ -17,7 +17,9 @@ export type GradientRule<Op extends OpName> = (
 /** Sums a gradient over the axes that broadcasting had stretched, back to the input's shape. */
 function sumTo(gradient: Node, original: Node): Node {
   if (sameShape(gradient.shape, original.shape)) return gradient;
-  if (gradient.shape.length === 2 && original.shape.length === 1) return g.columnSums(gradient);
+  if (gradient.shape.length === 2 && sameShape(gradient.shape.slice(1), original.shape)) {
+    return g.columnSums(gradient);
+  }
   const axes = stretchedAxes(gradient.shape, original.shape);
   const summed = axes.length > 0 ? g.reduceSum(gradient, axes) : gradient;
   return sameShape(summed.shape, original.shape) ? summed : g.reshape(summed, original.shape);

@@ -81,8 +81,10 @@ export interface TrainablePredictor {
   stepGraph(rates: AdamRates, options?: GraphOptions): Uint8Array;
   /** ONNX bytes: parameters and `feeds(batch)` in, `probabilities` out. */
   predictionGraph(options?: GraphOptions): Uint8Array;
-  /** ONNX bytes with the parameters inside and inputs that need no code of ours (listed in training/export-model.ts and printed by `pluralllm export`). */
+  /** ONNX bytes with the parameters inside and inputs that need no code of ours (`exportSignature`). */
   exportGraph(parameters: Float32Array, metadata: Readonly<Record<string, string>>): Uint8Array;
+  /** The inputs of that graph, as `pluralllm export` prints them. */
+  readonly exportSignature: string;
   /**
    * What to feed for a batch, for training and prediction alike; `source` as the graph was made for. What is large lies in the
    * scratch memory: with one that is kept, feeds are valid until the next are made.

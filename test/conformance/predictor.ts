@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomStream } from '../../src/core/random.ts';
 import { GRAPH_NAMES, type PredictorKind } from '../../src/predictor/predictor.ts';
 import { openGraph, type TestSession } from '../support/graph-session.ts';
-import { type BatchQuestion, batchFrom, randomQuestions } from '../support/random-batch.ts';
+import { type BatchQuestion, batchFrom, randomQuestions, rowsFor } from '../support/random-batch.ts';
 
 /** What the suite needs to know about a predictor. */
 export interface PredictorCase {
@@ -12,16 +12,18 @@ export interface PredictorCase {
 }
 
 const FEATURE_WIDTH = 3;
+const QUESTIONS = 12;
+const SHAPE = { featureWidth: FEATURE_WIDTH, rows: rowsFor(QUESTIONS) };
 const DIRECTIONS = 6;
 /** Step of the central differences: so small that no ReLU is likely to turn within it. */
 const STEP = 1e-6;
 
 /** What every trained predictor promises; called from the test of each, for every variant of its options. */
 export function predictorConformance({ kind, options }: PredictorCase): void {
-  const predictor = kind.create(options, { featureWidth: FEATURE_WIDTH, rows: 0 });
+  const predictor = kind.create(options, SHAPE);
   const { layout } = predictor;
   const initialise = (seed = 1) => predictor.initialise((tensor) => randomStream(seed, tensor));
-  const questions = randomQuestions(3, 12, FEATURE_WIDTH);
+  const questions = randomQuestions(3, QUESTIONS, FEATURE_WIDTH);
   const context = questions.slice(0, 5);
   const targets = questions.slice(5);
 
@@ -85,7 +87,7 @@ export function predictorConformance({ kind, options }: PredictorCase): void {
     });
 
     test('the same options give the same bytes', () => {
-      const again = kind.create(options, { featureWidth: FEATURE_WIDTH, rows: 0 });
+      const again = kind.create(options, SHAPE);
       const same = (a: Uint8Array, b: Uint8Array) => expect(Buffer.from(a).equals(b)).toBe(true);
       same(again.trainingGraph(), predictor.trainingGraph());
       same(again.predictionGraph(), predictor.predictionGraph());

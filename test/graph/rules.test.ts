@@ -54,6 +54,7 @@ const CASES: readonly Case[] = [
     ],
     build: ([a, b]) => g.mul(a!, b!),
   },
+  { op: 'mul', name: 'one number', shapes: [['N', 3], [1]], build: ([a, b]) => g.mul(a!, b!) },
   { op: 'mul', name: 'square', shapes: [['N', 3]], build: ([a]) => g.square(a!) },
   {
     op: 'div',

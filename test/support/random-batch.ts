@@ -27,11 +27,22 @@ export function randomQuestion(
   };
 }
 
-function pointsOf(questions: readonly BatchQuestion[], firstRow: number): Points {
-  const probabilities = Float32Array.from(questions.flatMap(({ shares }) => [...shares]));
+/** Rows of the table that each question has, used or not. */
+const ROWS_PER_QUESTION = 5;
+
+/** Rows of a table for so many questions, numbered from 0. */
+export const rowsFor = (questions: number): number => questions * ROWS_PER_QUESTION;
+
+/** Points whose rows follow from the question alone. */
+function pointsOf(questions: readonly BatchQuestion[]): Points {
+  const optionsOf = ({ shares }: BatchQuestion) => [...shares.keys()];
   return {
-    rows: Int32Array.from(probabilities, (_, index) => firstRow + index),
-    probabilities,
+    rows: Int32Array.from(
+      questions.flatMap((question) =>
+        optionsOf(question).map((option) => ROWS_PER_QUESTION * question.index + option),
+      ),
+    ),
+    probabilities: Float32Array.from(questions.flatMap(({ shares }) => [...shares])),
     questions: Int32Array.from(
       questions.flatMap(({ index, shares }) => Array<number>(shares.length).fill(index)),
     ),
@@ -44,9 +55,10 @@ export function batchFrom(
   context: readonly BatchQuestion[],
   target: readonly BatchQuestion[],
 ): Batch {
-  const table = Float32Array.from([...context, ...target].flatMap(({ features }) => [...features]));
-  const told = pointsOf(context, 0);
-  return asStage({ width, table, context: told, target: pointsOf(target, told.rows.length) });
+  const all = [...context, ...target];
+  const table = new Float32Array(width * rowsFor(1 + Math.max(...all.map(({ index }) => index))));
+  for (const { index, features } of all) table.set(features, width * rowsFor(index));
+  return asStage({ width, table, context: pointsOf(context), target: pointsOf(target) });
 }
 
 /** Questions 0, 1, ... with 2 to 5 options each. */

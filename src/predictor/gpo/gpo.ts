@@ -1,15 +1,9 @@
 import { PluralError } from '../../core/errors.ts';
-import { adamNodes } from '../../graph/adam.ts';
 import { emitOnnx } from '../../graph/emit.ts';
 import * as g from '../../graph/ops.ts';
+import { graphsOf } from '../graphs.ts';
 import { ParameterViews } from '../parameter-views.ts';
-import {
-  definePredictor,
-  type FeatureSource,
-  GRAPH_NAMES,
-  type PredictorShape,
-  type TrainablePredictor,
-} from '../predictor.ts';
+import { definePredictor, GRAPH_NAMES, type PredictorShape, type TrainablePredictor } from '../predictor.ts';
 import { questionSoftmax } from '../question-softmax.ts';
 import { feedsOf, type GpoInputs, gpoInputs, ROWS } from './inputs.ts';
 import { gpoLoss } from './loss.ts';
@@ -60,62 +54,34 @@ function createGpo(options: GpoOptions, { featureWidth }: PredictorShape): Train
     );
   }
   const layout = gpoLayout(options, featureWidth);
-  const training = (features: FeatureSource, apart = false) => {
-    const parameters = new ParameterViews(layout, apart);
-    const inputs = gpoInputs(featureWidth, features);
-    const { output, predicted } = forward(options, inputs, parameters);
-    const loss = gpoLoss(inputs, predicted, output, options);
-    return { loss, parameters };
-  };
+  const graphs = graphsOf({
+    name: 'gpo',
+    layout,
+    loss: (parameters, features) => {
+      const inputs = gpoInputs(featureWidth, features);
+      const { output, predicted } = forward(options, inputs, parameters);
+      return gpoLoss(inputs, predicted, output, options);
+    },
+    predictions: (parameters, features) => {
+      const { output, predicted } = forward(options, gpoInputs(featureWidth, features), parameters);
+      const { probabilities } = predicted;
+      const scale = g.exp(output.logScale);
+      return { [GRAPH_NAMES.probabilities]: probabilities, location: output.location, scale };
+    },
+  });
   return {
     name: 'gpo',
     options,
     featureWidth,
     layout,
     initialise: (streamOf) => initialiseGpo(options, layout, streamOf),
-    trainingGraph: ({ features = 'fed', apart = false, ...emission } = {}) => {
-      const { loss, parameters } = training(features, apart);
-      const gradient = apart
-        ? parameters.gradientParts(loss)
-        : { [GRAPH_NAMES.gradient]: parameters.gradientOf(loss) };
-      return emitOnnx({ [GRAPH_NAMES.loss]: loss, ...gradient }, { name: 'gpo-training', ...emission });
-    },
-    stepGraph: (rates, { features = 'fed', apart: _, ...emission } = {}) => {
-      const { loss, parameters } = training(features);
-      const first = g.input(GRAPH_NAMES.first, [layout.size]);
-      const second = g.input(GRAPH_NAMES.second, [layout.size]);
-      const figures = g.input(GRAPH_NAMES.figures, [3]);
-      const after = adamNodes(
-        { parameters: parameters.input, first, second },
-        parameters.gradientOf(loss),
-        figures,
-        rates,
-      );
-      return emitOnnx(
-        {
-          [GRAPH_NAMES.loss]: loss,
-          [GRAPH_NAMES.parametersAfter]: after.parameters,
-          [GRAPH_NAMES.firstAfter]: after.first,
-          [GRAPH_NAMES.secondAfter]: after.second,
-        },
-        { name: 'gpo-step', ...emission },
-      );
-    },
-    predictionGraph: ({ features = 'fed', apart = false, ...emission } = {}) => {
-      const inputs = gpoInputs(featureWidth, features);
-      const { output, predicted } = forward(options, inputs, new ParameterViews(layout, apart));
-      const scale = g.exp(output.logScale);
-      const { probabilities } = predicted;
-      return emitOnnx(
-        { [GRAPH_NAMES.probabilities]: probabilities, location: output.location, scale },
-        { name: 'gpo-prediction', ...emission },
-      );
-    },
+    ...graphs,
     exportGraph: (values, metadata) => {
       const { probabilities } = standaloneForward(options, featureWidth, new ParameterViews(layout));
       const stored = { [GRAPH_NAMES.parameters]: values };
       return emitOnnx({ [GRAPH_NAMES.probabilities]: probabilities }, { name: 'gpo', stored, metadata });
     },
+    exportSignature: `context_features [C, ${featureWidth}], context_shares [C], target_features [T, ${featureWidth}], target_question int32 [T]`,
     feeds: feedsOf,
   };
 }

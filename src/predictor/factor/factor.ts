@@ -1,0 +1,135 @@
+import type { RandomStream } from '../../core/random.ts';
+import { emitOnnx } from '../../graph/emit.ts';
+import type { Node } from '../../graph/node.ts';
+import * as g from '../../graph/ops.ts';
+import type { Batch } from '../batch.ts';
+import { graphsOf } from '../graphs.ts';
+import { layOut, type ParameterLayout, tensorOf } from '../layout.ts';
+import { ParameterViews } from '../parameter-views.ts';
+import {
+  definePredictor,
+  type Feeds,
+  GRAPH_NAMES,
+  type PredictorShape,
+  type TrainablePredictor,
+} from '../predictor.ts';
+import { questionSoftmax } from '../question-softmax.ts';
+import { fitVector } from './newton.ts';
+import { type FactorOptions, factorOptions } from './options.ts';
+
+const BIAS = 'items.bias';
+const FACTORS = 'items.factors';
+const EVIDENCE = 'log_evidence';
+
+/** Symbols of the graph's sizes. */
+const CONTEXT = 'C';
+const TARGET = 'T';
+/** Keeps 0 ln 0 at 0. */
+const TINY = 1e-30;
+
+function factorLayout({ rank }: FactorOptions, rows: number): ParameterLayout {
+  return layOut([
+    { name: BIAS, shape: [rows, 1] },
+    { name: FACTORS, shape: [rows, rank] },
+    { name: EVIDENCE, shape: [1] },
+  ]);
+}
+
+/** Rows of the memory by their indices, as a product: so that their gradient is one, too. */
+function itemsOf(rows: Node, count: number, parameters: ParameterViews) {
+  const points = rows.shape[0]!;
+  const all = g.indices(Array.from({ length: count }, (_, row) => row));
+  const chosen = g.equal(g.reshapeIndex(rows, [points, 1]), g.reshapeIndex(all, [1, count]));
+  return {
+    bias: g.gemm(chosen, parameters.tensor(BIAS)),
+    factors: g.gemm(chosen, parameters.tensor(FACTORS)),
+  };
+}
+
+/** Predicted shares of the targets: the group's vector from its context, applied to the targets' items. */
+function forward(options: FactorOptions, rows: number, parameters: ParameterViews) {
+  const contextItems = itemsOf(g.input('context_rows', [CONTEXT], 'int32'), rows, parameters);
+  const targetItems = itemsOf(g.input('target_rows', [TARGET], 'int32'), rows, parameters);
+  const vector = fitVector(
+    {
+      ...contextItems,
+      shares: g.reshape(g.input('context_share', [CONTEXT]), [CONTEXT, 1]),
+      questions: g.input('context_question', [CONTEXT], 'int32'),
+      weight: g.exp(parameters.tensor(EVIDENCE)),
+    },
+    options.newtonSteps,
+  );
+  const scores = g.add(targetItems.bias, g.gemm(targetItems.factors, vector));
+  return questionSoftmax(g.reshape(scores, [TARGET]), g.input('target_question', [TARGET], 'int32'));
+}
+
+/** KL(y || p), mean over the target questions. */
+function lossOf(options: FactorOptions, rows: number, parameters: ParameterViews): Node {
+  const { logProbabilities, questionCount } = forward(options, rows, parameters);
+  const shares = g.input('target_share', [TARGET]);
+  const logShares = g.log(g.add(shares, g.constant(TINY)));
+  return g.div(g.sumAll(g.mul(shares, g.sub(logShares, logProbabilities))), questionCount);
+}
+
+function feedsOf({ context, target }: Batch): Feeds {
+  const ints = (data: Int32Array): Feeds[string] => ({ type: 'int32', data, dims: [data.length] });
+  const floats = (data: Float32Array): Feeds[string] => ({ type: 'float32', data, dims: [data.length] });
+  return {
+    context_rows: ints(context.rows),
+    context_question: ints(context.questions),
+    context_share: floats(context.probabilities),
+    target_rows: ints(target.rows),
+    target_question: ints(target.questions),
+    target_share: floats(target.probabilities),
+  };
+}
+
+function initialise(
+  { evidence, initialDeviation }: FactorOptions,
+  layout: ParameterLayout,
+  streamOf: (tensor: string) => RandomStream,
+): Float32Array {
+  const flat = new Float32Array(layout.size);
+  const random = streamOf(FACTORS);
+  const factors = tensorOf(layout, flat, FACTORS);
+  for (let i = 0; i < factors.length; i++) factors[i] = initialDeviation * random.normal();
+  tensorOf(layout, flat, EVIDENCE)[0] = Math.log(evidence);
+  return flat;
+}
+
+function createFactor(options: FactorOptions, { featureWidth, rows }: PredictorShape): TrainablePredictor {
+  const layout = factorLayout(options, rows);
+  return {
+    name: 'factor',
+    options,
+    featureWidth,
+    layout,
+    initialise: (streamOf) => initialise(options, layout, streamOf),
+    ...graphsOf({
+      name: 'factor',
+      layout,
+      loss: (parameters) => lossOf(options, rows, parameters),
+      predictions: (parameters) => {
+        const { probabilities } = forward(options, rows, parameters);
+        return { [GRAPH_NAMES.probabilities]: probabilities };
+      },
+    }),
+    exportGraph: (values, metadata) => {
+      const { probabilities } = forward(options, rows, new ParameterViews(layout));
+      const stored = { [GRAPH_NAMES.parameters]: values };
+      return emitOnnx({ [GRAPH_NAMES.probabilities]: probabilities }, { name: 'factor', stored, metadata });
+    },
+    exportSignature:
+      'context_rows int32 [C], context_question int32 [C], context_share [C], target_rows int32 [T], target_question int32 [T]; rows count the answer options of the survey, question by question, from 0',
+    feeds: feedsOf,
+  };
+}
+
+/** A memory of items: each answer option has a bias and a few factors, each group a vector that is fitted to what it tells. */
+export const factor = definePredictor({
+  name: 'factor',
+  describe:
+    'item memory: softmax(b + U z) with z fitted to the context; knows only questions that were trained on',
+  options: factorOptions,
+  create: createFactor,
+});
