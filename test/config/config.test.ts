@@ -459,7 +459,7 @@ describe('the digest', () => {
     output: 'elsewhere',
   };
 
-  /** There is only one plug-in of some kinds, the CPU is the one device that is everywhere, a path excludes a survey. */
+  /** There is only one plug-in of some kinds, another has other options, the CPU is the one device that is everywhere, a path excludes a survey. */
   const SINGLE = [
     'data.path',
     'features.name',
