@@ -76,6 +76,21 @@ describe('watch', () => {
     });
   });
 
+  test('a model that cannot be scored is told of once and nothing else, and the run goes on', async () => {
+    const { aggregator, groups } = started(1, { rounds: 2 });
+    const [group] = groups;
+    const { score } = group!.work;
+    group!.work.score = async (model) => {
+      if (model.round === 1) throw new PluralError('NOT_FINITE', 'a share is NaN');
+      return score(model);
+    };
+    await group!.start().watch();
+    expect(aggregator.state.phase).toBe('finished');
+    expect(aggregator.scores.map(({ round }) => round)).toEqual([0, 2]);
+    const message = 'the model of round 1 cannot be scored: a share is NaN';
+    expect(group!.events.filter(({ type }) => type === 'warning')).toEqual([{ type: 'warning', message }]);
+  });
+
   test('ends with the model so far where the run is stopped', async () => {
     const { aggregator, groups } = started(2);
     const [one, other] = groups;
@@ -373,6 +388,17 @@ describe('a model that cannot be trusted is refused, and nothing of it is stored
       const { signature: _, ...real } = record;
       const forged = signRecord(aggregator.identity, { ...real, previous: recordDigest(record) });
       return { ...(content as object), model: forged };
+    };
+    await refused();
+  });
+
+  test('a round that the run does not have', async () => {
+    const { aggregator, refused } = await afterOneRound();
+    aggregator.tamper = ({ path }, content) => {
+      if (!path.endsWith('/task')) return content;
+      const { signature: _, ...real } = aggregator.records[1]!;
+      const beyond = { ...real, round: SIZE.rounds + 1 };
+      return { ...(content as object), model: signRecord(aggregator.identity, beyond) };
     };
     await refused();
   });
