@@ -76,19 +76,38 @@ describe('watch', () => {
     });
   });
 
-  test('a model that cannot be scored is told of once and nothing else, and the run goes on', async () => {
-    const { aggregator, groups } = started(1, { rounds: 2 });
-    const [group] = groups;
-    const { score } = group!.work;
-    group!.work.score = async (model) => {
-      if (model.round === 1) throw new PluralError('NOT_FINITE', 'a share is NaN');
-      return score(model);
-    };
-    await group!.start().watch();
-    expect(aggregator.state.phase).toBe('finished');
-    expect(aggregator.scores.map(({ round }) => round)).toEqual([0, 2]);
-    const message = 'the model of round 1 cannot be scored: a share is NaN';
-    expect(group!.events.filter(({ type }) => type === 'warning')).toEqual([{ type: 'warning', message }]);
+  describe('a model that cannot be scored', () => {
+    /** A run of two groups, of which the first has no finite predictions from the model of round 1. */
+    function unscored() {
+      const { aggregator, groups } = started(2, { rounds: 2 });
+      const [one, other] = groups;
+      const { score } = one!.work;
+      one!.work.score = async (model) => {
+        if (model.round === 1) throw new PluralError('NOT_FINITE', 'a share is NaN');
+        return score(model);
+      };
+      return { aggregator, one: one!, other: other! };
+    }
+
+    test('is told of once, however often the task is asked for, and the run goes on', async () => {
+      const { aggregator, one, other } = unscored();
+      const watching = one.start().watch();
+      await other.start().takeRound();
+      const requests = aggregator.log.length;
+      await until(() => aggregator.log.length > requests + 20);
+      await other.start().watch();
+      await watching;
+      const told = aggregator.scores.filter(({ group }) => group === one.group);
+      expect(told.map(({ round }) => round)).toEqual([0, 2]);
+      const message = 'the model of round 1 cannot be scored: a share is NaN';
+      expect(one.events.filter(({ type }) => type === 'warning')).toEqual([{ type: 'warning', message }]);
+    });
+
+    test('has no score, not that of the one before it', async () => {
+      const { one, other } = unscored();
+      const [outcome] = await Promise.all([one.start().takeRound(), other.start().takeRound()]);
+      expect(outcome).toMatchObject({ round: 1, score: null });
+    });
   });
 
   test('ends with the model so far where the run is stopped', async () => {
