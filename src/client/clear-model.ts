@@ -47,6 +47,11 @@ function keptFrom(bytes: Uint8Array): Kept | null {
   return { record, strategy, parameters: float32From(parameters) };
 }
 
+/** Who can be meant by the names at answers that do not fit: boxes are not signed. */
+function blamed(accused: readonly string[]): string {
+  return `the answers of ${accused.join(', ')} do not fit: that can be their doing, that of groups that dealt them shares, or of the aggregator, which passed the answers on`;
+}
+
 /**
  * The model of a run whose aggregator holds ciphertext: a function of the model of round 0, which everybody knows, and of the sealed sums since,
  * in order. Each is fetched, opened and added by itself and what came of it is stored whole, so that a group goes on from wherever it was,
@@ -69,8 +74,10 @@ export class ClearModel {
     let kept = this.#stored(head) ?? (await this.#first(head));
     for await (const records of recordsUpTo(this.#options.api, this.#trust, kept.record, head)) {
       for (const record of records) {
+        const skipped = record.model === kept.record.model;
         kept = await this.#next(kept, record);
-        this.#options.store.saveClearModel(bytesOfKept(kept));
+        // After a restart the records of skipped rounds are read again, and nothing else.
+        if (!skipped) this.#options.store.saveClearModel(bytesOfKept(kept));
       }
     }
     checkEnd(kept.record, head);
@@ -117,7 +124,7 @@ export class ClearModel {
     const { parameters } = definition.plan;
     const context = { run, round, model: before.model, parameters };
     const { aggregate, accused } = this.#sealedSums.read(sealed, context, readersKey);
-    const named = accused.length === 0 ? '' : `; the answers of ${accused.join(', ')} cannot be right`;
+    const named = accused.length === 0 ? '' : `; ${blamed(accused)}`;
     if (aggregate === null) this.#warn(`the sum of round ${round} cannot be opened, the model stays${named}`);
     else if (accused.length > 0) this.#warn(`the sum of round ${round} was opened all the same${named}`);
     return aggregate;
@@ -126,13 +133,20 @@ export class ClearModel {
   /** What makes no model leaves it as it was, for everybody: nobody opens the round again. */
   #add(kept: Kept, aggregate: Aggregate): Kept {
     const { strategy } = this.#options.work;
+    const { round } = aggregate;
+    if (!this.#sealedSums.isPossible(aggregate, strategy.weightOf({ questions: 1 }))) {
+      this.#warn(
+        `the sum of round ${round} says what no groups can have sent, the model stays: the aggregator or a group changed it`,
+      );
+      return kept;
+    }
     try {
       const model = makeModel(kept.record.round, kept.parameters);
       const next = strategy.next(model, aggregate, kept.strategy);
       return { ...kept, parameters: next.model.parameters, strategy: next.state };
     } catch (thrown) {
       if (!isCode(thrown, ['NOT_FINITE'])) throw thrown;
-      this.#warn(`round ${aggregate.round} makes no model, the model stays: ${thrown.message}`);
+      this.#warn(`round ${round} makes no model, the model stays: ${thrown.message}`);
       return kept;
     }
   }

@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import { PluralError } from '../core/errors.ts';
 import { checkChain, type ModelRecord, recordDigest } from '../wire/model-record.ts';
+import { type RunDefinition, runDigest } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
 
 /** Whose word a group takes on which run. */
@@ -7,6 +9,17 @@ export interface Trust {
   /** Digest of the run's definition. */
   readonly run: string;
   readonly aggregatorKey: string;
+  /** How many rounds it has. */
+  readonly rounds: number;
+}
+
+const planSchema = z.looseObject({ training: z.looseObject({ rounds: z.int().min(1) }) });
+
+/** Where the configuration does not say how many rounds there are, there is no bound. */
+export function trustIn(definition: RunDefinition, aggregatorKey: string): Trust {
+  const parsed = planSchema.safeParse(definition.plan.config);
+  const rounds = parsed.success ? parsed.data.training.rounds : Number.POSITIVE_INFINITY;
+  return { run: runDigest(definition), aggregatorKey, rounds };
 }
 
 function untrusted(round: number, reason: string): PluralError {
@@ -45,7 +58,7 @@ export function checkEnd(last: ModelRecord, target: ModelRecord): void {
 /**
  * Follows the chain of models from the one that is known (null: from the start) to the one that a task names, and
  * returns that one. Errors: AGGREGATOR_UNTRUSTED when a link does not fit, when the task names another model than the
- * chain, or one before what is known: what was published cannot be taken back.
+ * chain, one of a round that the run does not have, or one before what is known: what was published cannot be taken back.
  */
 export async function followChain(
   api: AggregatorApi,
@@ -53,6 +66,7 @@ export async function followChain(
   known: ModelRecord | null,
   target: ModelRecord,
 ): Promise<ModelRecord> {
+  if (target.round > trust.rounds) throw untrusted(target.round, `the run has ${trust.rounds} rounds`);
   if (known !== null && target.round < known.round) {
     throw untrusted(target.round, `it is offered as the newest, but round ${known.round} was published`);
   }

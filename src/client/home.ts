@@ -48,10 +48,18 @@ const FILES = {
 /** By digest of the run: the last round whose sum was opened. */
 const openedSchema = z.record(digestSchema, z.int().min(1));
 
+/** What is of one run. */
+const OF_A_RUN = ['membership', 'state', 'model', 'clearModel', 'readersKey', 'outbox'] as const;
+
 const SHOWN = 'shown';
 
 function shownFile({ round, attempt, step }: Place): string {
   return `${SHOWN}-${round}-${attempt}-${step}.cbor`;
+}
+
+/** Whether a file is what a process that was killed had begun to write. */
+function isLeftover(file: string): boolean {
+  return file.endsWith('.tmp') && OF_A_RUN.some((name) => file.startsWith(`${FILES[name]}.`));
 }
 
 const identitySchema = z.strictObject({
@@ -154,8 +162,9 @@ export class GroupHome implements GroupStore {
 
   /** Leaves nothing of a run but the exported model; the membership goes first, so that no half of it is used. */
   forget(): void {
-    for (const name of ['membership', 'state', 'model', 'clearModel', 'readersKey', 'outbox'] as const) {
-      rmSync(this.#path(name), { force: true });
+    for (const name of OF_A_RUN) rmSync(this.#path(name), { force: true });
+    for (const file of readdirSync(this.folder)) {
+      if (isLeftover(file)) rmSync(join(this.folder, file), { force: true });
     }
     this.forgetShown(null);
   }

@@ -4,12 +4,12 @@ import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';
 import type { JoinAnswer } from '../wire/http.ts';
 import type { Invitation } from '../wire/invitation.ts';
-import { groupIdSchema, type RunDefinition, runDigest } from '../wire/run-definition.ts';
+import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
 import type { Membership } from './group-record.ts';
 import type { GroupHome } from './home.ts';
 import { openWork, type WorkOptions } from './open-work.ts';
-import { checkedReadersKey } from './readers-key.ts';
+import { readersKeyFor } from './readers-key.ts';
 
 /** Where requests stay on this machine. */
 function isLoopback(hostname: string): boolean {
@@ -102,15 +102,6 @@ function checkCustody({ acceptCommittee = false }: JoinOptions, { custody }: Pro
   );
 }
 
-/** The readers' key to keep; null where the aggregator has the models. */
-function readersKeyFor(
-  { home, readersKey = null }: JoinOptions,
-  definition: RunDefinition,
-  { sealedSums }: Protection,
-): Uint8Array | null {
-  return sealedSums === null ? null : checkedReadersKey(definition, readersKey ?? home.readersKey());
-}
-
 /** Whether this group can do its part, and what it reads models with. If not, it is taken off the list again, so that nobody waits for it. */
 async function checkWork(
   api: AggregatorApi,
@@ -122,7 +113,8 @@ async function checkWork(
     await work.close();
     checkBudget(joining, work.protection);
     checkCustody(joining, work.protection);
-    const readersKey = readersKeyFor(joining, options.definition, work.protection);
+    const { home, readersKey: given = null } = joining;
+    const readersKey = readersKeyFor(options.definition, work.protection, given ?? home.readersKey());
     joining.onProtection?.(work.protection);
     return readersKey;
   } catch (thrown) {
@@ -134,7 +126,7 @@ async function checkWork(
 /**
  * Joins a run: checks the aggregator, its definition, and that this group can do its part; then stores the membership.
  * Joining twice is harmless. Errors: those of the aggregator (INVITATION_INVALID, GROUP_TAKEN, KEY_UNKNOWN, ...),
- * AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a committee that is named and not accepted and for a readers' key that is missing or another, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
+ * AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a committee that is named and not accepted and for a readers' key that is missing, another, or of no use, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
  */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
   const { home, invitation, api, group, ca, warn, peers, leastGroups } = options;

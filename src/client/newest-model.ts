@@ -4,12 +4,11 @@ import { invariant } from '../core/errors.ts';
 import type { Task } from '../wire/http.ts';
 import { makeModel } from '../wire/model.ts';
 import type { ModelRecord } from '../wire/model-record.ts';
-import { runDigest } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
 import { ClearModel } from './clear-model.ts';
 import { downloadsOf } from './downloads.ts';
 import { isCode, MOVED_ON } from './failures.ts';
-import { followChain, type Trust } from './follow.ts';
+import { followChain, type Trust, trustIn } from './follow.ts';
 import type { GroupMemory } from './group-memory.ts';
 import type { ParticipantOptions } from './participation.ts';
 import { downloadModel } from './transfer.ts';
@@ -30,11 +29,13 @@ export class NewestModel {
   readonly #clear: ClearModel | null;
   #made: { readonly head: ModelRecord; readonly model: Model } | undefined;
   #score: OwnScore | undefined;
+  /** Round of the model that was scored last, or could not be. */
+  #scored: number | undefined;
 
   constructor(options: ParticipantOptions, memory: GroupMemory) {
     this.#options = options;
     this.#memory = memory;
-    this.#trust = { run: runDigest(options.definition), aggregatorKey: options.aggregatorKey };
+    this.#trust = trustIn(options.definition, options.aggregatorKey);
     const { sealedSums } = options.work.protection;
     this.#clear = sealedSums === null ? null : new ClearModel(options, this.#trust, sealedSums);
   }
@@ -59,7 +60,7 @@ export class NewestModel {
       this.#memory.save({ head: next });
       emit({ type: 'model', round: next.round, model: next.model, updates: next.updates });
     }
-    if (this.#score?.round !== next.round) await this.#scoreModel();
+    if (this.#scored !== next.round) await this.#scoreModel();
   }
 
   /** The model itself: from memory, from the store, fetched, or read from sealed sums. Errors: AGGREGATOR_UNTRUSTED. */
@@ -89,7 +90,9 @@ export class NewestModel {
     const { work, emit, tellScores } = this.#options;
     const model = await this.parameters();
     const { round } = model;
-    const scored = await work.score(model);
+    const scored = await this.#scoreOf(model);
+    this.#scored = round;
+    this.#score = undefined;
     if (scored === null) return;
     const { alignment, questions } = scored;
     this.#score = { round, alignment, questions };
@@ -100,6 +103,18 @@ export class NewestModel {
       (await this.#tellScore(model, this.#score));
     this.#memory.save({ scored: round });
     emit({ type: 'score', round, alignment, questions, told });
+  }
+
+  /** Null also for a model whose predictions are not finite: whoever made it should not end the processes of all groups. */
+  async #scoreOf(model: Model): ReturnType<ParticipantOptions['work']['score']> {
+    try {
+      return await this.#options.work.score(model);
+    } catch (thrown) {
+      if (!isCode(thrown, ['NOT_FINITE'])) throw thrown;
+      const message = `the model of round ${model.round} cannot be scored: ${thrown.message}`;
+      this.#options.emit({ type: 'warning', message });
+      return null;
+    }
   }
 
   async #tellScore({ round, digest }: Model, { alignment, questions }: OwnScore): Promise<boolean> {

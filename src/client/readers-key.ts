@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { bytesFrom } from '../core/bytes.ts';
 import { PluralError } from '../core/errors.ts';
 import { isPrivate, readFileText } from '../core/files.ts';
+import type { Protection } from '../privacy/protection.ts';
 import { readersFingerprint } from '../privacy/readers-key.ts';
 import { digestSchema, type RunDefinition } from '../wire/run-definition.ts';
 
@@ -30,12 +31,33 @@ function namedBy({ plan }: RunDefinition): string | null {
   return parsed.success ? parsed.data.aggregator.readers : null;
 }
 
+function refused(message: string, hint: string): PluralError {
+  return new PluralError('CONFIG_CONFLICT', message, { hint });
+}
+
+/**
+ * What a group reads the models of a run with; null where the aggregator has them in clear. Who has a readers' key expects an aggregator
+ * that has no model: a run in which it has them all is refused, for whoever wrote its definition could otherwise take that back
+ * without a word. Errors: CONFIG_CONFLICT.
+ */
+export function readersKeyFor(
+  definition: RunDefinition,
+  { sealedSums }: Protection,
+  readersKey: Uint8Array | null,
+): Uint8Array | null {
+  if (sealedSums !== null) return checkedReadersKey(definition, readersKey);
+  if (readersKey === null) return null;
+  throw refused(
+    "this group has a readers' key, but by its definition the aggregator of this run has the sums and the models in clear",
+    'Ask those who started the run whether that is meant. If it is, join without --readers-key; a key from a run before goes with "group leave", or with readers-key.json in the folder.',
+  );
+}
+
 /**
  * The readers' key of a run whose aggregator holds ciphertext, if this is it. So no group takes part with another one: it would read
  * nothing, and nobody could read what it answers. Errors: CONFIG_CONFLICT.
  */
-export function checkedReadersKey(definition: RunDefinition, readersKey: Uint8Array | null): Uint8Array {
-  const refused = (message: string, hint: string) => new PluralError('CONFIG_CONFLICT', message, { hint });
+function checkedReadersKey(definition: RunDefinition, readersKey: Uint8Array | null): Uint8Array {
   if (readersKey === null) {
     throw refused(
       "the aggregator of this run holds ciphertext only: its models are read with the readers' key that its groups share",

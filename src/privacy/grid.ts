@@ -26,9 +26,14 @@ export const MOST_RING_BITS = 32;
 /** Deviations of a sum's noise that the ring has room for: one number in 10^15 is further off. */
 const NOISE_ROOM = 8;
 
+/** How far the noise moves one number of a sum over so many groups, in steps. */
+export function noiseRoom(sigma: number, groups: number): number {
+  return NOISE_ROOM * sigma * Math.sqrt(groups);
+}
+
 /** Bits that the sum of `mostGroups` numbers of `bits` bits needs, each with noise of deviation `sigma` steps. */
 export function ringBitsOf(bits: number, mostGroups: number, sigma = 0): number {
-  const largest = mostGroups * 2 ** (bits - 1) + NOISE_ROOM * sigma * Math.sqrt(mostGroups);
+  const largest = mostGroups * 2 ** (bits - 1) + noiseRoom(sigma, mostGroups);
   return 1 + Math.ceil(Math.log2(largest));
 }
 

@@ -96,7 +96,10 @@ export interface SealingCollection extends Collection {
 export interface ReadSum {
   /** Null where nothing opens it: the model stays as it was. All readers come to the same. */
   readonly aggregate: Aggregate | null;
-  /** In code-unit order: the groups whose answers cannot be right. */
+  /**
+   * In code-unit order: the groups whose answers do not fit, by their own fault, by that of who dealt them shares, or of the aggregator: nobody
+   * signs what it passes on. Nobody where no answer opens.
+   */
   readonly accused: readonly string[];
 }
 
@@ -111,6 +114,11 @@ export interface SealedSums {
    * what no honest aggregator publishes.
    */
   read(sealed: Uint8Array, context: Omit<RoundContext, 'attempt'>, readersKey: Uint8Array): ReadSum;
+  /**
+   * Whether groups that do as they should can have sent what adds up to this: who passes a sum on can add to it without being able to open
+   * it. `leastWeight`: the smallest weight that the strategy gives a group.
+   */
+  isPossible(aggregate: Aggregate, leastWeight: number): boolean;
 }
 
 /**

@@ -26,6 +26,11 @@ function unitsOf({ bits, mostWeight }: Grid): Scalars {
   return { weight: unit(mostWeight), told: 1, score: unit(1), square: unit(1) };
 }
 
+/** How far rounding moves the sum of so many weights, at most. */
+export function weightRounding(grid: Grid, groups: number): number {
+  return (groups * unitsOf(grid).weight) / 2;
+}
+
 /** Writes an update's numbers into the first words. */
 export function writeScalars(
   { weight, score }: Pick<Update, 'weight' | 'score'>,

@@ -12,6 +12,7 @@ import { Heard } from './seal/heard.ts';
 import { prepareRing } from './seal/loaded-ring.ts';
 import { MOST_MEMBERS, SEALED_BYTES, STEP } from './seal/messages.ts';
 import { OpeningCollection } from './seal/opening-collection.ts';
+import { isPossibleSum } from './seal/possible-sum.ts';
 import { PublishingCollection } from './seal/publishing-collection.ts';
 import { openSealedSum } from './seal/read-sum.ts';
 import { mostSealedSumBytes } from './seal/sealed-sum.ts';
@@ -45,6 +46,7 @@ function sealedSums(name: string, settings: SealSettings, parameters: number): S
     mostBytes: mostSealedSumBytes(settings, parameters),
     collect: (context) => new PublishingCollection(name, settings, context),
     read: (sealed, context, readersKey) => openSealedSum(settings, sealed, context, readersKey),
+    isPossible: (aggregate, leastWeight) => isPossibleSum(settings, aggregate, leastWeight),
   };
 }
 

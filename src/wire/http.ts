@@ -83,7 +83,7 @@ export const runStatusSchema = runSummarySchema.extend({
   parameters: z.int(),
   protection: z.string(),
   /** What the aggregator has of the models; where it holds ciphertext it knows no scores either. */
-  holds: z.enum(HOLDS),
+  holds: z.enum(HOLDS).default('clear'),
   strategy: z.string(),
   members: z.array(z.object({ group: z.string(), lastSeenAt: z.number().nullable() })),
   history: z.array(roundSummarySchema),

@@ -1,9 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { asStage } from '../../src/core/brand.ts';
 import { bytesOf, hexOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import type { RoundContext, SealingCollection } from '../../src/privacy/protection.ts';
 import { readersFingerprint } from '../../src/privacy/readers-key.ts';
-import { openMessage, STEP } from '../../src/privacy/seal/messages.ts';
+import { addCiphertext, emptySum } from '../../src/privacy/seal/ciphertext.ts';
+import { SealingGroup } from '../../src/privacy/seal/group-part.ts';
+import { Heard } from '../../src/privacy/seal/heard.ts';
+import { answerMessage, openMessage, STEP } from '../../src/privacy/seal/messages.ts';
+import { openSum } from '../../src/privacy/seal/open-sum.ts';
 import type { PublishingCollection } from '../../src/privacy/seal/publishing-collection.ts';
 import { type Asked, answerKey } from '../../src/privacy/seal/readers.ts';
 import { unpackElement } from '../../src/privacy/seal/ring.ts';
@@ -12,6 +17,7 @@ import { sealOptions, sealSettings } from '../../src/privacy/seal/settings.ts';
 import { seal } from '../../src/privacy/seal.ts';
 import { keyFor } from '../../src/privacy/secure-sum/keys.ts';
 import { openSealed, seal as sealBox } from '../../src/privacy/secure-sum/sealed-share.ts';
+import { updateWords, wordsOf } from '../../src/privacy/secure-sum/words.ts';
 import { codeOf } from '../support/attacks.ts';
 import { updatesOf } from '../support/exact-rounds.ts';
 import { contextOf, ProtectedRound, type RoundOptions, SHAPE } from '../support/protected-round.ts';
@@ -85,10 +91,89 @@ describe('an aggregator with all answers of the committee', () => {
       Buffer.from(sha256(sealed), 'hex'),
     ];
     for (const guess of known) {
-      expect(held.sealedSums!.read(sealed, context, guess)).toEqual({ aggregate: null, accused: GROUPS });
+      expect(held.sealedSums!.read(sealed, context, guess)).toEqual({ aggregate: null, accused: [] });
     }
     // With the key, it is a share of what an aggregator opens that is not to hold ciphertext.
     expect(held.sealedSums!.read(sealed, context, READERS).accused).toEqual([]);
+  });
+});
+
+describe('an aggregator that enrols members of its own, as many as open a sum', () => {
+  const HONEST = ['g0', 'g1', 'g2'];
+  const MADE_UP = ['z0', 'z1', 'z2', 'z3'];
+  const all = [...HONEST, ...MADE_UP];
+  const theirs = updatesOf(all.length, PARAMETERS).map((update, index) =>
+    asStage({ ...update, group: all[index]! }),
+  );
+
+  /** A round up to the boxes, and what its made-up members heard; `guess`: what they take for the readers' key. */
+  function dealt(guess: Uint8Array) {
+    const heard = new Map<string, Heard>();
+    const join: RoundOptions['join'] = (setup) => {
+      if (HONEST.includes(setup.group)) return held.join({ ...setup, readersKey: READERS });
+      const own = new Heard(settings, { ...setup, readersKey: guess });
+      heard.set(setup.group, own);
+      return new SealingGroup(own);
+    };
+    const round = new ProtectedRound({ protection: held, updates: theirs, context, join });
+    for (const step of [STEP.keys, STEP.shares, STEP.upload]) round.playStep(step);
+    return { round, heard };
+  }
+
+  /** The words of one update, with the shares that the made-up members have; null where they have too few. */
+  function readOf(victim: string, { round, heard }: ReturnType<typeof dealt>): Uint32Array | null {
+    const { committee, seed } = heard.get('z0')!.roster();
+    expect(committee.threshold).toBe(MADE_UP.length);
+    const shares = MADE_UP.flatMap((member) => {
+      const share = heard.get(member)!.shareFrom(victim);
+      return share === null ? [] : [{ member, x: committee.members.indexOf(member) + 1, share }];
+    });
+    if (shares.length < committee.threshold) return null;
+    const { plan } = settings;
+    const words = wordsOf(PARAMETERS);
+    const sum = emptySum(plan, words);
+    addCiphertext(sum, round.replies[STEP.upload]!.get(victim)!.payload.subarray(32), plan);
+    return openSum({ plan, sum, words, seed, shares, threshold: committee.threshold })?.words ?? null;
+  }
+
+  test("with the readers' key it reads a single update before any sum: the measure can tell", () => {
+    const update = theirs.find(({ group }) => group === 'g1')!;
+    expect(readOf('g1', dealt(READERS))).toEqual(updateWords(update, settings, new Uint8Array(32)));
+  });
+
+  test('without it, no box opens, whatever it takes for the key', () => {
+    for (const guess of [new Uint8Array(32), Buffer.from(readersFingerprint(READERS), 'hex')]) {
+      const round = dealt(guess);
+      for (const victim of HONEST) {
+        expect(readOf(victim, round)).toBeNull();
+        for (const heard of round.heard.values()) expect(heard.shareFrom(victim)).toBeNull();
+      }
+    }
+  });
+
+  test('what they deal opens nowhere, so that no member answers for a sum that they are in', () => {
+    const { round } = dealt(new Uint8Array(32));
+    for (const step of [STEP.consistency, STEP.open]) round.playStep(step);
+    const answers = HONEST.map((group) => answerMessage.read(round.replies[STEP.open]!.get(group)!.payload));
+    expect(answers.map((answer) => answer!.sealed)).toEqual(HONEST.map(() => null));
+  });
+});
+
+describe('an aggregator that passes other answers on than it got', () => {
+  const content = () => readSealedSum(publishedBy(played()), settings, PARAMETERS)!;
+  const nonsense = new Uint8Array(56_336);
+
+  test('can make a member look wrong, which is why nobody is said to be', () => {
+    const [first, ...rest] = content().answers;
+    const framed = writeSealedSum({ ...content(), answers: [{ ...first!, sealed: nonsense }, ...rest] });
+    const { aggregate, accused } = held.sealedSums!.read(framed, context, READERS);
+    expect({ opened: aggregate !== null, accused }).toEqual({ opened: true, accused: [GROUPS[0]] });
+  });
+
+  test('where none of them opens, names nobody', () => {
+    const answers = content().answers.map(({ x }) => ({ x, sealed: nonsense }));
+    const framed = writeSealedSum({ ...content(), answers });
+    expect(held.sealedSums!.read(framed, context, READERS)).toEqual({ aggregate: null, accused: [] });
   });
 });
 
@@ -135,7 +220,7 @@ describe('an answer that is used again', () => {
     const at = Buffer.from(two).indexOf(readSealedSum(two, settings, PARAMETERS)!.answers[0]!.sealed);
     const mixed = Buffer.from(two);
     for (const [index, { sealed }] of one.answers.entries()) mixed.set(sealed, at + index * sealed.length);
-    expect(held.sealedSums!.read(mixed, context, READERS)).toEqual({ aggregate: null, accused: GROUPS });
+    expect(held.sealedSums!.read(mixed, context, READERS)).toEqual({ aggregate: null, accused: [] });
   });
 });
 

@@ -189,6 +189,15 @@ describe('joining', () => {
     home.forget();
     expect(readdirSync(home.folder).sort()).toEqual(['answers.arrow', 'identity.json', 'model.onnx']);
   });
+
+  test('forgetting takes along what was half written when a process was killed', () => {
+    for (const name of ['readers-key.json', 'clear-model.cbor', 'state.json', 'answers.arrow']) {
+      writeFileSync(join(home.folder, `${name}.999.tmp`), 'half');
+    }
+    home.forget();
+    const left = ['answers.arrow', 'answers.arrow.999.tmp', 'identity.json', 'model.onnx'];
+    expect(readdirSync(home.folder).sort()).toEqual(left);
+  });
 });
 
 describe('what a step showed', () => {

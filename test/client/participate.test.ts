@@ -76,6 +76,40 @@ describe('watch', () => {
     });
   });
 
+  describe('a model that cannot be scored', () => {
+    /** A run of two groups, of which the first has no finite predictions from the model of round 1. */
+    function unscored() {
+      const { aggregator, groups } = started(2, { rounds: 2 });
+      const [one, other] = groups;
+      const { score } = one!.work;
+      one!.work.score = async (model) => {
+        if (model.round === 1) throw new PluralError('NOT_FINITE', 'a share is NaN');
+        return score(model);
+      };
+      return { aggregator, one: one!, other: other! };
+    }
+
+    test('is told of once, however often the task is asked for, and the run goes on', async () => {
+      const { aggregator, one, other } = unscored();
+      const watching = one.start().watch();
+      await other.start().takeRound();
+      const requests = aggregator.log.length;
+      await until(() => aggregator.log.length > requests + 20);
+      await other.start().watch();
+      await watching;
+      const told = aggregator.scores.filter(({ group }) => group === one.group);
+      expect(told.map(({ round }) => round)).toEqual([0, 2]);
+      const message = 'the model of round 1 cannot be scored: a share is NaN';
+      expect(one.events.filter(({ type }) => type === 'warning')).toEqual([{ type: 'warning', message }]);
+    });
+
+    test('has no score, not that of the one before it', async () => {
+      const { one, other } = unscored();
+      const [outcome] = await Promise.all([one.start().takeRound(), other.start().takeRound()]);
+      expect(outcome).toMatchObject({ round: 1, score: null });
+    });
+  });
+
   test('ends with the model so far where the run is stopped', async () => {
     const { aggregator, groups } = started(2);
     const [one, other] = groups;
@@ -373,6 +407,17 @@ describe('a model that cannot be trusted is refused, and nothing of it is stored
       const { signature: _, ...real } = record;
       const forged = signRecord(aggregator.identity, { ...real, previous: recordDigest(record) });
       return { ...(content as object), model: forged };
+    };
+    await refused();
+  });
+
+  test('a round that the run does not have', async () => {
+    const { aggregator, refused } = await afterOneRound();
+    aggregator.tamper = ({ path }, content) => {
+      if (!path.endsWith('/task')) return content;
+      const { signature: _, ...real } = aggregator.records[1]!;
+      const beyond = { ...real, round: SIZE.rounds + 1 };
+      return { ...(content as object), model: signRecord(aggregator.identity, beyond) };
     };
     await refused();
   });

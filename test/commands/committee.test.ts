@@ -87,6 +87,19 @@ test("a member whose answers are for readers alone needs the readers' key", asyn
   expect((await statusOf(server.aggregator, run)).members).toMatchObject([{ group: 'ink' }]);
 });
 
+test("a member that has the readers' key joins no run whose sums are opened by the aggregator", async () => {
+  const key = join(folder, 'unused.key');
+  await cli(['group', 'readers-key', '--out', key]);
+  const home = freshFolder();
+  const { run, word } = await invited();
+  await cli(['committee', 'init', home]);
+  const named = ['--name', 'ink', '--readers-key', key];
+  const refused = await cli(['committee', 'join', home, word, ...named]);
+  expect(errorOf(refused)).toBe('CONFIG_CONFLICT');
+  expect(refused.stderr).toContain('in clear');
+  expect((await statusOf(server.aggregator, run)).members).toEqual([]);
+});
+
 describe('a group in a run whose sums are opened by others', () => {
   test('joins when it says that it accepts them, and under no name of theirs', async () => {
     const home = freshFolder();

@@ -152,6 +152,7 @@ describe('a run whose aggregator holds ciphertext', () => {
   let word: string;
   let run: string;
   let secret: string;
+  let heldPlan: RunPlan;
   const home = join(folder, 'reader');
 
   beforeAll(async () => {
@@ -163,7 +164,7 @@ describe('a run whose aggregator holds ciphertext', () => {
     const held = ['protection=seal', 'aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
     const overrides = [...SMALL, 'training.rounds=1', 'compare=[]', ...held];
     const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
-    const heldPlan = planOf(await prepareExperiment(config, () => undefined));
+    heldPlan = planOf(await prepareExperiment(config, () => undefined));
     ({ word, run } = await invited(3, {}, heldPlan));
     await initialise(home);
   });
@@ -202,6 +203,36 @@ describe('a run whose aggregator holds ciphertext', () => {
     }
     expect(await members()).toEqual([]);
     expect(existsSync(join(home, 'readers-key.json'))).toBe(false);
+  });
+
+  test('who has the key joins no run in which the aggregator has the models, nor one after the other', async () => {
+    const own = freshFolder();
+    await initialise(own);
+    const { word: clear, run: clearRun } = await invited(3);
+    const refused = await cli(['group', 'join', own, clear, '--readers-key', file]);
+    expect(errorOf(refused)).toBe('CONFIG_CONFLICT');
+    expect(refused.stderr).toContain('the aggregator of this run has the sums and the models in clear');
+    expect(refused.stdout + refused.stderr).not.toContain(secret);
+    for (const name of ['readers-key.json', 'membership.json'])
+      expect(existsSync(join(own, name))).toBe(false);
+    const listed = async () => (await statusOf(server.aggregator, clearRun)).members;
+    expect(await listed()).toEqual([]);
+    // The key that it has from the run before says the same.
+    const { word: heldWord } = await invited(3, {}, heldPlan);
+    expect((await cli(['group', 'join', own, heldWord, '--readers-key', file])).code).toBe(0);
+    expect(errorOf(await cli(['group', 'join', own, clear]))).toBe('CONFIG_CONFLICT');
+    expect(await listed()).toEqual([]);
+    await cli(['group', 'leave', own]);
+    expect((await cli(['group', 'join', own, clear])).code).toBe(0);
+  });
+
+  test('a folder whose run turned out to have models in clear takes no part in it', async () => {
+    const own = freshFolder();
+    await initialise(own);
+    const { word: clear } = await invited();
+    expect((await cli(['group', 'join', own, clear])).code).toBe(0);
+    writeFileSync(join(own, 'readers-key.json'), JSON.stringify({ format: 1, secret }), { mode: 0o600 });
+    expect(errorOf(await cli(['group', 'watch', own]))).toBe('CONFIG_CONFLICT');
   });
 
   test('with it a group joins, keeps it for itself, and joins again without saying it', async () => {

@@ -205,7 +205,7 @@ describe('a member that gives a wrong share', () => {
     expect(endings(played)).toEqual(endings(honest));
     for (const warnings of warningsOf(played)) {
       expect(warnings).toEqual([
-        'the sum of round 2 was opened all the same; the answers of cy cannot be right',
+        'the sum of round 2 was opened all the same; the answers of cy do not fit: that can be their doing, that of groups that dealt them shares, or of the aggregator, which passed the answers on',
       ]);
     }
     const events = await server.aggregator.db

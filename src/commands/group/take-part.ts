@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { GroupHome } from '../../client/home.ts';
 import { openWork } from '../../client/open-work.ts';
 import { Participant, type RoundOutcome } from '../../client/participate.ts';
-import { checkedReadersKey } from '../../client/readers-key.ts';
+import { readersKeyFor } from '../../client/readers-key.ts';
 import { DEVICES } from '../../training/device.ts';
 import type { CommonFlags } from '../command.ts';
 import { interruptible } from '../interrupt.ts';
@@ -55,8 +55,7 @@ export async function takePart(
       device,
       warn,
     });
-    const readersKey =
-      work.protection.sealedSums === null ? null : checkedReadersKey(definition, home.readersKey());
+    const readersKey = readersKeyFor(definition, work.protection, home.readersKey());
     const identity = home.identity();
     const { api, retry, close } = connect(identity, membership, { patienceMs, signal, terminal });
     // A step of training can take long: the threads are told, not waited for.

@@ -98,11 +98,10 @@ export class SealingGroup implements GroupPart {
   }
 
   #sealedForReaders(share: Uint8Array): Uint8Array {
-    const { context, group, readersKey } = this.#heard.setup;
-    invariant(readersKey !== undefined, "a member that has the readers' key");
+    const { context, group } = this.#heard.setup;
     const { digest, committee } = this.#heard.roster();
     const asked = { context, roster: digest, committee, survivors: this.#heard.survivors() };
-    return seal(answerKey(readersKey, asked, group), share);
+    return seal(answerKey(this.#heard.readersKey(), asked, group), share);
   }
 
   #shareOfSum(): RingElement | null {

@@ -1,4 +1,5 @@
 import { bytesFrom } from '../../core/bytes.ts';
+import { invariant } from '../../core/errors.ts';
 import type { GroupSetup } from '../protection.ts';
 import { HeardLists } from '../secure-sum/heard.ts';
 import { type KeyPair, keyPairOf } from '../secure-sum/key-agreement.ts';
@@ -7,6 +8,7 @@ import { untrusted } from '../secure-sum/roster.ts';
 import { openSealed } from '../secure-sum/sealed-share.ts';
 import { trusteesOf } from './committee.ts';
 import { type Advert, deliveryMessage, type KeyName, SEALED, STEP, signaturesMessage } from './messages.ts';
+import { shareKey } from './readers.ts';
 import { type RingElement, unpackElement } from './ring.ts';
 import { type Roster, rosterOf } from './roster.ts';
 import type { SealSettings } from './settings.ts';
@@ -43,11 +45,18 @@ export class Heard extends HeardLists<KeyName, Roster> {
     return this.roster().committee.members.includes(this.setup.group);
   }
 
+  /** The readers' key, which who holds ciphertext does not have; wanted from the first box on. */
+  readersKey(): Uint8Array {
+    const { readersKey } = this.setup;
+    invariant(readersKey !== undefined, "a group that has the readers' key");
+    return readersKey;
+  }
+
   /** The key that seals a share on its way between this group and another. */
   sealKey(route: { from: string; to: string }, other: string): Uint8Array {
     const key = sealKey(this.#pair, this.roster(), route, other);
     if (key === null) throw untrusted(this.setup.context, `the keys of group "${other}" give no secret`);
-    return key;
+    return this.settings.holds === 'clear' ? key : shareKey(this.readersKey(), key);
   }
 
   /** The share that another group gave this member; null where its box does not open, or has no share in it. */

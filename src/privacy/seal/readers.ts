@@ -24,6 +24,14 @@ export function answerKey(readersKey: Uint8Array, asked: Asked, member: string):
 }
 
 /**
+ * The key that seals a share of a group's key for a member, from the one that the two agreed upon. Whoever enrols as a member, or comes
+ * between two groups, opens no such box without the readers' key, and seals none that others open.
+ */
+export function shareKey(readersKey: Uint8Array, agreed: Uint8Array): Uint8Array {
+  return keyFor(Buffer.concat([agreed, readersKey]), 'sealed shares for readers', {});
+}
+
+/**
  * What readers decode answers with: the same for all of them, and foreseen by nobody who made an answer, for it follows from the digest of
  * the whole sealed sum; nor by the aggregator, which does not have the key.
  */

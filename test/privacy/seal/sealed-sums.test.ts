@@ -113,8 +113,8 @@ describe('a reader comes to the sum that an aggregator would open', () => {
 describe('who has no part in it', () => {
   test('a group without the readers\u2019 key does not answer', () => {
     const round = heldRound({ join: (setup) => held.join(setup) });
-    for (let step = 0; step < STEP.open; step++) round.playStep(step);
-    expect(() => round.answer(STEP.open, 'g0')).toThrow("has the readers' key");
+    round.playStep(STEP.keys);
+    expect(() => round.answer(STEP.shares, 'g0')).toThrow("has the readers' key");
   });
 
   test('another key opens nothing, and says something else of itself', () => {
