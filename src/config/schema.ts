@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FEATURE_STORAGE } from '../training/engine.ts';
+import { FEATURE_STORAGE } from '../training/feature-storage.ts';
 import { SCHEDULES } from '../training/schedule.ts';
 import { HOLDS } from '../wire/holds.ts';
 import { digestSchema } from '../wire/run-definition.ts';

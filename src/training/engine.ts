@@ -1,12 +1,9 @@
 import type { Batch } from '../predictor/batch.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import type { Device } from './device.ts';
+import type { FeatureStorage } from './feature-storage.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
 import type { AdamOptions } from './optimizer.ts';
-
-/** How the table of feature vectors is stored on devices that keep it. */
-export const FEATURE_STORAGE = ['float32', 'float16'] as const;
-export type FeatureStorage = (typeof FEATURE_STORAGE)[number];
 
 /** What an engine is made for. */
 export interface EngineSetup {

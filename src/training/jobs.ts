@@ -1,6 +1,6 @@
 import type { TaskSize } from './batches.ts';
 import type { Device } from './device.ts';
-import type { FeatureStorage } from './engine.ts';
+import type { FeatureStorage } from './feature-storage.ts';
 import type { AdamOptions } from './optimizer.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { SharedData } from './shared-data.ts';

@@ -2,6 +2,7 @@ import { emitOnnx } from '../graph/emit.ts';
 import * as g from '../graph/ops.ts';
 import type { Device } from './device.ts';
 import { type Held, openDeviceSession, release } from './device-session.ts';
+import type { FeatureStorage } from './feature-storage.ts';
 
 const X = 'x';
 const Y = 'y';
@@ -46,7 +47,7 @@ export interface DeviceTable {
 export async function uploadTable(
   table: Float32Array,
   width: number,
-  storage: 'float32' | 'float16',
+  storage: FeatureStorage,
   device: Device,
 ): Promise<DeviceTable> {
   const x = g.input(X, ['rows', width]);
