@@ -101,10 +101,37 @@ function seedsTable(): string {
   return `${markdownTable(columns, cells)}\n\nAlignment of the unseen groups. Commit ${saved.commit}.`;
 }
 
+interface SavedPredictors {
+  readonly commit: string;
+  readonly seeds: readonly number[];
+  readonly rows: readonly {
+    readonly label: string;
+    readonly scores: readonly { mean: number; worst: number; cov: number }[];
+  }[];
+}
+
+function predictorSeedsTable(): string {
+  const path = at('experiments/predictors/seeds.json');
+  const saved: SavedPredictors = JSON.parse(readFileSync(path, 'utf8'));
+  const right = (title: string) => ({ title, align: 'right' as const });
+  const columns = [
+    { title: 'predictor', align: 'left' as const },
+    ...['unseen mean', 'spread', 'worst', 'CoV'].map(right),
+  ];
+  const cells = saved.rows.map(({ label, scores }) => {
+    const [mean, deviation] = spread(scores.map((score) => score.mean));
+    const [worst] = spread(scores.map((score) => score.worst));
+    const [cov] = spread(scores.map((score) => score.cov));
+    return [label, mean.toFixed(4), deviation.toFixed(4), worst.toFixed(3), cov.toFixed(3)];
+  });
+  return `${markdownTable(columns, cells)}\n\nMeans over seeds ${saved.seeds.join(', ')} on one split. Commit ${saved.commit}.`;
+}
+
 /** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
   settings: () => settingsTable('experiments/quickstart/settings.json'),
+  'predictor-seeds': predictorSeedsTable,
   predictors: () => settingsTable('experiments/predictors/choose.json'),
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
