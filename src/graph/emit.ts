@@ -129,7 +129,7 @@ function emitInverseStd64(epsilon: number, scope: Scope, x: string): { centred: 
 /** A row of ones times the matrix: ONNX Runtime's ReduceSum takes twice as long over the rows of a small matrix. */
 function emitColumnSums({ inputs: [x] }: Node<'columnSums'>, scope: Scope): void {
   const rows = x!.shape[0]!;
-  const ones = scope.once(`ones:${rows}`, (name) => {
+  const ones = scope.once(`row of ones:${rows}`, (name) => {
     const shape = scope.step('rows', 'Shape', [scope.inputs[0]!], { start: 0, end: 1 });
     scope.builder.node('Expand', [scope.scalar(1), shape], {}, [name]);
   });

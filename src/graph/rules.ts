@@ -87,7 +87,7 @@ function layerNormRule(node: Node<'layerNorm'>, dy: Node): (Node | null)[] {
 
 /**
  * O = P V with P = softmax(S):  dV = P^T dO, dS = P (dP - sum(dP P)) with dP = dO V^T. Row for row sum(dP P) = sum(dO O), which is
- * as wide as the values instead of as the scores (Dao et al., "FlashAttention", NeurIPS 2022, appendix B.4).
+ * as wide as the values instead of as the scores (Dao et al., "FlashAttention", NeurIPS 2022, appendix B).
  */
 function mixRule(node: Node<'mix'>, dy: Node, wanted: (index: number) => boolean): (Node | null)[] {
   const [, values, weights] = node.inputs as [Node, Node, Node];
