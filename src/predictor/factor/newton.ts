@@ -38,6 +38,9 @@ export function solve(a: Node, b: Node): Node {
  * The vector z that explains some answers best:  min_z  weight sum_q KL(y_q || softmax(b_q + U_q z)) + |z|^2 / 2,  by Newton's method
  * from z = 0. Its gradient is  weight U^T (p - y) + z,  its Hessian  weight V^T diag(p) V + 1  with V the factors less their mean
  * under p in each question: positive definite, so each step is defined. [k, 1]
+ *
+ * Steps are not damped: where factors are several times as large as they start and answers far from the biases, they can overshoot, and what
+ * comes out is then no minimum, though finite.
  */
 export function fitVector({ bias, factors, shares, questions, weight }: Evidence, steps: number): Node {
   const k = Number(factors.shape[1]);
