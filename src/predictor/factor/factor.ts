@@ -4,6 +4,7 @@ import type { Node } from '../../graph/node.ts';
 import * as g from '../../graph/ops.ts';
 import type { Batch } from '../batch.ts';
 import { graphsOf } from '../graphs.ts';
+import { klLoss } from '../kl-loss.ts';
 import { layOut, type ParameterLayout, tensorOf } from '../layout.ts';
 import { ParameterViews } from '../parameter-views.ts';
 import {
@@ -24,8 +25,6 @@ const EVIDENCE = 'log_evidence';
 /** Symbols of the graph's sizes. */
 const CONTEXT = 'C';
 const TARGET = 'T';
-/** Keeps 0 ln 0 at 0. */
-const TINY = 1e-30;
 
 function factorLayout({ rank }: FactorOptions, rows: number): ParameterLayout {
   return layOut([
@@ -61,14 +60,6 @@ function forward(options: FactorOptions, rows: number, parameters: ParameterView
   );
   const scores = g.add(targetItems.bias, g.gemm(targetItems.factors, vector));
   return questionSoftmax(g.reshape(scores, [TARGET]), g.input('target_question', [TARGET], 'int32'));
-}
-
-/** KL(y || p), mean over the target questions. */
-function lossOf(options: FactorOptions, rows: number, parameters: ParameterViews): Node {
-  const { logProbabilities, questionCount } = forward(options, rows, parameters);
-  const shares = g.input('target_share', [TARGET]);
-  const logShares = g.log(g.add(shares, g.constant(TINY)));
-  return g.div(g.sumAll(g.mul(shares, g.sub(logShares, logProbabilities))), questionCount);
 }
 
 function feedsOf({ context, target }: Batch): Feeds {
@@ -108,7 +99,7 @@ function createFactor(options: FactorOptions, { featureWidth, rows }: PredictorS
     ...graphsOf({
       name: 'factor',
       layout,
-      loss: (parameters) => lossOf(options, rows, parameters),
+      loss: (parameters) => klLoss(g.input('target_share', [TARGET]), forward(options, rows, parameters)),
       predictions: (parameters) => {
         const { probabilities } = forward(options, rows, parameters);
         return { [GRAPH_NAMES.probabilities]: probabilities };

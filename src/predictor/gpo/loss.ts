@@ -1,5 +1,6 @@
 import type { Node } from '../../graph/node.ts';
 import * as g from '../../graph/ops.ts';
+import { klLoss } from '../kl-loss.ts';
 import type { QuestionSoftmax } from '../question-softmax.ts';
 import type { GpoOptions } from './options.ts';
 import type { GpoOutput } from './transformer.ts';
@@ -9,9 +10,6 @@ export interface GpoTargets {
   readonly targetShares: Node;
   readonly targetSize: Node;
 }
-
-/** Keeps 0 ln 0 at 0. */
-const TINY = 1e-30;
 
 /**
  * Gaussian negative log-likelihood of the shares around the per-question softmax, mean over targets
@@ -29,13 +27,6 @@ function gaussianLoss(
   const error = g.div(g.sub(shares, predicted.probabilities), g.exp(logStd));
   const density = g.add(g.mul(g.square(error), g.constant(0.5)), logStd);
   return g.add(g.div(g.sumAll(density), g.reshape(targetSize, [])), g.constant(0.5 * Math.log(2 * Math.PI)));
-}
-
-/** KL(y || p) of each question's distribution, mean over questions:  sum y (ln y - ln p) / questions. */
-function klLoss(shares: Node, predicted: QuestionSoftmax): Node {
-  const logShares = g.log(g.add(shares, g.constant(TINY)));
-  const divergence = g.mul(shares, g.sub(logShares, predicted.logProbabilities));
-  return g.div(g.sumAll(divergence), predicted.questionCount);
 }
 
 /** The training loss of a task as a scalar. */
