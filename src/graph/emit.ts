@@ -126,7 +126,7 @@ function emitInverseStd64(epsilon: number, scope: Scope, x: string): { centred: 
   return { centred, std: scope.step('std', 'Sqrt', [shifted]) };
 }
 
-/** A row of ones times the matrix: ONNX Runtime's ReduceSum takes twice as long over the rows of a small matrix. */
+/** A row of ones times the matrix: for small matrices less work to start than ReduceSum. */
 function emitColumnSums({ inputs: [x] }: Node<'columnSums'>, scope: Scope): void {
   const rows = x!.shape[0]!;
   const ones = scope.once(`row of ones:${rows}`, (name) => {
@@ -136,16 +136,26 @@ function emitColumnSums({ inputs: [x] }: Node<'columnSums'>, scope: Scope): void
   scope.emit('MatMul', [ones, scope.inputs[0]!]);
 }
 
+/** 1 where x > 0, else 0, as the result `out`. */
+function emitPositive({ step, builder, scalar, floatType }: Scope, x: string, out: string): void {
+  const positive = step('positive', 'Greater', [x, scalar(0)]);
+  builder.node('Cast', [positive], { to: floatType }, [out]);
+}
+
 /**
- * 1 where x > 0, else 0, of x that is nowhere negative. On the CPU as min(1, x times the largest number there is), which is 1 for every x
- * down to 3e-39: one vectorised operator in place of two.
+ * dy where y > 0. On the CPU the gate is min(1, y times the largest number there is), which is 1 for every y down to 3e-39: one vectorised
+ * operator in place of two.
  */
-function passes(scope: Scope, x: string): string {
+function emitGate(_: Node<'gate'>, scope: Scope): void {
+  const [dy, y] = scope.inputs as [string, string];
+  const passes = `${scope.out}/passes`;
   if (scope.operators === 'cpu' && scope.precision === 'float32') {
-    return scope.step('passes', 'HardSigmoid', [x], { alpha: { real: LARGEST }, beta: { real: 0 } });
+    const attributes = { alpha: { real: LARGEST }, beta: { real: 0 } };
+    scope.builder.node('HardSigmoid', [y], attributes, [passes]);
+  } else {
+    emitPositive(scope, y, passes);
   }
-  const positive = scope.step('positive', 'Greater', [x, scope.scalar(0)]);
-  return scope.step('passes', 'Cast', [positive], { to: scope.floatType });
+  scope.emit('Mul', [dy, passes]);
 }
 
 const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
@@ -160,14 +170,8 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   log: simple('Log'),
   sqrt: simple('Sqrt'),
   relu: simple('Relu'),
-  gate: (_, scope) => {
-    const [dy, y] = scope.inputs as [string, string];
-    scope.emit('Mul', [dy, passes(scope, y)]);
-  },
-  step: (_, scope) => {
-    const positive = scope.step('positive', 'Greater', [scope.inputs[0]!, scope.scalar(0)]);
-    scope.emit('Cast', [positive], { to: scope.floatType });
-  },
+  gate: emitGate,
+  step: (_, scope) => emitPositive(scope, scope.inputs[0]!, scope.out),
   gemm: ({ attributes }, scope) =>
     scope.emit('Gemm', scope.inputs, {
       transA: Number(attributes.transposeA),
