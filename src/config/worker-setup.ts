@@ -20,7 +20,7 @@ export function featuresOf(
   return computeFeatures({ provider, options: optionsOf(config.features), questions, warn });
 }
 
-/** The predictor that a configuration names, for features of this width. Errors: CONFIG_INVALID. */
+/** The predictor that a configuration names, for a feature table of this shape. Errors: CONFIG_INVALID. */
 export function predictorOf(config: Config, shape: PredictorShape): TrainablePredictor {
   return predictorKind(config.predictor.name).create(optionsOf(config.predictor), shape);
 }
