@@ -11,6 +11,10 @@ import { figureText } from './benchmark.ts';
 
 const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
+/** Heads of columns. */
+const left = (title: string) => ({ title, align: 'left' as const });
+const right = (title: string) => ({ title, align: 'right' as const });
+
 function experimentTable(folder: string): string {
   const record = readRecord(at(folder));
   const { cpu, cores, node, commit } = record.environment;
@@ -27,11 +31,7 @@ interface SavedBenchmark {
 
 function benchmarkTable(name: string): string {
   const saved: SavedBenchmark = JSON.parse(readFileSync(at(`bench/results/${name}.json`), 'utf8'));
-  const columns = [
-    { title: 'figure', align: 'left' as const },
-    { title: 'value', align: 'right' as const },
-    { title: 'ratio', align: 'right' as const },
-  ];
+  const columns = [left('figure'), right('value'), right('ratio')];
   const cells = saved.rows.map(({ name: figure, value, unit, ratio }) => [
     figure,
     `${figureText(value)} ${unit}`,
@@ -50,10 +50,7 @@ interface SavedSettings {
 
 function settingsTable(path: string): string {
   const saved: SavedSettings = JSON.parse(readFileSync(at(path), 'utf8'));
-  const columns = [
-    { title: 'settings', align: 'left' as const },
-    ...saved.seeds.map((seed) => ({ title: `seed ${seed}`, align: 'right' as const })),
-  ];
+  const columns = [left('settings'), ...saved.seeds.map((seed) => right(`seed ${seed}`))];
   const cells = saved.rows.map(({ label, alignment }) => [
     label,
     ...alignment.map((value) => value.toFixed(3)),
@@ -80,9 +77,8 @@ function spread(values: readonly number[]): [mean: number, deviation: number] {
 
 function seedsTable(): string {
   const saved: SavedSeeds = JSON.parse(readFileSync(at('experiments/masking/seeds.json'), 'utf8'));
-  const right = (title: string) => ({ title, align: 'right' as const });
   const columns = [
-    { title: 'protection', align: 'left' as const },
+    left('protection'),
     ...saved.seeds.map((seed) => right(`seed ${seed}`)),
     ...['unseen mean', 'spread', 'training mean', 'bytes per parameter'].map(right),
   ];
@@ -113,11 +109,7 @@ interface SavedPredictors {
 function predictorSeedsTable(): string {
   const path = at('experiments/predictors/seeds.json');
   const saved: SavedPredictors = JSON.parse(readFileSync(path, 'utf8'));
-  const right = (title: string) => ({ title, align: 'right' as const });
-  const columns = [
-    { title: 'predictor', align: 'left' as const },
-    ...['unseen mean', 'spread', 'worst', 'CoV'].map(right),
-  ];
+  const columns = [left('predictor'), ...['unseen mean', 'spread', 'worst', 'CoV'].map(right)];
   const cells = saved.rows.map(({ label, scores }) => {
     const [mean, deviation] = spread(scores.map((score) => score.mean));
     const [worst] = spread(scores.map((score) => score.worst));

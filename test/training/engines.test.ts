@@ -51,9 +51,7 @@ test('tensors that stand apart, read whole or by rows, get the gradient that the
 });
 
 const missing = await webgpuMissing();
-if (missing !== null) console.log(`SKIPPED: no WebGPU device: ${missing}`);
-
-describe.skipIf(missing !== null)('WebGPU', () => {
+describe.skipIf(missing !== null)(`WebGPU${missing === null ? '' : ` (SKIPPED: ${missing})`}`, () => {
   engineConformance('WebGPU', (setup) => engineFor({ ...setup, device: 'webgpu' }));
 
   test('every reference figure is within 1e-5', async () => {
