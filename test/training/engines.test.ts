@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { randomStream } from '../../src/core/random.ts';
+import { factor } from '../../src/predictor/factor/factor.ts';
 import { gpo } from '../../src/predictor/gpo/gpo.ts';
 import { partsOf, tensorOf } from '../../src/predictor/layout.ts';
 import { withParameters } from '../../src/predictor/predictor.ts';
@@ -58,6 +59,25 @@ describe.skipIf(missing !== null)(`WebGPU${missing === null ? '' : ` (SKIPPED: $
     const checks = await checkVectors('test/vectors/gpo-small.json', 'webgpu', 1e-5);
     expect(checks.filter(({ passed }) => !passed)).toEqual([]);
     expect(checks.length).toBeGreaterThan(70);
+  });
+
+  test('a step and a prediction of the item memory are those of the CPU', async () => {
+    const [batch] = engineBatches(1);
+    const shape = { featureWidth: batch!.width, rows: batch!.table.length / batch!.width };
+    const predictor = factor.create({}, shape);
+    const start = predictor.initialise((tensor) => randomStream(3, tensor));
+    const results = [];
+    for (const device of ['cpu', 'webgpu'] as const) {
+      const engine = engineFor({ predictor, device, optimizer: ADAM_DEFAULTS, features: 'float32' });
+      await engine.load(start);
+      await engine.begin(null);
+      await engine.step(batch!, 0.1);
+      results.push({ parameters: await engine.parameters(), shares: await engine.predict(batch!) });
+      await engine.close();
+    }
+    const [own, expected] = [results[1]!, results[0]!];
+    expect(relativeError(own.parameters, expected.parameters)).toBeLessThan(1e-4);
+    expect(relativeError(own.shares, expected.shares)).toBeLessThan(1e-4);
   });
 
   test('features in float16 give nearly the same, and not the same', async () => {
