@@ -9,6 +9,7 @@ const LARGEST = (2 - 2 ** -23) * 2 ** 127;
 
 /** ONNX's number of the type. */
 const FLOAT16 = 10;
+const INT64 = 7;
 
 /** Largest int64 that a JavaScript number holds exactly: "to the end" in Slice. */
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
@@ -158,6 +159,31 @@ function emitGate(_: Node<'gate'>, scope: Scope): void {
   scope.emit('Mul', [dy, passes]);
 }
 
+/**
+ * Elsewhere than on the CPU a product with 0 and 1, which every device has: one column for each row of the table, so for tables of some thousand
+ * rows, not of millions.
+ */
+function emitScatterRows({ inputs: [x], attributes: { rows } }: Node<'scatterRows'>, scope: Scope): void {
+  const { builder, inputs, step, operators, floatType } = scope;
+  const [values, indices] = inputs as [string, string];
+  const column = step('column', 'Reshape', [indices, builder.integers([-1, 1])]);
+  if (operators === 'cpu') {
+    const places = step('places', 'Cast', [column], { to: INT64 });
+    const shape = builder.integers([rows, ...x!.shape.slice(1).map(Number)]);
+    const zeros = step('zeros', 'Expand', [scope.scalar(0), shape]);
+    scope.emit('ScatterND', [zeros, places, values], { reduction: { text: 'add' } });
+    return;
+  }
+  const all = builder.tensor(
+    `row numbers:${rows}`,
+    'int32',
+    [1, rows],
+    Int32Array.from({ length: rows }, (_, row) => row),
+  );
+  const chosen = step('chosen', 'Cast', [step('agrees', 'Equal', [column, all])], { to: floatType });
+  scope.emit('Gemm', [chosen, values], { transA: 1 });
+}
+
 const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   input: emitInput,
   constant: emitConstant,
@@ -195,6 +221,7 @@ const EMITTERS: { readonly [Op in OpName]: Emitter<Op> } = {
   concat: ({ attributes }, scope) => scope.emit('Concat', scope.inputs, { axis: attributes.axis }),
   join: (_, scope) => scope.emit('Concat', scope.inputs.slice(0, 2), { axis: 0 }),
   gatherRows: (_, scope) => scope.emit('Gather', scope.inputs, { axis: 0 }),
+  scatterRows: emitScatterRows,
   rowCount: (_, scope) => scope.emit('Shape', scope.inputs, { start: 0, end: 1 }),
   reduceSum: ({ attributes }, scope) =>
     scope.emit('ReduceSum', [scope.inputs[0]!, scope.builder.integers(attributes.axes)]),

@@ -51,8 +51,10 @@ export interface Operators {
   concat: { readonly axis: number };
   /** Two tensors one below the other, sizes known at run time only; inputs head, tail, headCount, afterHead, beforeTail. */
   join: NoAttributes;
-  /** Rows of a table by their int32 indices; the table is data, no gradient reaches it. */
+  /** Rows of a table by their int32 indices. */
   gatherRows: NoAttributes;
+  /** Sums of rows by where they belong in a table of `rows` rows, zeros where none does: the adjoint of gatherRows; inputs x, int32 indices. */
+  scatterRows: { readonly rows: number };
   /** Number of rows of a tensor, int64 [1]. */
   rowCount: NoAttributes;
   reduceSum: { readonly axes: readonly number[] };

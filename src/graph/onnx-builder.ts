@@ -36,11 +36,15 @@ const DATA_TYPE: Record<OnnxType, TensorProto_DataType> = {
   int64: TensorProto_DataType.INT64,
 };
 
-export type Attribute = number | { readonly real: number } | readonly number[];
+export type Attribute = number | { readonly real: number } | { readonly text: string } | readonly number[];
 
 function attribute(name: string, value: Attribute): AttributeProto {
   if (typeof value === 'number') {
     return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: BigInt(value) });
+  }
+  if ('text' in value) {
+    const s = new TextEncoder().encode(value.text);
+    return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.STRING, s });
   }
   if ('real' in value) {
     return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.FLOAT, f: value.real });

@@ -214,6 +214,12 @@ export function gatherRows(table: Node, rows: Node): Node {
   return make('gatherRows', [table, rows], {}, [rows.shape[0]!, ...table.shape.slice(1)], table.type);
 }
 
+/** Rows [n, k] added up in a table of zeros [rows, k], each in the row that its int32 index names. */
+export function scatterRows(x: Node, indices: Node, rows: number): Node {
+  invariant(indices.type === 'int32' && sameShape(indices.shape, [x.shape[0]!]), 'an index for each row');
+  return make('scatterRows', [x, indices], { rows }, [rows, ...x.shape.slice(1)]);
+}
+
 /** Number of rows of x, int64 [1]. */
 export function rowCount(x: Node): Node {
   return make('rowCount', [x], {}, [1], 'int64');

@@ -158,7 +158,12 @@ export const GRADIENT_RULES: { readonly [Op in OpName]: GradientRule<Op> } = {
     const boundary = boundaryOf(node, head, tail, split);
     return [g.part(dy, boundary, 'head'), g.part(dy, boundary, 'tail')];
   },
-  gatherRows: none,
+  // each row of the table gets the gradients of all its copies
+  gatherRows: ({ inputs: [table, rows] }, dy, wanted) => [
+    wanted(0) ? g.scatterRows(dy, rows!, Number(table!.shape[0])) : null,
+    null,
+  ],
+  scatterRows: ({ inputs: [, rows] }, dy) => [g.gatherRows(dy, rows!), null],
   rowCount: none,
   concat: ({ inputs, attributes: { axis } }, dy) => {
     let start = 0;

@@ -159,6 +159,18 @@ const CASES: readonly Case[] = [
     ],
     build: ([a, b]) => g.mul(g.stretch(a!, b!), b!),
   },
+  {
+    op: 'gatherRows',
+    name: 'one row twice, one never',
+    shapes: [[4, 3]],
+    build: ([a]) => g.gatherRows(a!, g.indices([2, 0, 2])),
+  },
+  {
+    op: 'scatterRows',
+    name: 'two rows in one place',
+    shapes: [[3, 2]],
+    build: ([a]) => g.scatterRows(a!, g.indices([3, 1, 3]), 5),
+  },
   { op: 'reduceMax', shapes: [['N', 4]], build: ([a]) => g.reduceMax(a!) },
   { op: 'softmax', shapes: [[2, 'N', 4]], build: ([a]) => g.softmax(a!) },
   { op: 'layerNorm', shapes: [['N', 4], [4], [4]], build: ([x, w, b]) => g.layerNorm(x!, w!, b!, 1e-5) },
@@ -176,7 +188,6 @@ const WITHOUT_GRADIENT: readonly OpName[] = [
   'toHalf',
   'detach',
   'rowCount',
-  'gatherRows',
 ];
 
 function bind(shape: Shape): number[] {
@@ -184,14 +195,14 @@ function bind(shape: Shape): number[] {
 }
 
 /** Loss = sum of the result times fixed random weights, so that every element matters differently. */
-async function check(test: Case): Promise<number> {
+async function check(test: Case, operators: 'cpu' | 'common'): Promise<number> {
   const random = randomStream(7, test.op, test.name ?? '');
   const inputs = test.shapes.map((shape, index) => g.input(`x${index}`, shape));
   const result = test.build(inputs);
   const loss = g.sumAll(g.mul(result, g.input('weights', result.shape)));
   const grads = gradients(loss, inputs);
   const outputs = { loss, ...Object.fromEntries(grads.map((node, index) => [`g${index}`, node])) };
-  const model = emitOnnx(outputs, { name: test.op, precision: 'float64' });
+  const model = emitOnnx(outputs, { name: test.op, precision: 'float64', operators });
   const session = await ort.InferenceSession.create(model, { logSeverityLevel: 3 });
 
   const draw = (shape: Shape) => {
@@ -238,7 +249,8 @@ async function check(test: Case): Promise<number> {
 describe('gradient rules against central differences in float64', () => {
   for (const test of CASES) {
     it(`${test.op} ${test.name ?? ''}`, async () => {
-      expect(await check(test)).toBeLessThan(1e-7);
+      for (const operators of ['common', 'cpu'] as const)
+        expect(await check(test, operators)).toBeLessThan(1e-7);
     });
   }
 

@@ -71,38 +71,45 @@ function objective(
 }
 
 describe('fitVector', () => {
-  test('finds the minimum, where factors are of the size that they start with: no step away from it is better (property)', async () => {
-    const [k, sizes] = [3, [2, 3, 4, 5]];
-    const points = sizes.reduce((a, b) => a + b, 0);
-    const fitted = fitVector(
-      {
-        bias: g.input('bias', [points, 1]),
-        factors: g.input('factors', [points, k]),
-        shares: g.input('shares', [points, 1]),
-        questions: g.input('questions', [points], 'int32'),
-        weight: g.input('weight', [1]),
-      },
-      8,
-    );
+  const [k, sizes] = [3, [2, 3, 4, 5]];
+  const points = sizes.reduce((a, b) => a + b, 0);
+
+  /** Answers that have nothing to do with the biases, and factors of about `scale`. */
+  function problem(seed: number, scale: number) {
+    const random = randomStream(seed, 'fit');
+    const normals = (count: number) => Array.from({ length: count }, () => random.normal());
+    const questions = sizes.map((size) => {
+      const raw = normals(size).map(Math.exp);
+      const total = raw.reduce((a, b) => a + b, 0);
+      return {
+        bias: normals(size),
+        factors: Array.from({ length: size }, () => normals(k).map((value) => scale * value)),
+        shares: raw.map((value) => value / total),
+      };
+    });
+    return { questions, random };
+  }
+
+  /** A session that fits a vector with each of these numbers of steps. */
+  async function fitting(steps: readonly number[]) {
+    const evidence = {
+      bias: g.input('bias', [points, 1]),
+      factors: g.input('factors', [points, k]),
+      shares: g.input('shares', [points, 1]),
+      questions: g.input('questions', [points], 'int32'),
+      weight: g.input('weight', [1]),
+    };
+    const outputs = Object.fromEntries(steps.map((count) => [`z${count}`, fitVector(evidence, count)]));
     const session = await ort.InferenceSession.create(
-      emitOnnx({ z: fitted }, { name: 'fit', precision: 'float64' }),
+      emitOnnx(outputs, { name: 'fit', precision: 'float64' }),
     );
-    await fc.assert(
-      fc.asyncProperty(fc.nat(), fc.constantFrom(0.5, 3), async (seed, weight) => {
-        const random = randomStream(seed, 'fit');
-        const normals = (count: number) => Array.from({ length: count }, () => random.normal());
-        const questions = sizes.map((size) => {
-          const raw = normals(size).map(Math.exp);
-          const total = raw.reduce((a, b) => a + b, 0);
-          return {
-            bias: normals(size),
-            factors: Array.from({ length: size }, () => normals(k).map((value) => 0.3 * value)),
-            shares: raw.map((value) => value / total),
-          };
-        });
-        const floats = (values: readonly number[], ...dims: number[]) =>
-          new ort.Tensor('float64', Float64Array.from(values), dims);
-        const outputs = await session.run({
+    const floats = (values: readonly number[], ...dims: number[]) =>
+      new ort.Tensor('float64', Float64Array.from(values), dims);
+    const asked = Int32Array.from(sizes.flatMap((size, q) => Array<number>(size).fill(q)));
+    return {
+      /** The vectors, in the order of `steps`. */
+      fitted: async ({ questions }: ReturnType<typeof problem>, weight: number): Promise<number[][]> => {
+        const found = await session.run({
           bias: floats(
             questions.flatMap(({ bias }) => bias),
             points,
@@ -118,23 +125,52 @@ describe('fitVector', () => {
             points,
             1,
           ),
-          questions: new ort.Tensor(
-            'int32',
-            Int32Array.from(sizes.flatMap((size, q) => Array<number>(size).fill(q))),
-            [points],
-          ),
+          questions: new ort.Tensor('int32', asked, [points]),
           weight: floats([weight], 1),
         });
-        const z = [...(outputs['z']!.data as Float64Array)];
-        const best = objective(z, questions, weight);
+        return steps.map((count) => [...(found[`z${count}`]!.data as Float64Array)]);
+      },
+      close: () => session.release(),
+    };
+  }
+
+  test('every step gets closer, however large factors are and however far answers from the biases (property)', async () => {
+    const { fitted, close } = await fitting([1, 2, 3, 4]);
+    const sizesOf = fc.record({
+      seed: fc.nat(),
+      scale: fc.constantFrom(0.1, 1, 5, 30),
+      weight: fc.constantFrom(0.5, 10, 1000),
+    });
+    await fc.assert(
+      fc.asyncProperty(sizesOf, async ({ seed, scale, weight }) => {
+        const given = problem(seed, scale);
+        let before = objective([0, 0, 0], given.questions, weight);
+        for (const z of await fitted(given, weight)) {
+          const after = objective(z, given.questions, weight);
+          expect(after).toBeLessThanOrEqual(before * (1 + 1e-12));
+          before = after;
+        }
+      }),
+      { numRuns: 200 },
+    );
+    await close();
+  });
+
+  test('finds the minimum: no step away from it is better (property)', async () => {
+    const { fitted, close } = await fitting([8]);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.constantFrom(0.5, 3), async (seed, weight) => {
+        const given = problem(seed, 0.3);
+        const [z] = await fitted(given, weight);
+        const best = objective(z!, given.questions, weight);
         for (let turn = 0; turn < 20; turn++) {
-          const near = z.map((value) => value + 1e-3 * random.normal());
-          expect(objective(near, questions, weight)).toBeGreaterThan(best);
+          const near = z!.map((value) => value + 1e-2 * given.random.normal());
+          expect(objective(near, given.questions, weight)).toBeGreaterThan(best);
         }
       }),
       { numRuns: 100 },
     );
-    await session.release();
+    await close();
   });
 });
 

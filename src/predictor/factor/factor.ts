@@ -34,21 +34,18 @@ function factorLayout({ rank }: FactorOptions, rows: number): ParameterLayout {
   ]);
 }
 
-/** Rows of the memory by their indices, as a product: so that their gradient is one, too. */
-function itemsOf(rows: Node, count: number, parameters: ParameterViews) {
-  const points = rows.shape[0]!;
-  const all = g.indices(Array.from({ length: count }, (_, row) => row));
-  const chosen = g.equal(g.reshapeIndex(rows, [points, 1]), g.reshapeIndex(all, [1, count]));
+/** Rows of the memory by their indices. */
+function itemsOf(rows: Node, parameters: ParameterViews) {
   return {
-    bias: g.gemm(chosen, parameters.tensor(BIAS)),
-    factors: g.gemm(chosen, parameters.tensor(FACTORS)),
+    bias: g.gatherRows(parameters.tensor(BIAS), rows),
+    factors: g.gatherRows(parameters.tensor(FACTORS), rows),
   };
 }
 
 /** Predicted shares of the targets: the group's vector from its context, applied to the targets' items. */
-function forward(options: FactorOptions, rows: number, parameters: ParameterViews) {
-  const contextItems = itemsOf(g.input('context_rows', [CONTEXT], 'int32'), rows, parameters);
-  const targetItems = itemsOf(g.input('target_rows', [TARGET], 'int32'), rows, parameters);
+function forward(options: FactorOptions, parameters: ParameterViews) {
+  const contextItems = itemsOf(g.input('context_rows', [CONTEXT], 'int32'), parameters);
+  const targetItems = itemsOf(g.input('target_rows', [TARGET], 'int32'), parameters);
   const vector = fitVector(
     {
       ...contextItems,
@@ -99,14 +96,14 @@ function createFactor(options: FactorOptions, { featureWidth, rows }: PredictorS
     ...graphsOf({
       name: 'factor',
       layout,
-      loss: (parameters) => klLoss(g.input('target_share', [TARGET]), forward(options, rows, parameters)),
+      loss: (parameters) => klLoss(g.input('target_share', [TARGET]), forward(options, parameters)),
       predictions: (parameters) => {
-        const { probabilities } = forward(options, rows, parameters);
+        const { probabilities } = forward(options, parameters);
         return { [GRAPH_NAMES.probabilities]: probabilities };
       },
     }),
     exportGraph: (values, metadata) => {
-      const { probabilities } = forward(options, rows, new ParameterViews(layout));
+      const { probabilities } = forward(options, new ParameterViews(layout));
       const stored = { [GRAPH_NAMES.parameters]: values };
       return emitOnnx({ [GRAPH_NAMES.probabilities]: probabilities }, { name: 'factor', stored, metadata });
     },
