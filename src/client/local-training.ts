@@ -1,4 +1,5 @@
 import { roundPlugins } from '../config/config.ts';
+import { ownRows } from '../config/own-rows.ts';
 import { workerSetup } from '../config/worker-setup.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { evaluatePredictor } from '../evaluate/evaluate.ts';
@@ -44,7 +45,7 @@ class OwnWork implements LocalWork {
     this.#plugins = roundPlugins(
       prepared.config,
       questions.length - heldOutQuestions.length,
-      definition.plan.parameters,
+      prepared.predictor.layout,
     );
     this.#group = group;
   }
@@ -73,7 +74,9 @@ class OwnWork implements LocalWork {
       keepOptimizer: false,
     });
     const weight = this.strategy.weightOf({ questions: usable });
-    return { update: makeUpdate({ group: this.#group, round, weight, received, trained, score }), loss };
+    const rows = ownRows(config, this.#prepared, 0);
+    const group = this.#group;
+    return { update: makeUpdate({ group, round, weight, received, trained, score, rows }), loss };
   }
 
   async score(model: Model) {

@@ -7,9 +7,11 @@ import { parseOptions } from '../core/options.ts';
 import { suggestion } from '../core/suggest.ts';
 import { listShipped } from '../data/shipped.ts';
 import { featuresProvider } from '../features/table.ts';
+import type { ParameterLayout } from '../predictor/layout.ts';
 import { predictorKind } from '../predictor/table.ts';
 import type { Protection, Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
+import { countingRows } from '../strategy/counted-rows.ts';
 import { STRATEGIES } from '../strategy/table.ts';
 import { resolveDevice } from '../training/device.ts';
 import { type ConfigFields, configSchema } from './schema.ts';
@@ -95,7 +97,8 @@ export function parseConfig(raw: unknown): Config {
       fields.protection,
     ),
   });
-  const { protection } = roundPlugins(config, 1, 1);
+  const { protection } = roundPlugins(config, 1, { size: 1, counted: null });
+  checkCounted(config);
   checkGroups(config, protection);
   checkHolds(config, protection);
   return config;
@@ -129,6 +132,19 @@ function checkGroups(config: Config, { name, groups, trustees }: Protection): vo
   }
 }
 
+/** Refuses a bound on the norm of updates that tell counts: both are cut by the same factor, and counts are much of the norm. */
+function checkCounted({ predictor, protection }: Config): void {
+  const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
+  if (layout.counted === null || (protection['clipNorm'] ?? null) === null) return;
+  throw new PluralError(
+    'CONFIG_CONFLICT',
+    `protection.clipNorm bounds whole updates, and those of predictor "${predictor.name}" tell which rows of its memory they touched`,
+    {
+      hint: 'Set predictor.leastGroups=null, which averages rows over all groups, or leave protection.clipNorm out.',
+    },
+  );
+}
+
 /** Refuses an aggregator without models under a protection that opens every sum there, and a readers' key that nobody would use. */
 function checkHolds({ aggregator }: Config, { name, sealedSums }: Protection): void {
   const { holds, readers } = aggregator;
@@ -158,9 +174,13 @@ export function optionsOf(section: { readonly name: string; readonly [key: strin
 
 /**
  * The strategy and the protection that a configuration names. `questions`: how many questions groups may train on, at most:
- * it bounds their weights. `parameters`: length of an update. Errors: CONFIG_CONFLICT.
+ * it bounds their weights. `layout`: that of an update. Errors: CONFIG_CONFLICT.
  */
-export function roundPlugins(config: Config, questions: number, parameters: number) {
+export function roundPlugins(
+  config: Config,
+  questions: number,
+  { size: parameters, counted }: Pick<ParameterLayout, 'size' | 'counted'>,
+) {
   const { strategy: chosen, protection, training, seed } = config;
   const strategy = byName('strategy', STRATEGIES, chosen.name).create(optionsOf(chosen));
   const shape = {
@@ -168,12 +188,29 @@ export function roundPlugins(config: Config, questions: number, parameters: numb
     parameters,
     mostWeight: strategy.weightOf({ questions }),
     equalWeights: strategy.weightOf({ questions: 1 }) === strategy.weightOf({ questions: 2 }),
-    reach: training.localSteps * training.learningRate,
+    reach: reachOf(config),
     seed,
     holds: config.aggregator.holds,
   };
   const kind = byName('protection', PROTECTIONS, protection.name);
-  return { strategy, protection: kind.create(optionsOf(protection), shape) };
+  return {
+    strategy:
+      counted === null
+        ? strategy
+        : countingRows(strategy, counted, { unit: countUnit(config), mostWeight: shape.mostWeight }),
+    protection: kind.create(optionsOf(protection), shape),
+  };
+}
+
+/** How far a parameter moves in a round of local training, about. */
+function reachOf({ training }: ConfigFields): number {
+  return training.localSteps * training.learningRate;
+}
+
+/** What stands in an update for a row that was touched: the largest change that no protection cuts. */
+export function countUnit(config: Config): number {
+  const { clipValue } = config.protection;
+  return typeof clipValue === 'number' ? Math.min(clipValue, reachOf(config)) : reachOf(config);
 }
 
 /** What a protection shows the aggregator. */

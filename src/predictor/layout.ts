@@ -1,4 +1,5 @@
 import { invariant } from '../core/errors.ts';
+import type { CountedRows } from '../wire/counted-rows.ts';
 
 /** One named tensor in the flat parameter vector. */
 export interface ParameterEntry {
@@ -14,6 +15,8 @@ export interface ParameterLayout {
   readonly entries: readonly ParameterEntry[];
   /** Length of the flat vector. */
   readonly size: number;
+  /** Rows that only some groups touch; null where every group trains all parameters. */
+  readonly counted: CountedRows | null;
 }
 
 /** Lays tensors out one after the other, in the order given. */
@@ -25,7 +28,21 @@ export function layOut(tensors: readonly { name: string; shape: readonly number[
     offset += size;
     return entry;
   });
-  return { entries, size: offset };
+  return { entries, size: offset, counted: null };
+}
+
+/** A layout whose tensors [rows, width] are counted row by row, in the tensor `counts` [rows]. */
+export function countRows(
+  layout: ParameterLayout,
+  named: { readonly counts: string; readonly tensors: readonly string[]; readonly least: number },
+): ParameterLayout {
+  const { offset, size: rows } = entryOf(layout, named.counts);
+  const tensors = named.tensors.map((name) => {
+    const { offset: start, size } = entryOf(layout, name);
+    invariant(size % rows === 0, `${name} has whole rows`);
+    return { offset: start, width: size / rows };
+  });
+  return { ...layout, counted: { offset, rows, tensors, least: named.least } };
 }
 
 /** The entry of a name; INTERNAL if there is none. */

@@ -27,7 +27,7 @@ export function openPlan(plan: RunPlan): OpenPlan {
   const { strategy, protection } = roundPlugins(
     config,
     questions.length - heldOutQuestions.length,
-    plan.parameters,
+    predictor.layout,
   );
   if (predictor.layout.size !== plan.parameters) {
     throw new PluralError(

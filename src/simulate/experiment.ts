@@ -32,7 +32,7 @@ export interface Experiment {
 
 /** Strategy and protection of an experiment. Errors: CONFIG_CONFLICT. */
 export function pluginsOf({ config, survey, heldOutQuestions, predictor }: Experiment) {
-  return roundPlugins(config, survey.questions.length - heldOutQuestions.length, predictor.layout.size);
+  return roundPlugins(config, survey.questions.length - heldOutQuestions.length, predictor.layout);
 }
 
 async function surveyOf(config: Config, emit: Emit): Promise<Survey> {

@@ -1,3 +1,4 @@
+import { ownRows } from '../config/own-rows.ts';
 import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
@@ -218,7 +219,8 @@ class FederatedRun {
     });
     const questions = usableQuestions(experiment.survey, experiment.heldOutQuestions, index);
     const weight = this.#strategy.weightOf({ questions });
-    const update = makeUpdate({ group, round, weight, received, trained, score: null });
+    const rows = ownRows(experiment.config, experiment, index);
+    const update = makeUpdate({ group, round, weight, received, trained, score: null, rows });
     return { submission: this.#timed(() => this.#answer(group, ask, update)), loss };
   }
 

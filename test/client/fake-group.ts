@@ -156,6 +156,7 @@ export function fakeWork(aggregator: FakeAggregator, group: string): LocalWork &
         received,
         trained: received.map((value) => value + random.uniform()),
         score,
+        rows: null,
       });
       return { update, loss: 1 / round };
     },

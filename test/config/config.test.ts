@@ -265,8 +265,18 @@ describe('files', () => {
     const overrides = raw.data?.survey === undefined ? ['data.path=downloaded.csv'] : [];
     const config = loadConfig(join(CONFIGS, name), overrides);
     expect(config.training.rounds).toBeGreaterThan(0);
-    expect(() => roundPlugins(config, 10, 5)).not.toThrow();
+    expect(() => roundPlugins(config, 10, { size: 5, counted: null })).not.toThrow();
   });
+});
+
+test('a bound on the norm of updates that tell counts is CONFIG_CONFLICT; without counts it is fine', () => {
+  const bounded = (predictor: string) => () =>
+    configOf(`predictor=${predictor}`, 'protection={ name: mask, clipNorm: 1 }');
+  expect(bounded('{ name: factor }')).toThrow(
+    expect.objectContaining({ code: 'CONFIG_CONFLICT', hint: expect.stringContaining('leastGroups') }),
+  );
+  expect(bounded('{ name: factor, leastGroups: null }')).not.toThrow();
+  expect(bounded('{ name: gpo }')).not.toThrow();
 });
 
 describe('the number of groups under protection "mask"', () => {
@@ -275,7 +285,7 @@ describe('the number of groups under protection "mask"', () => {
   test('is fine between the fewest and the most', () => {
     for (const count of [3, 14, 128]) {
       const config = masked(`data.groups.training=${count}`);
-      const { protection } = roundPlugins(config, 10, 5);
+      const { protection } = roundPlugins(config, 10, { size: 5, counted: null });
       expect(protection).toMatchObject({ name: 'mask', reveals: 'sum', groups: { least: 3, most: 128 } });
     }
     expect(() => masked('data.groups.training=[a, b, c]')).not.toThrow();
@@ -363,7 +373,10 @@ test('the plug-ins of a round know the largest weight and about how far a round 
   const table = PROTECTIONS as unknown[];
   table.push(watched);
   try {
-    roundPlugins({ ...config, seed: 8, protection: { ...config.protection, name: 'watched' } }, 37, 5);
+    roundPlugins({ ...config, seed: 8, protection: { ...config.protection, name: 'watched' } }, 37, {
+      size: 5,
+      counted: null,
+    });
   } finally {
     table.pop();
   }
@@ -387,7 +400,7 @@ describe('a checked configuration', () => {
     expect(config.predictor).toMatchObject({ name: 'gpo', width: 128, layers: 6, stdFloor: 0.01 });
     expect(config.strategy).toEqual({ name: 'fedavg', weighting: 'questions' });
     expect(optionsOf(config.strategy)).toEqual({ weighting: 'questions' });
-    const { strategy, protection } = roundPlugins(config, 10, 5);
+    const { strategy, protection } = roundPlugins(config, 10, { size: 5, counted: null });
     expect([strategy.name, protection.name]).toEqual(['fedavg', 'mask']);
   });
 

@@ -14,7 +14,7 @@ test('tensors stand one after the other, in the order given', () => {
     ['scale', 9, 1],
   ]);
   expect(LAYOUT.size).toBe(10);
-  expect(layOut([])).toEqual({ entries: [], size: 0 });
+  expect(layOut([])).toEqual({ entries: [], size: 0, counted: null });
 });
 
 test('a tensor is a view of the flat vector', () => {

@@ -24,7 +24,7 @@ const TIMEOUT_MS = 900_000;
 /** The models of a run, computed apart from the server from who took part in each round. */
 function modelsOf({ definition }: Played, groupsOf: (round: number) => readonly string[]): Model[] {
   const config = parseConfig(definition.plan.config);
-  const { strategy } = roundPlugins(config, 1, 1);
+  const { strategy } = roundPlugins(config, 1, { size: 1, counted: null });
   const predictor = predictorOf(config, { featureWidth: definition.plan.features.width, rows: 0 });
   const models = [initialModel(predictor, config.seed)];
   let state = strategy.initialState();

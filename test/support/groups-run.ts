@@ -42,7 +42,7 @@ export function fakeUpdate(group: string, round: number, model: Model, score: nu
   const { digest, parameters: received } = model;
   const random = randomStream(round, 'update', group, digest);
   const trained = received.map((value) => value + random.normal() / 100);
-  return makeUpdate({ group, round, weight: 1, received, trained, score });
+  return makeUpdate({ group, round, weight: 1, received, trained, score, rows: null });
 }
 
 /** A run on the real server in this process, whose groups are real clients with stand-ins for training. */

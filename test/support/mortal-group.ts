@@ -19,7 +19,7 @@ export function fakeUpdateOf(group: string, round: number, model: Model, score: 
   const random = randomStream(round, 'update', group, model.digest);
   const received = model.parameters;
   const trained = received.map((value) => value + random.normal() / 10);
-  return makeUpdate({ group, round, weight: 1 + random.below(50), received, trained, score });
+  return makeUpdate({ group, round, weight: 1 + random.below(50), received, trained, score, rows: null });
 }
 
 function workOf(group: string): LocalWork {

@@ -253,6 +253,7 @@ export function encodedUpdate(
     received: new Float32Array(parameters),
     trained: new Float32Array(parameters).fill(value),
     score: null,
+    rows: null,
   });
   return encodeSubmission(inClear(update), { run, step, model });
 }

@@ -5,7 +5,7 @@ import * as g from '../../graph/ops.ts';
 import type { Batch } from '../batch.ts';
 import { graphsOf } from '../graphs.ts';
 import { klLoss } from '../kl-loss.ts';
-import { layOut, type ParameterLayout, tensorOf } from '../layout.ts';
+import { countRows, layOut, type ParameterLayout, tensorOf } from '../layout.ts';
 import { ParameterViews } from '../parameter-views.ts';
 import {
   definePredictor,
@@ -20,18 +20,22 @@ import { type FactorOptions, factorOptions } from './options.ts';
 
 const BIAS = 'items.bias';
 const FACTORS = 'items.factors';
+const COUNTS = 'items.counts';
 const EVIDENCE = 'log_evidence';
 
 /** Symbols of the graph's sizes. */
 const CONTEXT = 'C';
 const TARGET = 'T';
 
-function factorLayout({ rank }: FactorOptions, rows: number): ParameterLayout {
-  return layOut([
+function factorLayout({ rank, leastGroups }: FactorOptions, rows: number): ParameterLayout {
+  const tensors = [
     { name: BIAS, shape: [rows, 1] },
     { name: FACTORS, shape: [rows, rank] },
     { name: EVIDENCE, shape: [1] },
-  ]);
+  ];
+  if (leastGroups === null) return layOut(tensors);
+  const layout = layOut([...tensors, { name: COUNTS, shape: [rows] }]);
+  return countRows(layout, { counts: COUNTS, tensors: [BIAS, FACTORS], least: leastGroups });
 }
 
 /** Rows of the memory by their indices. */
@@ -44,6 +48,7 @@ function itemsOf(rows: Node, parameters: ParameterViews) {
 
 /** Predicted shares of the targets: the group's vector from its context, applied to the targets' items. */
 function forward(options: FactorOptions, parameters: ParameterViews) {
+  if (options.leastGroups !== null) parameters.frozen(COUNTS);
   const contextItems = itemsOf(g.input('context_rows', [CONTEXT], 'int32'), parameters);
   const targetItems = itemsOf(g.input('target_rows', [TARGET], 'int32'), parameters);
   const vector = fitVector(

@@ -10,6 +10,11 @@ export const factorOptions = z.strictObject({
   evidence: z.number().positive().max(1e4).default(10),
   /** Deviation that the items' factors start with. */
   initialDeviation: z.number().positive().max(10).default(0.3),
+  /**
+   * Fewest groups with answers to a question that it is remembered for: with fewer, what is remembered would be theirs. Rows are averaged over those
+   * groups. null: over all groups, and nothing is counted.
+   */
+  leastGroups: z.int().min(1).max(65_536).nullable().default(3),
 });
 
 export type FactorOptions = z.output<typeof factorOptions>;

@@ -1,0 +1,66 @@
+import { asStage } from '../core/brand.ts';
+import { type CountedRows, forRow } from '../wire/counted-rows.ts';
+import { makeModel } from '../wire/model.ts';
+import type { Aggregate, Model } from '../wire/stages.ts';
+import type { Strategy } from './strategy.ts';
+
+/** What a count in an update stands for. */
+export interface CountScale {
+  /** What a group adds for a row that it touched: times its weight, as everything in an update. */
+  readonly unit: number;
+  /** The largest weight that the strategy gives any group. */
+  readonly mostWeight: number;
+}
+
+/** Half a group: counts come through the grid, rounded. */
+const ROUNDING = 0.5;
+
+/** Weight of the groups that touched a row. */
+function weightOfRow({ weightedSum }: Aggregate, { offset }: CountedRows, unit: number, row: number): number {
+  return weightedSum[offset + row]! / unit;
+}
+
+/**
+ * How many groups touched each row, at the least: exactly, where all weights are equal. A group of less than the largest weight counts
+ * as less than one.
+ */
+export function countsOf(aggregate: Aggregate, counted: CountedRows, scale: CountScale): Float32Array {
+  return Float32Array.from({ length: counted.rows }, (_, row) =>
+    Math.max(0, weightOfRow(aggregate, counted, scale.unit, row) / scale.mostWeight),
+  );
+}
+
+/** The same aggregate as if all groups had touched every row: rows hold the mean of those that did, or nothing where they are too few. */
+function released(aggregate: Aggregate, counted: CountedRows, scale: CountScale): Aggregate {
+  const weightedSum = aggregate.weightedSum.slice();
+  const counts = countsOf(aggregate, counted, scale);
+  for (const [row, count] of counts.entries()) {
+    const enough = count > counted.least - ROUNDING;
+    const factor = enough ? aggregate.totalWeight / weightOfRow(aggregate, counted, scale.unit, row) : 0;
+    forRow(counted, row, (position) => {
+      weightedSum[position] = weightedSum[position]! * factor;
+    });
+    weightedSum[counted.offset + row] = 0;
+  }
+  return asStage({ ...aggregate, weightedSum });
+}
+
+/** The model with the counts in their place: the most groups that touched a row in any round so far. */
+function withCounts(next: Model, before: Model, counts: Float32Array, { offset }: CountedRows): Model {
+  const parameters = next.parameters.slice();
+  for (const [row, count] of counts.entries()) {
+    parameters[offset + row] = Math.max(count, before.parameters[offset + row]!);
+  }
+  return makeModel(next.round, parameters);
+}
+
+/** A strategy for a vector with counted rows: each row's mean is over the groups that touched it, and the model says how many those are. */
+export function countingRows(strategy: Strategy, counted: CountedRows, scale: CountScale): Strategy {
+  return {
+    ...strategy,
+    next: (model, aggregate, state) => {
+      const next = strategy.next(model, released(aggregate, counted, scale), state);
+      return { ...next, model: withCounts(next.model, model, countsOf(aggregate, counted, scale), counted) };
+    },
+  };
+}

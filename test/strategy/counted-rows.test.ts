@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { asStage } from '../../src/core/brand.ts';
+import { countingRows } from '../../src/strategy/counted-rows.ts';
+import { fedavg } from '../../src/strategy/fedavg.ts';
+import { makeUpdate } from '../../src/training/make-update.ts';
+import type { CountedRows } from '../../src/wire/counted-rows.ts';
+import { makeModel } from '../../src/wire/model.ts';
+import type { Aggregate, Update } from '../../src/wire/stages.ts';
+
+const ROWS = 4;
+const WIDTH = 2;
+/** One number that everybody trains, a table [4, 2], and its counts. */
+const SIZE = 1 + ROWS * WIDTH + ROWS;
+const COUNTS = SIZE - ROWS;
+const UNIT = 0.75;
+
+const counted = (least: number): CountedRows => ({
+  offset: COUNTS,
+  rows: ROWS,
+  tensors: [{ offset: 1, width: WIDTH }],
+  least,
+});
+
+interface Member {
+  readonly touches: readonly boolean[];
+  readonly weight: number;
+  /** What training changed: multiples of 2^-10, so that sums are exact. */
+  readonly change: readonly number[];
+}
+
+const change = fc.integer({ min: -1024, max: 1024 }).map((steps) => steps / 1024);
+const member: fc.Arbitrary<Member> = fc.record({
+  touches: fc.array(fc.boolean(), { minLength: ROWS, maxLength: ROWS }),
+  weight: fc.constant(1),
+  change: fc.array(change, { minLength: SIZE, maxLength: SIZE }),
+});
+const members = fc.array(member, { minLength: 3, maxLength: 8 });
+
+function updateOf(
+  { touches, weight, change: changed }: Member,
+  received: Float32Array,
+  least: number,
+): Update {
+  return makeUpdate({
+    group: 'g',
+    round: 1,
+    weight,
+    received,
+    trained: received.map((value, i) => value + changed[i]!),
+    score: null,
+    rows: { counted: counted(least), touched: (row) => touches[row]!, unit: UNIT },
+  });
+}
+
+function sumOf(updates: readonly Update[]): Aggregate {
+  const weightedSum = new Float64Array(SIZE);
+  for (const { weight, delta } of updates) {
+    for (const [i, value] of delta.entries()) weightedSum[i]! += weight * value;
+  }
+  return asStage({
+    round: 1,
+    weightedSum,
+    totalWeight: updates.reduce((sum, { weight }) => sum + weight, 0),
+    scores: null,
+    groups: updates.map((_, index) => `g${index}`),
+  });
+}
+
+function play(all: readonly Member[], start: Float32Array, least: number, mostWeight = 1) {
+  const strategy = countingRows(fedavg.create({}), counted(least), { unit: UNIT, mostWeight });
+  const updates = all.map((one) => updateOf(one, start, least));
+  const { model } = strategy.next(makeModel(0, start), sumOf(updates), strategy.initialState());
+  return { parameters: model.parameters, updates };
+}
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+describe('rows that only some groups touch', () => {
+  test('hold the mean over those groups, and how many they are; everything else the mean over all (property)', () => {
+    fc.assert(
+      fc.property(members, (all) => {
+        const { parameters } = play(all, new Float32Array(SIZE), 1);
+        expect(parameters[0]).toBeCloseTo(mean(all.map((one) => one.change[0]!)), 5);
+        for (let row = 0; row < ROWS; row++) {
+          const touching = all.filter(({ touches }) => touches[row]);
+          expect(parameters[COUNTS + row]).toBeCloseTo(touching.length, 5);
+          for (let column = 0; column < WIDTH; column++) {
+            const at = 1 + row * WIDTH + column;
+            const expected = touching.length === 0 ? 0 : mean(touching.map((one) => one.change[at]!));
+            expect(parameters[at]).toBeCloseTo(expected, 5);
+          }
+        }
+      }),
+    );
+  });
+
+  test('no group sends a row before the model says that enough groups touch it, nor ever one that it has no answers for (property)', () => {
+    fc.assert(
+      fc.property(members, fc.integer({ min: 2, max: 5 }), (all, least) => {
+        const first = play(all, new Float32Array(SIZE), least);
+        const second = play(all, first.parameters, least);
+        for (const [index, { touches, change: changed }] of all.entries()) {
+          for (let row = 0; row < ROWS; row++) {
+            const touching = all.filter((one) => one.touches[row]).length;
+            for (let at = 1 + row * WIDTH; at < 1 + (row + 1) * WIDTH; at++) {
+              expect(first.updates[index]!.delta[at]).toBe(0);
+              const sent = second.updates[index]!.delta[at]!;
+              expect(sent).toBeCloseTo(touches[row] && touching >= least ? changed[at]! : 0, 5);
+            }
+          }
+        }
+        for (let row = 0; row < ROWS; row++) {
+          const enough = all.filter((one) => one.touches[row]).length >= least;
+          if (!enough)
+            expect(second.parameters.slice(1 + row * WIDTH, 1 + (row + 1) * WIDTH)).toEqual(
+              new Float32Array(WIDTH),
+            );
+        }
+      }),
+    );
+  });
+
+  test('a row whose groups are too few in a later round stays, though the model knows that there are more', () => {
+    const everywhere = Array<boolean>(ROWS).fill(true);
+    const full = { touches: everywhere, weight: 1, change: Array<number>(SIZE).fill(0.5) };
+    const known = play([full, full, full], new Float32Array(SIZE), 3).parameters;
+    expect(known[COUNTS]).toBeCloseTo(3, 6);
+    // Two of the three are gone.
+    const later = play([full, { ...full, touches: [false, true, true, true] }], known, 3).parameters;
+    expect(later.slice(1, 1 + WIDTH)).toEqual(known.slice(1, 1 + WIDTH));
+    expect(later[COUNTS]).toBeCloseTo(3, 6);
+  });
+
+  test('groups of less than the largest weight count as less: a row is never released by fewer groups than asked for', () => {
+    const everywhere = Array<boolean>(ROWS).fill(true);
+    const light = { touches: everywhere, weight: 2, change: Array<number>(SIZE).fill(0.5) };
+    const start = new Float32Array(SIZE).fill(9, COUNTS);
+    const moved = (count: number) => play(Array(count).fill(light), start, 2, 8).parameters[1] !== 0;
+    expect(moved(4)).toBe(false);
+    expect(moved(8)).toBe(true);
+  });
+
+  test('what a group had in place of the counts does not reach the sum', () => {
+    const { updates } = play(
+      [{ touches: [true, false, true, false], weight: 1, change: Array<number>(SIZE).fill(1) }],
+      new Float32Array(SIZE),
+      1,
+    );
+    expect([...updates[0]!.delta.subarray(COUNTS)]).toEqual([UNIT, 0, UNIT, 0]);
+  });
+});
