@@ -11,11 +11,20 @@ export interface LinePoint {
   readonly value: number;
 }
 
+/** The reach of a line at one round: how far apart the runs lie that it is the mean of. */
+export interface BandPoint {
+  readonly round: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /** One line: a curve over the rounds, or a single `level` for a method without rounds. */
 export interface LineSeries {
   readonly facts: MethodFacts;
   readonly points: readonly LinePoint[];
   readonly level?: number;
+  /** Shaded behind the line. */
+  readonly band?: readonly BandPoint[];
 }
 
 export interface LineChart {
@@ -47,7 +56,11 @@ interface Frame {
 }
 
 function frameOf({ series }: LineChart, size: PlotSize): Frame {
-  const values = series.flatMap((line) => [...line.points.map(({ value }) => value), endOf(line)]);
+  const values = series.flatMap((line) => [
+    ...line.points.map(({ value }) => value),
+    ...(line.band ?? []).flatMap(({ low, high }) => [low, high]),
+    endOf(line),
+  ]);
   const rounds = Math.max(1, ...series.flatMap(({ points }) => points.map(({ round }) => round)));
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const padding = (most - least || 0.1) * 0.06;
@@ -66,6 +79,14 @@ function pathOf(line: LineSeries, rounds: number): readonly LinePoint[] {
   return [
     { round: 0, value: line.level },
     { round: rounds, value: line.level },
+  ];
+}
+
+function bandMarks({ band = [], facts }: LineSeries): readonly Plot.Markish[] {
+  if (band.length === 0) return [];
+  // Faint enough that three of them on top of each other leave the lines readable.
+  return [
+    Plot.areaY(band, { x: 'round', y1: 'low', y2: 'high', fill: toneColour(facts.tone), fillOpacity: 0.13 }),
   ];
 }
 
@@ -169,6 +190,7 @@ export function lineChart(chart: LineChart, size: PlotSize): Html {
     y: { domain: [frame.low, frame.high] },
     marks: [
       ...axisMarks(chart, frame),
+      ...back.flatMap(bandMarks),
       ...back.flatMap((line) => lineMarks(line, frame)),
       ...(size === 'wide' ? labelMarks(chart, frame) : []),
       ...tooltipMarks(chart),
