@@ -18,6 +18,8 @@ export interface GridFlags {
   /** Configuration file, or the folder of a grid. */
   readonly config: string;
   readonly overrides: readonly string[];
+  /** The flag that is short for seed=N. */
+  readonly seed: number | undefined;
   readonly seeds: string | undefined;
   readonly grid: readonly string[];
   readonly outputDir: string | undefined;
@@ -35,10 +37,15 @@ interface Chosen {
 }
 
 /** Errors: USAGE where a folder is given with flags that its definition has settled. */
-function choose({ config, overrides, seeds, grid, outputDir }: GridFlags): Chosen {
+function choose({ config, overrides, seed, seeds, grid, outputDir }: GridFlags): Chosen {
   if (!isFolder(config)) {
     const base = rawFrom(readFileText(config), config, overrides);
     const choice = seeds === undefined ? null : parseSeeds(seeds);
+    if (seed !== undefined && choice !== null && 'list' in choice) {
+      throw new PluralError('USAGE', '--seed has no effect where --seeds lists the seeds', {
+        hint: 'Give one of them; --seed 3 --seeds 5 counts five seeds from 3.',
+      });
+    }
     return { grid: gridOver(base, grid.map(parseAxis), choice), folder: outputDir ?? null };
   }
   if (seeds !== undefined || grid.length > 0) {

@@ -119,8 +119,8 @@ export const runCommand = defineCommand({
       .example('$0 run runs/quickstart --resume', 'go on after an interruption; a grid of runs too'),
   run: async (flags, terminal) => {
     const overrides = [...flags.overrides, ...flagOverrides(flags)];
-    const { config, seeds, grid, outputDir, resume } = flags;
-    const many = { config, overrides, seeds, grid, outputDir, resume };
+    const { config, seed, seeds, grid, outputDir, resume } = flags;
+    const many = { config, overrides, seed, seeds, grid, outputDir, resume };
     await (asksForGrid(many) ? runGridCommand(many, terminal) : runOnce(many, terminal));
   },
 });

@@ -5,10 +5,11 @@ import type { BandPoint, LineSeries } from '../plots/lines.ts';
 import type { MethodRecord } from '../record.ts';
 import { curveFigure, curvePoints } from '../sections/curve-figure.ts';
 import type { Section } from '../sections/parts.ts';
+import { folded } from './folded.ts';
 import { lookOf, MOST_LINES } from './looks.ts';
 import { spreadOf } from './spread.ts';
 import { methodOver } from './summary.ts';
-import type { SettingView } from './view.ts';
+import { mainSplit, ranked, type SettingView } from './view.ts';
 
 const BAND = 'The shade is one standard deviation over the seeds to either side of the mean.';
 
@@ -38,14 +39,6 @@ function seriesOf(
   return level === undefined ? [] : [{ facts, points, level }];
 }
 
-/** The split that a figure is about: the unseen groups where there are any. */
-export function mainSplit(views: readonly SettingView[]): SplitName {
-  const unseen = views.some(({ average }) =>
-    average.methods.some(({ summaries }) => summaries.unseen !== undefined),
-  );
-  return unseen ? 'unseen' : 'training';
-}
-
 /** What the groups of a split are called. */
 export const GROUPS_OF: Readonly<Record<SplitName, string>> = {
   training: 'training groups',
@@ -59,8 +52,7 @@ function banded(view: SettingView | undefined): string {
 
 function settingsFigure(views: readonly SettingView[], split: SplitName): Html {
   if (views.length < 2) return EMPTY;
-  const scoreOf = ({ average }: SettingView) => methodOf(average, 'federated')?.summaries[split]?.mean ?? 0;
-  const best = [...views].sort((a, b) => scoreOf(b) - scoreOf(a)).slice(0, MOST_LINES);
+  const best = ranked(views).slice(0, MOST_LINES);
   const shown = views.filter((view) => best.includes(view));
   const cut = shown.length < views.length ? ` Only the ${MOST_LINES} best settings are drawn.` : '';
   return curveFigure({
@@ -89,6 +81,6 @@ function methodsFigure(view: SettingView, split: SplitName): Html {
 export function curvesSection(views: readonly SettingView[]): Section {
   const split = mainSplit(views);
   const body = html`${settingsFigure(views, split)}
-${views.map((view) => methodsFigure(view, split))}`;
+${folded(views, (view) => methodsFigure(view, split))}`;
   return { id: 'rounds', title: 'Alignment by round', body };
 }

@@ -2,12 +2,11 @@ import { formatBytes } from '../../core/bytes.ts';
 import { findingOf, headline } from '../finding.ts';
 import { ABSENT, formatInstant, formatScore, formatSeconds, plural } from '../format.ts';
 import { type Html, html } from '../markup.ts';
-import { methodOf } from '../methods.ts';
-import { GROUPS_OF, mainSplit } from './curves.ts';
+import { GROUPS_OF } from './curves.ts';
 import type { GridRecords } from './records.ts';
 import { seedsInWords } from './sections.ts';
-import { type Spread, withSpread } from './spread.ts';
-import type { SettingView } from './view.ts';
+import { formatSpread, type Spread } from './spread.ts';
+import { mainSplit, ranked, type SettingView } from './view.ts';
 
 function federatedSpread(
   { summary }: SettingView,
@@ -18,16 +17,11 @@ function federatedSpread(
 }
 
 function scored(spread: Spread | undefined): string {
-  return withSpread(formatScore(spread?.mean ?? undefined), spread?.spread);
+  return `${formatScore(spread?.mean ?? undefined)} ${formatSpread(spread?.spread)}`.trimEnd();
 }
 
 function fact(name: string, value: string, small: string): Html {
   return html`<div><dt>${name}</dt><dd>${value} <small>${small}</small></dd></div>`;
-}
-
-function bestOf(views: readonly SettingView[], split: 'unseen' | 'training'): SettingView {
-  const scoreOf = ({ average }: SettingView) => methodOf(average, 'federated')?.summaries[split]?.mean ?? 0;
-  return views.reduce((best, view) => (scoreOf(view) > scoreOf(best) ? view : best));
 }
 
 function caution(views: readonly SettingView[], seeds: number): Html {
@@ -49,8 +43,8 @@ function timeOf(records: GridRecords): number {
 
 /** The top of the page: what the grid found in one sentence, what was run, and the figures to remember. */
 export function headerMarkup(views: readonly SettingView[], records: GridRecords): Html {
-  const split = mainSplit(views) === 'unseen' ? 'unseen' : 'training';
-  const best = bestOf(views, split);
+  const split = mainSplit(views);
+  const best = ranked(views)[0]!;
   const mean = federatedSpread(best, 'mean', split);
   const runs = records.settings.flatMap(({ runs }) => runs);
   const survey = runs[0]?.record.survey.name ?? '';
@@ -69,7 +63,7 @@ export function headerMarkup(views: readonly SettingView[], records: GridRecords
 <h1>${title}</h1>
 <p class="dek">${plural(views.length, 'setting')} with ${plural(records.seeds.length, 'seed')} (${records.seeds.join(', ')}): ${plural(runs.length, 'run')}.
 Seeds change: ${seedsInWords(views).replace(/^T/, 't')}.</p>
-${views.length === 1 ? '' : html`<p>Under that setting: ${finding}</p>`}
+${views.length === 1 ? '' : html`<p>Under that setting: ${finding.replace(/^./u, (first) => first.toLowerCase())}</p>`}
 ${caution(views, records.seeds.length)}
 <dl class="facts">
 ${fact('Federated', scored(mean), `mean alignment score of the ${GROUPS_OF[split]}${views.length === 1 ? '' : ', best setting'}`)}

@@ -1,62 +1,77 @@
 import { formatBytes } from '../../core/bytes.ts';
-import type { Comparison } from '../compare.ts';
 import { ABSENT, formatCount, formatScore, formatSeconds, plural } from '../format.ts';
 import { EMPTY, type Html, html } from '../markup.ts';
+import { factsOf, orderedMethods } from '../methods.ts';
 import { SCORE_FLOOR } from '../plots/bars.ts';
 import { figureCell } from '../sections/comparison.ts';
 import { groupBars } from '../sections/group-bars.ts';
-import { propertiesMarkup, type Section, tableMarkup, titled } from '../sections/parts.ts';
-import { GROUPS_OF, mainSplit } from './curves.ts';
+import { type Cell, propertiesMarkup, type Section, tableMarkup, titled } from '../sections/parts.ts';
+import { GROUPS_OF } from './curves.ts';
+import { folded } from './folded.ts';
 import type { GridRecords } from './records.ts';
 import type { Spread } from './spread.ts';
 import type { GridSummary } from './summary.ts';
-import { compareIn, compareSettings, type SettingView } from './view.ts';
+import { compareIn, compareSettings, mainSplit, type SettingView, type SpreadCell } from './view.ts';
 
-function comparisonTable(
-  { measures, rows }: Comparison,
-  caption: string,
-  first: string,
-  nameOf: (row: number) => string | Html,
-  leads: (row: number) => boolean,
-): Html {
+/** A mean with its spread in small print below, so that the columns stay narrow. */
+function spreadCell({ text, best, spread }: SpreadCell): Cell {
+  const { content, ...rest } = figureCell(text, best);
+  return { content: spread === '' ? content : html`${content}<small>${spread}</small>`, ...rest };
+}
+
+function settingsTable(views: readonly SettingView[]): Html {
+  if (views.length < 2) return EMPTY;
+  const { measures, rows } = compareSettings(views);
   return tableMarkup({
-    caption,
-    head: [first, ...measures.map(({ title }) => title), 'upload per group'],
+    caption: 'Federated training under each setting; worst, CoV and fairness are of the unseen groups',
+    head: ['Setting', ...measures.map(({ title }) => title), 'upload per group'],
     rows: rows.map(({ cells, uploaded }, i) => ({
-      className: leads(i) ? 'leading' : '',
+      cells: [{ content: views[i]?.name ?? '' }, ...cells.map(spreadCell), { content: uploaded }],
+    })),
+    className: 'full tight compare',
+  });
+}
+
+/** Settings against methods by the mean of the main split; a dot at the best method of a setting. */
+function matrixTable(views: readonly SettingView[]): Html {
+  if (views.length < 2) return EMPTY;
+  const split = mainSplit(views);
+  const rowsOf = views.map(
+    (view) => compareIn(view, [{ title: 'mean', split, figure: 'mean', better: 'higher' }]).rows,
+  );
+  const methods = orderedMethods({ methods: views.flatMap(({ average }) => average.methods) });
+  const ids = [...new Set(methods.map(({ id }) => id))];
+  return tableMarkup({
+    caption: `Every method under each setting: mean of the ${GROUPS_OF[split]}, a dot at the best method of a setting`,
+    head: ['Setting', ...ids.map((id) => factsOf(methods.find((method) => method.id === id)!).short)],
+    rows: views.map(({ name }, i) => ({
       cells: [
-        { content: nameOf(i) },
-        ...cells.map(({ text, best }) => figureCell(text, best)),
-        { content: uploaded },
+        { content: name },
+        ...ids.map((id) => {
+          const cell = rowsOf[i]?.find(({ method }) => method.id === id)?.cells[0];
+          return cell === undefined ? { content: ABSENT } : spreadCell(cell);
+        }),
       ],
     })),
     className: 'full tight compare',
   });
 }
 
-function settingsTable(views: readonly SettingView[]): Html {
-  if (views.length < 2) return EMPTY;
-  return comparisonTable(
-    compareSettings(views),
-    'Federated training under each setting; worst, CoV and fairness are of the unseen groups',
-    'Setting',
-    (row) => views[row]?.name ?? '',
-    () => false,
-  );
-}
-
 function methodsTable(view: SettingView, several: boolean): Html {
-  const comparison = compareIn(view);
-  const { rows } = comparison;
-  return comparisonTable(
-    comparison,
-    several
-      ? `The methods under ${view.name}`
-      : 'The methods; worst, CoV and fairness are of the unseen groups',
-    'Method',
-    (row) => titled(rows[row]?.method.label ?? '', `sees ${rows[row]?.method.sees ?? ''}`),
-    (row) => rows[row]?.method.id === 'federated',
-  );
+  const { measures, rows } = compareIn(view);
+  return tableMarkup({
+    caption: `${several ? `The methods under ${view.name}` : 'The methods'}; worst, CoV and fairness are of the unseen groups`,
+    head: ['Method', ...measures.map(({ title }) => title), 'upload per group'],
+    rows: rows.map(({ method, cells, uploaded }) => ({
+      className: method.id === 'federated' ? 'leading' : '',
+      cells: [
+        { content: titled(method.label, `sees ${method.sees}`) },
+        ...cells.map(spreadCell),
+        { content: uploaded },
+      ],
+    })),
+    className: 'full tight compare',
+  });
 }
 
 /** Settings against each other, and the methods of each. */
@@ -68,7 +83,8 @@ export function comparisonSection(views: readonly SettingView[], { seeds }: Grid
   const body = html`<p>${figures} The alignment score is one less the Jensen–Shannon distance (natural logarithm): 1 is perfect,
 ${formatScore(SCORE_FLOOR)} the lowest possible. A dot marks the best mean of a column; where the spreads overlap it need not be better.</p>
 ${settingsTable(views)}
-${views.map((view) => methodsTable(view, views.length > 1))}`;
+${matrixTable(views)}
+${folded(views, (view) => methodsTable(view, views.length > 1))}`;
   return { id: 'methods', title: 'How settings and methods compare', body };
 }
 
@@ -81,17 +97,21 @@ export function groupsSection(views: readonly SettingView[]): Section {
     : ' A bar is the mean over the seeds.';
   const body = html`<p>A mean can hide a group that is served badly.${over} Bars start at the lowest possible score,
 ${formatScore(SCORE_FLOOR)}.</p>
-${views.map((view) => groupBars(view.average, split, `${view.name}: ${GROUPS_OF[split]}`))}`;
+${folded(views, (view) => groupBars(view.average, split, `${view.name}: ${GROUPS_OF[split]}`))}`;
   return { id: 'groups', title: 'Group by group', body };
 }
 
 function spreadText({ mean, spread }: Spread, format: (value: number) => string): string {
   if (mean === null) return ABSENT;
-  return spread === null ? format(mean) : `${format(mean)} ± ${format(spread)}`;
+  return spread === null ? format(mean) : `${format(mean)} ±\u00a0${format(spread)}`;
 }
 
 const oneDigit = (value: number): string => value.toFixed(1);
-const bytes = (value: number): string => formatBytes(Math.round(value));
+
+/** Seeds change what is sent by a few bytes of framing at most. */
+function bytesText({ mean }: Spread): string {
+  return mean === null ? ABSENT : formatBytes(Math.round(mean));
+}
 
 function costRows(views: readonly SettingView[]) {
   return views.map(({ name, summary }) => {
@@ -100,8 +120,8 @@ function costRows(views: readonly SettingView[]) {
       name,
       convergence === undefined ? ABSENT : spreadText(convergence.round, oneDigit),
       convergence === undefined ? ABSENT : spreadText(convergence.step, oneDigit),
-      spreadText(summary.bytes.uploadedPerGroup, bytes),
-      spreadText(summary.bytes.downloadedPerGroup, bytes),
+      bytesText(summary.bytes.uploadedPerGroup),
+      bytesText(summary.bytes.downloadedPerGroup),
       spreadText(summary.seconds, formatSeconds),
     ];
     return { cells: cells.map((content) => ({ content })) };

@@ -20,7 +20,7 @@ export function spreadOf(figures: readonly (number | null | undefined)[]): Sprea
   return { perSeed, mean, spread: known.length < 2 ? null : Math.sqrt(squares / (known.length - 1)) };
 }
 
-/** "0.864 ± 0.004"; without a spread the text alone. */
-export function withSpread(text: string, spread: number | null | undefined): string {
-  return spread === null || spread === undefined ? text : `${text} ± ${formatScore(spread)}`;
+/** "± 0.004", which no line break divides; empty where there is no spread. */
+export function formatSpread(spread: number | null | undefined): string {
+  return spread === null || spread === undefined ? '' : `±\u00a0${formatScore(spread)}`;
 }

@@ -26,7 +26,7 @@ function tableOf(views: readonly SettingView[], size: 'full' | 'narrow'): string
       factsOf(method).short,
       ...shown.map((title) => {
         const cell = cells[measures.findIndex((measure) => measure.title === title)];
-        return cell === undefined ? '' : cell.best ? `*${cell.text}` : cell.text;
+        return cell === undefined ? '' : `${cell.best ? '*' : ''}${cell.text} ${cell.spread}`.trimEnd();
       }),
       uploaded,
     ]),

@@ -1,9 +1,15 @@
-import { type Comparison, compareMethods } from '../compare.ts';
+import {
+  type Comparison,
+  type ComparisonCell,
+  type ComparisonRow,
+  compareMethods,
+  type Measure,
+} from '../compare.ts';
 import { methodOf } from '../methods.ts';
 import type { Figures } from '../record.ts';
 import { averageRecords } from './average.ts';
 import type { GridRecords, SettingRuns } from './records.ts';
-import { withSpread } from './spread.ts';
+import { formatSpread } from './spread.ts';
 import type { GridSummary, SettingSummary } from './summary.ts';
 
 /** One setting as the page and the terminal show it. */
@@ -26,27 +32,45 @@ export function settingViews({ settings }: GridRecords, summary: GridSummary): r
   }));
 }
 
-/** A comparison whose cells have the spread over the seeds behind the mean; a best cell is one by its mean. */
-function spreading(comparison: Comparison, summaryOf: (row: number) => SettingSummary): Comparison {
+/** A mean over the seeds; `best` by the mean alone. */
+export interface SpreadCell extends ComparisonCell {
+  /** "± 0.004"; empty where there is none. */
+  readonly spread: string;
+}
+
+export interface SpreadRow extends ComparisonRow {
+  readonly cells: readonly SpreadCell[];
+}
+
+/** A comparison with the spread over the seeds beside each mean. */
+export interface SpreadComparison {
+  readonly measures: readonly Measure[];
+  readonly rows: readonly SpreadRow[];
+}
+
+function spreading(comparison: Comparison, summaryOf: (row: number) => SettingSummary): SpreadComparison {
   const { measures } = comparison;
   const rows = comparison.rows.map((row, i) => {
     const own = summaryOf(i).methods.find(({ id }) => id === row.method.id);
     const cells = row.cells.map(({ text, best }, column) => {
       const { split, figure } = measures[column]!;
-      return { best, text: withSpread(text, own?.splits[split]?.[figure].spread) };
+      return { best, text, spread: formatSpread(own?.splits[split]?.[figure].spread) };
     });
     return { ...row, cells };
   });
   return { measures, rows };
 }
 
-/** The methods of one setting. */
-export function compareIn({ average, summary }: SettingView): Comparison {
-  return spreading(compareMethods(average), () => summary);
+/** The methods of one setting, by the given measures or those of a run. */
+export function compareIn(
+  { average, summary }: SettingView,
+  measures?: readonly Measure[],
+): SpreadComparison {
+  return spreading(compareMethods(average, measures), () => summary);
 }
 
 /** Federated training under each setting, one row each in their order. */
-export function compareSettings(views: readonly SettingView[]): Comparison {
+export function compareSettings(views: readonly SettingView[]): SpreadComparison {
   const federated = views.flatMap((view) => {
     const method = methodOf(view.average, 'federated');
     return method === undefined ? [] : [{ view, method }];
@@ -61,4 +85,19 @@ export function compareSettings(views: readonly SettingView[]): Comparison {
     uploaded: compareMethods({ ...federated[i]!.view.average, methods: [row.method] }).rows[0]!.uploaded,
   }));
   return { ...comparison, rows };
+}
+
+/** The split that a grid is judged by: the unseen groups where there are any. */
+export function mainSplit(views: readonly SettingView[]): 'unseen' | 'training' {
+  const unseen = views.some(({ average }) =>
+    average.methods.some(({ summaries }) => summaries.unseen !== undefined),
+  );
+  return unseen ? 'unseen' : 'training';
+}
+
+/** The settings by their federated mean on the main split, the best first; of equal ones the earlier. */
+export function ranked(views: readonly SettingView[]): readonly SettingView[] {
+  const split = mainSplit(views);
+  const scoreOf = ({ average }: SettingView) => methodOf(average, 'federated')?.summaries[split]?.mean ?? 0;
+  return [...views].sort((a, b) => scoreOf(b) - scoreOf(a));
 }

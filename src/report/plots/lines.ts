@@ -43,6 +43,8 @@ const HEIGHT: Readonly<Record<PlotSize, number>> = { wide: 430, narrow: 320 };
 const MARGIN = { top: 30, bottom: 42, left: 46 } as const;
 /** Wide drawings have names at the ends of the lines; narrow ones a legend beside them. */
 const MARGIN_RIGHT: Readonly<Record<PlotSize, number>> = { wide: 284, narrow: 16 };
+/** Characters of a name at the end of a line; a longer one is cut there. */
+export const NAME_LENGTH = 28;
 /** Rounds with a tooltip per line; more would only overlap. */
 const MAX_TOOLTIPS = 60;
 
@@ -146,7 +148,7 @@ function labelMarks(chart: LineChart, frame: Frame): readonly Plot.Markish[] {
     ];
     return [
       Plot.line(leader, { x: 'round', y: 'value', stroke: colour, strokeWidth: 1, strokeOpacity: 0.6 }),
-      Plot.text([`${shortened(facts.short, 28)}  ${chart.formatValue(end)}`], {
+      Plot.text([`${shortened(facts.short, NAME_LENGTH)}  ${chart.formatValue(end)}`], {
         x: right(33),
         y: place,
         textAnchor: 'start',

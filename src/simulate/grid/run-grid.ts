@@ -4,11 +4,12 @@ import type { GridRecords } from '../../report/grid/records.ts';
 import { type GridSummary, summariseGrid } from '../../report/grid/summary.ts';
 import { writeGrid } from '../../report/grid/write.ts';
 import type { RunRecord } from '../../report/record.ts';
+import { readRecord } from '../../report/write.ts';
 import { prepareExperiment } from '../experiment.ts';
 import { fingerprintOf } from '../progress.ts';
 import { runExperiment } from '../run.ts';
 import { isRun, type RunPlace } from '../run-folder.ts';
-import { definitionOf } from './definition.ts';
+import { definitionOf, gridIn } from './definition.ts';
 import type { EmitGrid } from './events.ts';
 import { finishedRecord } from './finished.ts';
 import { type Cell, cellFolder, cellName, type Grid, inCell, seedsDrawSplits } from './grid.ts';
@@ -120,6 +121,18 @@ function interrupted({ folder, index, grid }: CellPlace, cause: unknown): Plural
       hint: `Go on with: pluralllm run ${folder} --resume`,
       cause,
     },
+  );
+}
+
+/**
+ * The records of a grid whose cells are all done. Errors: RUN_NOT_FOUND for one that is not, CHECKPOINT_CORRUPT, those of
+ * `gridIn`.
+ */
+export function readGridRecords(folder: string): GridRecords {
+  const grid = gridIn(folder, []);
+  return recordsOf(
+    grid,
+    grid.cells.map((cell) => readRecord(join(folder, cellFolder(cell)))),
   );
 }
 
