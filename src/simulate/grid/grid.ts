@@ -46,11 +46,11 @@ export type SeedChoice = { readonly count: number } | { readonly list: readonly 
 const MOST_CELLS = 1000;
 
 /** Keys that a grid has a place of its own for. */
-const RESERVED: Readonly<Record<string, string>> = {
-  seed: 'Give seeds with --seeds.',
-  name: 'Every run of a grid has the name of the grid.',
-  output: 'Choose the folder of the grid with --output-dir; each run has a folder in it.',
-};
+const RESERVED: ReadonlyMap<string, string> = new Map([
+  ['seed', 'Give seeds with --seeds.'],
+  ['name', 'Every run of a grid has the name of the grid.'],
+  ['output', 'Choose the folder of the grid with --output-dir; each run has a folder in it.'],
+]);
 
 function checkAxes(axes: readonly Axis[]): void {
   const keys = axes.map(({ key }) => key);
@@ -61,7 +61,7 @@ function checkAxes(axes: readonly Axis[]): void {
     });
   }
   for (const { key, values } of axes) {
-    const hint = RESERVED[key.split('.')[0] ?? ''];
+    const hint = RESERVED.get(key.split('.')[0] ?? '');
     if (hint !== undefined) throw new PluralError('USAGE', `a grid cannot vary "${key}"`, { hint });
     if (values.length === 0) {
       throw new PluralError('USAGE', `the grid has no value for "${key}"`, {
