@@ -11,6 +11,8 @@ import { frozenConfigPath } from '../simulate/run-folder.ts';
 import { defineCommand } from './command.ts';
 import { interruptible } from './interrupt.ts';
 import { showProgress } from './progress.ts';
+import { asksForGrid, runGridCommand } from './run-grid.ts';
+import type { Terminal } from './terminal.ts';
 
 interface Chosen {
   readonly config: Config;
@@ -45,16 +47,39 @@ function resultEvent(folder: string, { methods }: RunRecord) {
   };
 }
 
+interface OneRun {
+  readonly config: string;
+  readonly overrides: readonly string[];
+  readonly outputDir: string | undefined;
+  readonly resume: boolean;
+}
+
+async function runOnce(asked: OneRun, terminal: Terminal): Promise<void> {
+  const { config, folder } = choose(asked.config, asked.overrides, asked.outputDir);
+  const interrupt = interruptible();
+  const outcome = await runExperiment(config, {
+    folder,
+    resume: asked.resume,
+    emit: showProgress(terminal),
+    signal: interrupt.signal,
+  });
+  const { report, record } = outcome;
+  terminal.event(resultEvent(outcome.folder, record));
+  terminal.print(
+    `\n${comparisonTable(record, terminal.width)}\n\n${headline(findingOf(record))}\n\nReport: ${report}`,
+  );
+}
+
 export const runCommand = defineCommand({
   usage: 'run <config> [overrides..]',
   describe: 'train federated, compare, evaluate and report, from one YAML file',
-  lists: ['overrides'],
+  lists: ['overrides', 'grid'],
   options: (parser) =>
     parser
       .positional('config', {
         type: 'string',
         demandOption: true,
-        describe: 'YAML file, or a run folder to resume',
+        describe: 'YAML file, or the folder of a run or a grid to resume',
       })
       .positional('overrides', {
         type: 'string',
@@ -68,6 +93,17 @@ export const runCommand = defineCommand({
         describe: 'go on with the newest run of this name, or with the run folder given',
       })
       .option('output-dir', { type: 'string', describe: 'run folder (default: runs/<name>, numbered)' })
+      .option('seeds', {
+        type: 'string',
+        describe: "a run for each of N seeds, counted from the configuration's, or for each of a list: 0,3,7",
+      })
+      .option('grid', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [] as string[],
+        describe: 'a run for each value, as key.path=a,b; given again, for each combination',
+      })
       .option('seed', { type: 'number', describe: 'same as seed=N' })
       .option('device', { type: 'string', describe: 'same as runtime.device=NAME' })
       .option('workers', { type: 'number', describe: 'same as runtime.workers=N' })
@@ -76,21 +112,15 @@ export const runCommand = defineCommand({
         '$0 run configs/quickstart.yaml training.rounds=10 --seed 3',
         'the same, shorter, another seed',
       )
-      .example('$0 run runs/quickstart --resume', 'go on after an interruption'),
+      .example(
+        '$0 run configs/quickstart.yaml --seeds 3 --grid training.localSteps=3,6 data.splitSeed=0',
+        'six runs on one split, compared with their spread over the seeds',
+      )
+      .example('$0 run runs/quickstart --resume', 'go on after an interruption; a grid of runs too'),
   run: async (flags, terminal) => {
     const overrides = [...flags.overrides, ...flagOverrides(flags)];
-    const { config, folder } = choose(flags.config, overrides, flags.outputDir);
-    const interrupt = interruptible();
-    const outcome = await runExperiment(config, {
-      folder,
-      resume: flags.resume,
-      emit: showProgress(terminal),
-      signal: interrupt.signal,
-    });
-    const { report, record } = outcome;
-    terminal.event(resultEvent(outcome.folder, record));
-    terminal.print(
-      `\n${comparisonTable(record, terminal.width)}\n\n${headline(findingOf(record))}\n\nReport: ${report}`,
-    );
+    const { config, seed, seeds, grid, outputDir, resume } = flags;
+    const many = { config, overrides, seed, seeds, grid, outputDir, resume };
+    await (asksForGrid(many) ? runGridCommand(many, terminal) : runOnce(many, terminal));
   },
 });

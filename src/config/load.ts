@@ -3,13 +3,15 @@ import { PluralError } from '../core/errors.ts';
 import { readFileText } from '../core/files.ts';
 import { type Config, parseConfig } from './config.ts';
 
-type Raw = Record<string, unknown>;
+/** A configuration as it was written, before defaults and checks. */
+export type Raw = Record<string, unknown>;
 
 function isRecord(value: unknown): value is Raw {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function parseYaml(text: string, where: string): unknown {
+/** The value of a YAML text; `where` names it in messages. Errors: CONFIG_INVALID. */
+export function parseYaml(text: string, where: string): unknown {
   const document = parseDocument(text);
   const problem = document.errors[0];
   if (problem !== undefined) {
@@ -31,22 +33,34 @@ function parseYaml(text: string, where: string): unknown {
 
 /** One `key.path=value` of the command line; the value is read as YAML, so lists and numbers work. */
 export function applyOverride(raw: Raw, override: string): void {
+  const { key, value } = keyAndValue(override);
+  setKey(raw, key, parseYaml(value, override));
+}
+
+/** The two sides of `key.path=value`. Errors: USAGE where it is none. */
+export function keyAndValue(override: string): { readonly key: string; readonly value: string } {
   const at = override.indexOf('=');
-  const path = override.slice(0, Math.max(0, at)).split('.');
-  if (path.includes('')) {
+  const key = override.slice(0, Math.max(0, at));
+  if (key.split('.').includes('')) {
     throw new PluralError('USAGE', `"${override}" is not of the form key=value`, {
       hint: 'Example: training.rounds=20',
     });
   }
+  return { key, value: override.slice(at + 1) };
+}
+
+/** Sets the value at a dotted key, and makes the sections on the way to it. */
+export function setKey(raw: Raw, key: string, value: unknown): void {
+  const path = key.split('.');
   const last = path.pop()!;
   let target = raw;
-  for (const key of path) {
-    const member = Object.hasOwn(target, key) ? target[key] : undefined;
+  for (const name of path) {
+    const member = Object.hasOwn(target, name) ? target[name] : undefined;
     const next: Raw = isRecord(member) ? member : {};
-    setOwn(target, key, next);
+    setOwn(target, name, next);
     target = next;
   }
-  setOwn(target, last, parseYaml(override.slice(at + 1), override));
+  setOwn(target, last, value);
 }
 
 /** Sets a key even where it is called `__proto__`; the schema refuses such a key by name afterwards. */
@@ -63,6 +77,11 @@ export function loadConfig(path: string, overrides: readonly string[] = []): Con
 
 /** The same from YAML text; `where` names it in messages. */
 export function configFrom(text: string, where: string, overrides: readonly string[] = []): Config {
+  return parseConfig(rawFrom(text, where, overrides));
+}
+
+/** YAML text and overrides before any key is checked. Errors: USAGE, CONFIG_INVALID for what is no YAML of keys and values. */
+export function rawFrom(text: string, where: string, overrides: readonly string[]): Raw {
   const document = parseDocument(text);
   if (document.errors.length === 0 && document.contents !== null && !isMap(document.contents)) {
     throw new PluralError('CONFIG_INVALID', `${where}: expected keys and values`, {
@@ -72,5 +91,5 @@ export function configFrom(text: string, where: string, overrides: readonly stri
   const parsed = parseYaml(text, where);
   const raw: Raw = isRecord(parsed) ? parsed : {};
   for (const override of overrides) applyOverride(raw, override);
-  return parseConfig(raw);
+  return raw;
 }

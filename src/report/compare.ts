@@ -2,7 +2,7 @@ import { formatBytes } from '../core/bytes.ts';
 import type { SplitName, Summary } from '../evaluate/evaluation.ts';
 import { ABSENT, formatScore } from './format.ts';
 import { factsOf, orderedMethods } from './methods.ts';
-import type { MethodRecord, RunRecord } from './record.ts';
+import type { Figures, MethodRecord } from './record.ts';
 
 /** One column of figures: where it is read and which end of it is good. */
 export interface Measure {
@@ -63,7 +63,7 @@ function bestText(methods: readonly MethodRecord[], measure: Measure): string | 
 }
 
 /** Bytes of updates that one training group sent over the whole run, or in words what it hands over instead. */
-export function uploadedBy(method: MethodRecord, record: RunRecord): string {
+export function uploadedBy(method: MethodRecord, record: Figures): string {
   const { sends } = factsOf(method);
   if (sends === 'answers') return 'its answers';
   if (sends === 'sum of answers') return 'answers, summed';
@@ -73,7 +73,7 @@ export function uploadedBy(method: MethodRecord, record: RunRecord): string {
 }
 
 /** Methods against measures; measures that no method has are left out, `measures` by default those of the run. */
-export function compareMethods(record: RunRecord, measures: readonly Measure[] = MEASURES): Comparison {
+export function compareMethods(record: Figures, measures: readonly Measure[] = MEASURES): Comparison {
   const methods = orderedMethods(record);
   const present = measures.filter((measure) =>
     methods.some((method) => figureOf(method, measure) !== undefined),

@@ -1,7 +1,7 @@
 import type { SplitName } from '../evaluate/evaluation.ts';
 import { formatDifference, formatScore, plural } from './format.ts';
 import { factsOf, methodOf, orderedMethods } from './methods.ts';
-import type { MethodRecord, RunRecord } from './record.ts';
+import type { Figures, MethodRecord } from './record.ts';
 
 /** Federated training against one other method, on the split that the headline is about. */
 export interface Duel {
@@ -62,7 +62,7 @@ function best(duels: readonly Duel[]): Duel | undefined {
 }
 
 /** The finding of a run; undefined where it has no federated method with a score. */
-export function findingOf(record: RunRecord): Finding | undefined {
+export function findingOf(record: Pick<Figures, 'methods'>): Finding | undefined {
   const federated = methodOf(record, 'federated');
   const split = (['unseen', 'training'] as const).find((name) => federated?.summaries[name] !== undefined);
   const federatedMean = split === undefined ? undefined : federated?.summaries[split]?.mean;

@@ -1,4 +1,4 @@
-import type { MethodRecord, RunRecord } from './record.ts';
+import type { Figures, MethodRecord } from './record.ts';
 
 /** The tone of a method's line: a name in `palette.ts`. */
 export type Tone = 'federated' | 'centralised' | 'brief' | 'local' | 'uniform' | 'mean' | 'similar' | 'other';
@@ -105,13 +105,13 @@ export function factsOf(method: MethodRecord): MethodFacts {
 }
 
 /** The methods in the order of every table and legend: those of the table above, then others as recorded. */
-export function orderedMethods(record: RunRecord): readonly MethodRecord[] {
+export function orderedMethods(record: Pick<Figures, 'methods'>): readonly MethodRecord[] {
   const order = Object.keys(FACTS);
   const rank = ({ id }: MethodRecord): number => (order.includes(id) ? order.indexOf(id) : order.length);
   return [...record.methods].sort((a, b) => rank(a) - rank(b));
 }
 
 /** The method with this id, where the run has it. */
-export function methodOf(record: RunRecord, id: string): MethodRecord | undefined {
+export function methodOf(record: Pick<Figures, 'methods'>, id: string): MethodRecord | undefined {
   return record.methods.find((method) => method.id === id);
 }

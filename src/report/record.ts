@@ -37,6 +37,9 @@ export interface MethodRecord {
   readonly note?: string;
 }
 
+/** The figures of methods side by side: of one run, or averaged over several. */
+export type Figures = Pick<RunRecord, 'methods' | 'bytes' | 'split'>;
+
 /** What a run leaves in `result.json`: everything the report shows. */
 export interface RunRecord {
   readonly format: 1;

@@ -1,5 +1,5 @@
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Config, configDigest, configYaml } from '../config/config.ts';
 import { configFrom } from '../config/load.ts';
 import { PluralError } from '../core/errors.ts';
@@ -12,6 +12,7 @@ import {
   writeFileAtomic,
 } from '../core/files.ts';
 import { listShipped } from '../data/shipped.ts';
+import { newestNumbered, nextNumbered } from './numbered-folders.ts';
 
 /** Files of a run folder. */
 export const RUN_FILES = {
@@ -26,20 +27,25 @@ export function checkpointPath(folder: string, method: string): string {
   return join(folder, 'checkpoints', `${method}.ckpt`);
 }
 
-function isRun(folder: string): boolean {
+/** Name of the definition of a grid, in the folder above the runs of its cells. */
+export const GRID_FILE = 'grid.json';
+
+/** Whether a folder holds a run. */
+export function isRun(folder: string): boolean {
   return fileExists(join(folder, RUN_FILES.config));
 }
 
-/** `runs/name`, `runs/name-2`, ... that exist, by number. */
-function numberedRuns(first: string): { path: string; number: number }[] {
-  const parent = dirname(first);
-  const name = basename(first);
-  const found = listFolder(parent).flatMap((entry) => {
-    const suffix = entry === name ? '-1' : entry.startsWith(`${name}-`) ? entry.slice(name.length) : '';
-    const path = join(parent, entry);
-    return /^-[1-9]\d*$/.test(suffix) && isRun(path) ? [{ path, number: Number(suffix.slice(1)) }] : [];
+/** Whether a folder holds a grid of runs. */
+export function isGrid(folder: string): boolean {
+  return fileExists(join(folder, GRID_FILE));
+}
+
+/** Refuses a folder that holds a run or a grid already. Errors: RUN_EXISTS. */
+export function checkFree(folder: string): void {
+  if (!isRun(folder) && !isGrid(folder)) return;
+  throw new PluralError('RUN_EXISTS', `${folder} already holds a ${isRun(folder) ? 'run' : 'grid of runs'}`, {
+    hint: 'Go on with it by --resume, or choose another folder with --output-dir.',
   });
-  return found.sort((a, b) => a.number - b.number);
 }
 
 /** Path of the configuration frozen in a run folder; RUN_NOT_FOUND where there is none. */
@@ -52,7 +58,7 @@ export function frozenConfigPath(folder: string): string {
 }
 
 /** The configuration with the places of its files made absolute, so that the run folder works from anywhere. */
-function frozen(config: Config): Config {
+export function frozenConfig(config: Config): Config {
   const { data, features } = config;
   const place = (path: unknown) => (typeof path === 'string' ? resolve(path) : path);
   return {
@@ -93,24 +99,20 @@ export function chooseRunFolder(config: Config, place: RunPlace): string {
   const asked = place.folder ?? config.output;
   const first = asked ?? join('runs', config.name);
   if (place.resume) {
-    const folder = asked ?? numberedRuns(first).at(-1)?.path ?? first;
+    const folder = asked ?? newestNumbered(first, RUN_FILES.config) ?? first;
     checkSameConfig(folder, config);
     return folder;
   }
-  if (asked !== null && isRun(asked)) {
-    throw new PluralError('RUN_EXISTS', `${asked} already holds a run`, {
-      hint: 'Go on with it by --resume, or choose another folder with --output-dir.',
-    });
-  }
-  const last = asked === null ? (numberedRuns(first).at(-1)?.number ?? 0) : 0;
-  return last === 0 ? first : `${first}-${last + 1}`;
+  if (asked === null) return nextNumbered(first, RUN_FILES.config);
+  checkFree(asked);
+  return asked;
 }
 
 /** Makes the folder of a new run, with its configuration frozen in it. Errors: RUN_EXISTS, WRITE_FAILED. */
 export function makeRunFolder(folder: string, config: Config): void {
   claim(folder);
   const head = `# Frozen by pluralllm. Digest: ${configDigest(config)}`;
-  writeFileAtomic(join(folder, RUN_FILES.config), `${head}\n${configYaml(frozen(config))}`);
+  writeFileAtomic(join(folder, RUN_FILES.config), `${head}\n${configYaml(frozenConfig(config))}`);
 }
 
 /** Makes the folder's checkpoints folder, which two runs that start at once cannot both do. */

@@ -11,11 +11,20 @@ export interface LinePoint {
   readonly value: number;
 }
 
+/** The reach of a line at one round: how far apart the runs lie that it is the mean of. */
+export interface BandPoint {
+  readonly round: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /** One line: a curve over the rounds, or a single `level` for a method without rounds. */
 export interface LineSeries {
   readonly facts: MethodFacts;
   readonly points: readonly LinePoint[];
   readonly level?: number;
+  /** Shaded behind the line. */
+  readonly band?: readonly BandPoint[];
 }
 
 export interface LineChart {
@@ -34,6 +43,8 @@ const HEIGHT: Readonly<Record<PlotSize, number>> = { wide: 430, narrow: 320 };
 const MARGIN = { top: 30, bottom: 42, left: 46 } as const;
 /** Wide drawings have names at the ends of the lines; narrow ones a legend beside them. */
 const MARGIN_RIGHT: Readonly<Record<PlotSize, number>> = { wide: 284, narrow: 16 };
+/** Characters of a name at the end of a line; a longer one is cut there. */
+export const NAME_LENGTH = 28;
 /** Rounds with a tooltip per line; more would only overlap. */
 const MAX_TOOLTIPS = 60;
 
@@ -47,7 +58,11 @@ interface Frame {
 }
 
 function frameOf({ series }: LineChart, size: PlotSize): Frame {
-  const values = series.flatMap((line) => [...line.points.map(({ value }) => value), endOf(line)]);
+  const values = series.flatMap((line) => [
+    ...line.points.map(({ value }) => value),
+    ...(line.band ?? []).flatMap(({ low, high }) => [low, high]),
+    endOf(line),
+  ]);
   const rounds = Math.max(1, ...series.flatMap(({ points }) => points.map(({ round }) => round)));
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const padding = (most - least || 0.1) * 0.06;
@@ -66,6 +81,14 @@ function pathOf(line: LineSeries, rounds: number): readonly LinePoint[] {
   return [
     { round: 0, value: line.level },
     { round: rounds, value: line.level },
+  ];
+}
+
+function bandMarks({ band = [], facts }: LineSeries): readonly Plot.Markish[] {
+  if (band.length === 0) return [];
+  // Faint enough that three of them on top of each other leave the lines readable.
+  return [
+    Plot.areaY(band, { x: 'round', y1: 'low', y2: 'high', fill: toneColour(facts.tone), fillOpacity: 0.13 }),
   ];
 }
 
@@ -125,7 +148,7 @@ function labelMarks(chart: LineChart, frame: Frame): readonly Plot.Markish[] {
     ];
     return [
       Plot.line(leader, { x: 'round', y: 'value', stroke: colour, strokeWidth: 1, strokeOpacity: 0.6 }),
-      Plot.text([`${shortened(facts.short, 28)}  ${chart.formatValue(end)}`], {
+      Plot.text([`${shortened(facts.short, NAME_LENGTH)}  ${chart.formatValue(end)}`], {
         x: right(33),
         y: place,
         textAnchor: 'start',
@@ -169,6 +192,7 @@ export function lineChart(chart: LineChart, size: PlotSize): Html {
     y: { domain: [frame.low, frame.high] },
     marks: [
       ...axisMarks(chart, frame),
+      ...back.flatMap(bandMarks),
       ...back.flatMap((line) => lineMarks(line, frame)),
       ...(size === 'wide' ? labelMarks(chart, frame) : []),
       ...tooltipMarks(chart),

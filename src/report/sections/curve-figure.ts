@@ -1,7 +1,7 @@
 import { ABSENT, formatScore } from '../format.ts';
 import { EMPTY, type Html, html } from '../markup.ts';
 import { legend } from '../plots/legend.ts';
-import { endOf, type LinePoint, type LineSeries, lineChart } from '../plots/lines.ts';
+import { endOf, type LinePoint, type LineSeries, lineChart, NAME_LENGTH } from '../plots/lines.ts';
 import type { CurvePoint, MethodRecord } from '../record.ts';
 import { bothSizes, figureMarkup, tableMarkup } from './parts.ts';
 
@@ -54,9 +54,11 @@ export function curveFigure({ title, reading, series, valueLabel, room }: CurveF
   const key = legend(
     series.map((line) => ({ facts: line.facts, drawn: 'line', figure: formatScore(endOf(line)) })),
   );
+  // Names that are cut at the lines stand in full above them.
+  const cut = series.some(({ facts }) => facts.short.length > NAME_LENGTH);
   const drawing =
     room === 'full'
-      ? bothSizes((size) => lineChart(chart, size), key)
+      ? html`${cut ? key : EMPTY}${bothSizes((size) => lineChart(chart, size), cut ? EMPTY : key)}`
       : html`${key}${lineChart(chart, 'narrow')}`;
   return figureMarkup(title, reading, drawing, numbersMarkup(series, subject));
 }
