@@ -10,7 +10,9 @@ import { featuresProvider } from '../features/table.ts';
 import { predictorKind } from '../predictor/table.ts';
 import type { Protection, Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { STRATEGIES } from '../strategy/table.ts';
+import { weightBounds } from '../strategy/weight-bounds.ts';
 import { resolveDevice } from '../training/device.ts';
 import { type ConfigFields, configSchema } from './schema.ts';
 
@@ -95,10 +97,39 @@ export function parseConfig(raw: unknown): Config {
       fields.protection,
     ),
   });
+  checkStrategy(config);
   const { protection } = roundPlugins(config, 1, 1);
   checkGroups(config, protection);
   checkHolds(config, protection);
   return config;
+}
+
+/** Refuses a strategy that does not go with the noise or the device. */
+function checkStrategy(config: Config): void {
+  const { protection, runtime } = config;
+  const { name, scores, local } = strategyOf(config);
+  const { differentialPrivacy = null } = optionsOf(protection);
+  if (scores && differentialPrivacy !== null) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `strategy "${name}" weighs groups by their scores, which protection.differentialPrivacy keeps from everybody`,
+      {
+        hint: 'Choose strategy "fedavg" with strategy.weighting=equal, or leave protection.differentialPrivacy out.',
+      },
+    );
+  }
+  if (local.proximal > 0 && resolveDevice(runtime.device) === 'webgpu') {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `strategy "${name}" adds a proximal term to local training, which device "webgpu" does not know`,
+      { hint: 'Choose runtime.device=cpu, or strategy "fedavg".' },
+    );
+  }
+}
+
+/** The strategy that a configuration names. */
+function strategyOf({ strategy }: Config): Strategy {
+  return byName('strategy', STRATEGIES, strategy.name).create(optionsOf(strategy));
 }
 
 /** How many groups train. */
@@ -161,13 +192,14 @@ export function optionsOf(section: { readonly name: string; readonly [key: strin
  * it bounds their weights. `parameters`: length of an update. Errors: CONFIG_CONFLICT.
  */
 export function roundPlugins(config: Config, questions: number, parameters: number) {
-  const { strategy: chosen, protection, training, seed } = config;
-  const strategy = byName('strategy', STRATEGIES, chosen.name).create(optionsOf(chosen));
+  const { protection, training, seed } = config;
+  const strategy = strategyOf(config);
+  const weights = weightBounds(strategy, questions);
   const shape = {
     rounds: training.rounds,
     parameters,
-    mostWeight: strategy.weightOf({ questions }),
-    equalWeights: strategy.weightOf({ questions: 1 }) === strategy.weightOf({ questions: 2 }),
+    mostWeight: weights.most,
+    equalWeights: weights.equal,
     reach: training.localSteps * training.learningRate,
     seed,
     holds: config.aggregator.holds,
