@@ -7,11 +7,13 @@ import { parse } from 'yaml';
 import { configDigest, configYaml, optionsOf, parseConfig, roundPlugins } from '../../src/config/config.ts';
 import { applyOverride, configFrom, loadConfig } from '../../src/config/load.ts';
 import { mask } from '../../src/privacy/mask.ts';
-import { defineProtection } from '../../src/privacy/protection.ts';
+import { none } from '../../src/privacy/none.ts';
+import { defineProtection, type RunShape } from '../../src/privacy/protection.ts';
 import { PROTECTIONS } from '../../src/privacy/table.ts';
 import { fedavg } from '../../src/strategy/fedavg.ts';
 import { defineStrategy } from '../../src/strategy/strategy.ts';
 import { STRATEGIES } from '../../src/strategy/table.ts';
+import { installedDevices } from '../../src/training/device.ts';
 
 /** The least that a configuration must say. */
 const LEAST = 'data: { survey: nonvoters, groups: { training: 14, unseen: 7 } }\n';
@@ -316,6 +318,72 @@ describe('the number of groups under protection "mask"', () => {
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('lower bits or mostGroups'),
     });
+  });
+});
+
+describe('strategies beside the rest', () => {
+  const NOISE = [
+    'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8, delta: 1e-5 } }',
+  ];
+
+  test.each(['qfedavg', 'adaptive'])('%s weighs by scores, which noise keeps from everybody', (name) => {
+    const chosen = `strategy={ name: ${name}, weighting: equal }`;
+    expect(() => configOf(chosen, 'protection=mask')).not.toThrow();
+    expect(thrownBy(() => configOf(chosen, ...NOISE))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining(`strategy "${name}" weighs groups by their scores`),
+      hint: expect.stringContaining('"fedavg"'),
+    });
+  });
+
+  test.each(['fedprox', 'fedopt', 'diloco'])('%s goes with noise where weights are equal', (name) => {
+    expect(() => configOf(`strategy={ name: ${name}, weighting: equal }`, ...NOISE)).not.toThrow();
+    expect(thrownBy(() => configOf(`strategy=${name}`, ...NOISE))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      hint: 'Set strategy.weighting=equal.',
+    });
+  });
+
+  test.runIf(installedDevices().includes('webgpu'))(
+    'fedprox is refused on webgpu, which takes the whole step',
+    () => {
+      expect(thrownBy(() => configOf('strategy=fedprox', 'runtime.device=webgpu'))).toMatchObject({
+        code: 'CONFIG_CONFLICT',
+        message: expect.stringContaining('proximal term'),
+        hint: expect.stringContaining('runtime.device=cpu'),
+      });
+      expect(() => configOf('strategy=diloco', 'runtime.device=webgpu')).not.toThrow();
+    },
+  );
+
+  test('protections are told bounds of the weights that the strategy gives, and never that those by score are equal', () => {
+    const shapes: RunShape[] = [];
+    const watching = defineProtection({
+      ...none,
+      name: 'watching',
+      create: (_options, shape) => {
+        shapes.push(shape);
+        return none.create({}, shape);
+      },
+    });
+    const table = PROTECTIONS as unknown as (typeof watching)[];
+    table.push(watching);
+    try {
+      for (const { name } of STRATEGIES) {
+        for (const weighting of ['equal', 'questions']) {
+          const config = configOf(
+            `strategy={ name: ${name}, weighting: ${weighting} }`,
+            'protection=watching',
+          );
+          const { strategy } = roundPlugins(config, 40, 10);
+          const { mostWeight, equalWeights } = shapes.at(-1)!;
+          expect(mostWeight).toBe(weighting === 'equal' ? 1 : 40);
+          expect(equalWeights).toBe(weighting === 'equal' && !strategy.scores);
+        }
+      }
+    } finally {
+      table.pop();
+    }
   });
 });
 
