@@ -14,6 +14,7 @@ import type { Strategy } from '../strategy/strategy.ts';
 import { STRATEGIES } from '../strategy/table.ts';
 import { weightBounds } from '../strategy/weight-bounds.ts';
 import { resolveDevice } from '../training/device.ts';
+import { drawnOf, type Participation } from '../wire/participation.ts';
 import { type ConfigFields, configSchema } from './schema.ts';
 
 /** A checked configuration: every default filled in, plug-in options parsed, plug-ins known to fit together. */
@@ -99,6 +100,7 @@ export function parseConfig(raw: unknown): Config {
   });
   checkStrategy(config);
   const { protection } = roundPlugins(config, 1, 1);
+  checkParticipation(config, protection);
   checkGroups(config, protection);
   checkHolds(config, protection);
   return config;
@@ -138,11 +140,46 @@ export function trainingGroups({ data }: ConfigFields): number {
   return typeof training === 'number' ? training : training.length;
 }
 
+/** How many take part in each round, trustees included, where as many are enrolled as the configuration says. */
+export function roundGroups(config: ConfigFields, { groups, trustees }: Protection): number {
+  const count = trainingGroups(config) + trustees.length;
+  const { participation } = config.round;
+  return participation === 1 ? count : drawnOf(participation, count, groups.least);
+}
+
+/** How the groups of each round are drawn; null where all take part. */
+export function participationOf(config: ConfigFields): Participation | null {
+  const { round, seed } = config;
+  const { participation: share } = round;
+  return share === 1 ? null : { seed, share, begin: trainingGroups(config) };
+}
+
+/** Refuses rounds of some groups where others are needed, or where the quorum is never reached. */
+function checkParticipation(config: Config, protection: Protection): void {
+  const { participation, quorum } = config.round;
+  if (participation === 1) return;
+  const refused = (what: string, hint: string) => new PluralError('CONFIG_CONFLICT', what, { hint });
+  if (protection.custody !== null) {
+    throw refused(
+      `round.participation is ${participation}, but protection "${protection.name}" needs those whom it names in every round`,
+      'Set round.participation=1, or name nobody: protection "mask", or "seal" without committee.',
+    );
+  }
+  const drawn = roundGroups(config, protection);
+  if (quorum !== null && quorum > drawn) {
+    throw refused(
+      `round.quorum is ${quorum}, but with round.participation ${participation} a round asks ${drawn} groups`,
+      'Lower round.quorum, or raise round.participation.',
+    );
+  }
+}
+
 /** Refuses a number of groups that the protection cannot hide or add up. */
-function checkGroups(config: Config, { name, groups, trustees }: Protection): void {
+function checkGroups(config: Config, protection: Protection): void {
+  const { name, groups } = protection;
   const { least, most } = groups;
   const training = trainingGroups(config);
-  const count = training + trustees.length;
+  const count = roundGroups(config, protection);
   const quorum = config.round.quorum ?? count;
   const refused = (what: string, hint: string) => new PluralError('CONFIG_CONFLICT', what, { hint });
   if (Math.min(count, quorum) < least) {
@@ -214,11 +251,11 @@ export function revealedBy(config: Config): Reveals {
 }
 
 /**
- * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, how long a
+ * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, how a
  * deployed round waits, who can read its models, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, round: _round, aggregator: _aggregator, ...numbers } = config;
+  const { name: _name, output: _output, round, aggregator: _aggregator, ...numbers } = config;
   const { runtime, data, features, ...rest } = numbers;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
@@ -228,6 +265,8 @@ export function configDigest(config: Config): string {
     data: { ...chosenData, survey: shipped },
     features: chosenFeatures,
     device: countedDevice(runtime),
+    // Left out where every round asks all, as it was before there was a choice.
+    ...(round.participation === 1 ? {} : { participation: round.participation }),
   });
 }
 

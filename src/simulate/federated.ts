@@ -1,3 +1,4 @@
+import { participationOf, roundGroups } from '../config/config.ts';
 import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';
@@ -86,8 +87,12 @@ class FederatedRun {
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
     const participants = participantsOf([...this.#groupIndex.keys()], this.#protection);
     this.#groups = new Map(participants.map((group) => [group, newGroup(group)]));
-    const { steps } = this.#protection;
-    this.#aggregator = newRun({ rounds: config.training.rounds, quorum: participants.length, steps });
+    this.#aggregator = newRun({
+      rounds: config.training.rounds,
+      quorum: roundGroups(config, this.#protection),
+      steps: this.#protection.steps,
+      participation: participationOf(config),
+    });
     this.#model = initialModel(experiment.predictor, config.seed);
   }
 
