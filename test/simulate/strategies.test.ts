@@ -56,3 +56,24 @@ describe.each(STRATEGIES.map(({ name }) => name))('strategy %s', (strategy) => {
     expect(distance(own, averaged)).toBeGreaterThan(distance(averaged, start) / 200);
   });
 });
+
+describe('rounds that ask some of the groups', () => {
+  const some = (...overrides: readonly string[]) =>
+    trainTiny(tinyExperiment(6, ...overrides), { folder, pool: six });
+  const six = startPool(setupOf(tinyExperiment(6)), 1);
+  afterAll(() => six.close());
+
+  test('send as much less, and make another model', async () => {
+    const [all, half] = [await some(...IN_CLEAR), await some(...IN_CLEAR, 'round.participation=0.5')];
+    expect(half.traffic.uploaded).toBe(all.traffic.uploaded / 2);
+    expect(half.traffic.downloaded).toBe(all.traffic.downloaded / 2);
+    expect(half.model.digest).not.toBe(all.model.digest);
+  });
+
+  test('make under mask the model that they make in clear, but for the rounding of the grid', async () => {
+    const half = ['round.participation=0.5', 'strategy=diloco'];
+    const clear = (await some(...IN_CLEAR, ...half)).model.parameters;
+    const masked = (await some(...FINE_MASK, ...half)).model.parameters;
+    expect(distance(masked, clear)).toBeLessThan(distance(clear, start) / 1000);
+  });
+});
