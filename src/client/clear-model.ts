@@ -4,6 +4,7 @@ import { sha256 } from '../core/digest.ts';
 import { invariant } from '../core/errors.ts';
 import type { SealedSums } from '../privacy/protection.ts';
 import { type StrategyState, strategyStateSchema } from '../strategy/strategy.ts';
+import { weightBounds } from '../strategy/weight-bounds.ts';
 import { encodeCbor, readCbor } from '../wire/cbor.ts';
 import { makeModel } from '../wire/model.ts';
 import { type ModelRecord, modelRecordSchema } from '../wire/model-record.ts';
@@ -134,7 +135,7 @@ export class ClearModel {
   #add(kept: Kept, aggregate: Aggregate): Kept {
     const { strategy } = this.#options.work;
     const { round } = aggregate;
-    if (!this.#sealedSums.isPossible(aggregate, strategy.weightOf({ questions: 1 }))) {
+    if (!this.#sealedSums.isPossible(aggregate, weightBounds(strategy, 1).least)) {
       this.#warn(
         `the sum of round ${round} says what no groups can have sent, the model stays: the aggregator or a group changed it`,
       );

@@ -15,16 +15,22 @@ import { shareFloats } from '../training/shared-data.ts';
 import type { Model, Update } from '../wire/stages.ts';
 import { type LocalOptions, type Prepared, prepare } from './local-setup.ts';
 
+/** How well a model predicts a group, and on how many of its questions. */
+interface OwnScore {
+  readonly alignment: number;
+  readonly questions: number;
+}
+
 /** The part of a round that a group does by itself; fault tests put a stand-in here. */
 export interface LocalWork {
   /** How this run protects updates. */
   readonly protection: Protection;
   /** How updates become the next model, where the group itself adds them to it. */
   readonly strategy: Strategy;
-  /** Trains from a model; the same round and model give the same update. `score`: what the group tells of the model. No loss where nothing is trained on. */
-  update(round: number, model: Model, score: number | null): Promise<{ update: Update; loss: number | null }>;
+  /** Trains from a model; the same round and model give the same update. `told`: what the group tells of the model. No loss where nothing is trained on. */
+  update(round: number, model: Model, told: number | null): Promise<{ update: Update; loss: number | null }>;
   /** How well a model predicts this group's answers from some of them; null where it has none. */
-  score(model: Model): Promise<{ alignment: number; questions: number } | null>;
+  score(model: Model): Promise<OwnScore | null>;
   /** The model as an ONNX file; null for who has no use for it. */
   exportModel(model: Model): Uint8Array | null;
   /** Gives up what is under way, with INTERRUPTED, and frees all threads. */
@@ -37,6 +43,8 @@ class OwnWork implements LocalWork {
   readonly #plugins: ReturnType<typeof roundPlugins>;
   readonly #group: string;
   #pool: TrainingPool | undefined;
+  /** Of the model that was scored last: what a group sees of each model is weighed by it, too. */
+  #scored: { readonly model: string; readonly score: OwnScore } | undefined;
   #closed = false;
 
   constructor(prepared: Prepared, { definition, group }: LocalOptions) {
@@ -58,7 +66,7 @@ class OwnWork implements LocalWork {
     return this.#plugins.strategy;
   }
 
-  async update(round: number, model: Model, score: number | null) {
+  async update(round: number, model: Model, told: number | null) {
     const { config, usable } = this.#prepared;
     const { localSteps, rounds } = config.training;
     const received = model.parameters;
@@ -71,15 +79,24 @@ class OwnWork implements LocalWork {
       steps: localSteps,
       totalSteps: rounds * localSteps,
       optimizer: null,
+      proximal: this.strategy.local.proximal,
       keepOptimizer: false,
     });
-    const weight = this.strategy.weightOf({ questions: usable });
+    const score = this.strategy.scores ? (await this.score(model)).alignment : null;
+    const weight = this.strategy.weightOf({ questions: usable, score });
     const rows = ownRows(config, this.#prepared, 0);
     const group = this.#group;
-    return { update: makeUpdate({ group, round, weight, received, trained, score, rows }), loss };
+    return { update: makeUpdate({ group, round, weight, received, trained, score: told, rows }), loss };
   }
 
-  async score(model: Model) {
+  async score(model: Model): Promise<OwnScore> {
+    if (this.#scored?.model === model.digest) return this.#scored.score;
+    const score = await this.#scoreOf(model);
+    this.#scored = { model: model.digest, score };
+    return score;
+  }
+
+  async #scoreOf(model: Model): Promise<OwnScore> {
     const { config, survey, heldOutQuestions, usable } = this.#prepared;
     const { contextQuestions, draws } = config.evaluation;
     const { evaluation } = await evaluatePredictor({

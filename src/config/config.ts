@@ -12,8 +12,11 @@ import { predictorKind } from '../predictor/table.ts';
 import type { Protection, Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
 import { countingRows } from '../strategy/counted-rows.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { STRATEGIES } from '../strategy/table.ts';
+import { weightBounds } from '../strategy/weight-bounds.ts';
 import { resolveDevice } from '../training/device.ts';
+import { drawnOf, type Participation } from '../wire/participation.ts';
 import { type ConfigFields, configSchema } from './schema.ts';
 
 /** A checked configuration: every default filled in, plug-in options parsed, plug-ins known to fit together. */
@@ -97,11 +100,41 @@ export function parseConfig(raw: unknown): Config {
       fields.protection,
     ),
   });
+  checkStrategy(config);
   const { protection } = roundPlugins(config, 1, { size: 1, counted: null });
   checkCounted(config);
+  checkParticipation(config, protection);
   checkGroups(config, protection);
   checkHolds(config, protection);
   return config;
+}
+
+/** Refuses a strategy that does not go with the noise or the device. */
+function checkStrategy(config: Config): void {
+  const { protection, runtime } = config;
+  const { name, scores, local } = strategyOf(config);
+  const { differentialPrivacy = null } = optionsOf(protection);
+  if (scores && differentialPrivacy !== null) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `strategy "${name}" weighs groups by their scores, which protection.differentialPrivacy keeps from everybody`,
+      {
+        hint: 'Choose strategy "fedavg" with strategy.weighting=equal, or leave protection.differentialPrivacy out.',
+      },
+    );
+  }
+  if (local.proximal > 0 && resolveDevice(runtime.device) === 'webgpu') {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `strategy "${name}" adds a proximal term to local training, which device "webgpu" does not know`,
+      { hint: 'Choose runtime.device=cpu, or strategy "fedavg".' },
+    );
+  }
+}
+
+/** The strategy that a configuration names. */
+function strategyOf({ strategy }: Config): Strategy {
+  return byName('strategy', STRATEGIES, strategy.name).create(optionsOf(strategy));
 }
 
 /** How many groups train. */
@@ -110,11 +143,46 @@ export function trainingGroups({ data }: ConfigFields): number {
   return typeof training === 'number' ? training : training.length;
 }
 
+/** How many take part in each round, trustees included, where as many are enrolled as the configuration says. */
+export function roundGroups(config: ConfigFields, { groups, trustees }: Protection): number {
+  const count = trainingGroups(config) + trustees.length;
+  const { participation } = config.round;
+  return participation === 1 ? count : drawnOf(participation, count, groups.least);
+}
+
+/** How the groups of each round are drawn; null where all take part. */
+export function participationOf(config: ConfigFields): Participation | null {
+  const { round, seed } = config;
+  const { participation: share } = round;
+  return share === 1 ? null : { seed, share, begin: trainingGroups(config) };
+}
+
+/** Refuses rounds of some groups where others are needed, or where the quorum is never reached. */
+function checkParticipation(config: Config, protection: Protection): void {
+  const { participation, quorum } = config.round;
+  if (participation === 1) return;
+  const refused = (what: string, hint: string) => new PluralError('CONFIG_CONFLICT', what, { hint });
+  if (protection.custody !== null) {
+    throw refused(
+      `round.participation is ${participation}, but protection "${protection.name}" needs those whom it names in every round`,
+      'Set round.participation=1, or name nobody: protection "mask", or "seal" without committee.',
+    );
+  }
+  const drawn = roundGroups(config, protection);
+  if (quorum !== null && quorum > drawn) {
+    throw refused(
+      `round.quorum is ${quorum}, but with round.participation ${participation} a round asks ${drawn} groups`,
+      'Lower round.quorum, or raise round.participation.',
+    );
+  }
+}
+
 /** Refuses a number of groups that the protection cannot hide or add up. */
-function checkGroups(config: Config, { name, groups, trustees }: Protection): void {
+function checkGroups(config: Config, protection: Protection): void {
+  const { name, groups } = protection;
   const { least, most } = groups;
   const training = trainingGroups(config);
-  const count = training + trustees.length;
+  const count = roundGroups(config, protection);
   const quorum = config.round.quorum ?? count;
   const refused = (what: string, hint: string) => new PluralError('CONFIG_CONFLICT', what, { hint });
   if (Math.min(count, quorum) < least) {
@@ -181,13 +249,14 @@ export function roundPlugins(
   questions: number,
   { size: parameters, counted }: Pick<ParameterLayout, 'size' | 'counted'>,
 ) {
-  const { strategy: chosen, protection, training, seed } = config;
-  const strategy = byName('strategy', STRATEGIES, chosen.name).create(optionsOf(chosen));
+  const { protection, training, seed } = config;
+  const strategy = strategyOf(config);
+  const weights = weightBounds(strategy, questions);
   const shape = {
     rounds: training.rounds,
     parameters,
-    mostWeight: strategy.weightOf({ questions }),
-    equalWeights: strategy.weightOf({ questions: 1 }) === strategy.weightOf({ questions: 2 }),
+    mostWeight: weights.most,
+    equalWeights: weights.equal,
     reach: reachOf(config),
     seed,
     holds: config.aggregator.holds,
@@ -219,11 +288,11 @@ export function revealedBy(config: Config): Reveals {
 }
 
 /**
- * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, how long a
+ * What a run's numbers depend on: the configuration without its name, its folder, the number of workers, how a
  * deployed round waits, who can read its models, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, round: _round, aggregator: _aggregator, ...numbers } = config;
+  const { name: _name, output: _output, round, aggregator: _aggregator, ...numbers } = config;
   const { runtime, data, features, ...rest } = numbers;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
@@ -233,6 +302,8 @@ export function configDigest(config: Config): string {
     data: { ...chosenData, survey: shipped },
     features: chosenFeatures,
     device: countedDevice(runtime),
+    // Left out where every round asks all, as it was before there was a choice.
+    ...(round.participation === 1 ? {} : { participation: round.participation }),
   });
 }
 

@@ -66,10 +66,12 @@ export const configSchema = z.strictObject({
       targetQuestions: range.default([10, 100]),
     })
     .prefault({}),
-  /** How the rounds of a deployed run wait for groups; a simulated run has all of them. */
+  /** Which groups a round asks, and how the rounds of a deployed run wait for them; in a simulated run all that are asked answer. */
   round: z
     .strictObject({
-      /** Fewest groups that make a round; null: as many as `data.groups.training` says. */
+      /** Share of the groups that each round asks, rounded up and drawn by `seed`; 1: all. */
+      participation: z.number().gt(0).max(1).default(1),
+      /** Fewest groups that make a round; null: as many as a round asks of those that `data.groups.training` says. */
       quorum: z.int().min(1).nullable().default(null),
       /** How long a step waits for all before the quorum is enough. */
       deadlineSeconds: z.number().min(0.1).max(31_622_400).default(86_400),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invariant } from '../core/errors.ts';
+import { type Participation, participationSchema } from '../wire/participation.ts';
 import { type CollectionStep, collectionStepSchema, quorumOf } from '../wire/step.ts';
 
 /** What a group sent in a step, by the digest of its bytes. */
@@ -14,6 +15,8 @@ export interface AggregatorState {
   readonly rounds: number;
   /** Fewest replies that make a step. */
   readonly quorum: number;
+  /** How each round's groups are drawn; null: every round asks all. */
+  readonly participation: Participation | null;
   /** The steps of every round, in order; at least one. */
   readonly steps: readonly CollectionStep[];
   /** Enrolled groups in code-unit order; they take part from the next round on. */
@@ -22,7 +25,7 @@ export interface AggregatorState {
   readonly round: number;
   /** How often the round was opened; 1 unless it was given up and opened again. */
   readonly attempt: number;
-  /** Groups of the round under way, in code-unit order. */
+  /** Groups of the round under way, drawn or all, in code-unit order. */
   readonly participants: readonly string[];
   /** Index of the step under way, or of the last one of a round that is folded. */
   readonly step: number;
@@ -41,6 +44,8 @@ const stateSchema = z.strictObject({
   phase: z.enum(['waiting', 'collecting', 'folding', 'finished', 'failed', 'stopped']),
   rounds: z.int().min(0),
   quorum: z.int().min(1),
+  // Earlier versions wrote none.
+  participation: participationSchema.nullable().default(null),
   steps: z.array(collectionStepSchema).min(1),
   enrolled: groups,
   round: z.int().min(0),
@@ -68,12 +73,20 @@ export function newRun(options: {
   readonly rounds: number;
   readonly quorum: number;
   readonly steps: readonly CollectionStep[];
+  /** Left out: null. */
+  readonly participation?: Participation | null;
 }): AggregatorState {
-  const { rounds, quorum, steps } = options;
+  const { rounds, quorum, steps, participation = null } = options;
   invariant(quorum >= 1, 'a quorum of at least 1');
   invariant(steps.length >= 1, 'at least one step');
   const round = { round: 0, attempt: 1, participants: [], step: 0, asked: [], replies: [] };
-  return { phase: 'waiting', rounds, quorum, steps, enrolled: [], ...round, failure: null, skipped: false };
+  const run = { rounds, quorum, participation, steps, enrolled: [] };
+  return { phase: 'waiting', ...run, ...round, failure: null, skipped: false };
+}
+
+/** How many groups must be enrolled before a run begins by itself. */
+export function neededToBegin({ participation, quorum }: AggregatorState): number {
+  return Math.max(quorum, participation?.begin ?? 0);
 }
 
 /** Accepted replies of the step under way. */

@@ -7,6 +7,7 @@ import {
   type Reply,
   repliesNow,
 } from './aggregator-state.ts';
+import { drawGroups } from './draw-groups.ts';
 
 /**
  * The aggregator's side of a run as a pure state machine: (state, message) -> (state, effects). It has no clock,
@@ -147,7 +148,7 @@ function openRound(state: AggregatorState, round: number): AggregatorStep {
   if (enrolled.length < quorum) {
     return fail(cleared, `${enrolled.length} groups are enrolled, the quorum is ${quorum}`);
   }
-  return beginStep({ ...cleared, participants: enrolled }, 0);
+  return beginStep({ ...cleared, participants: drawGroups(cleared, round) }, 0);
 }
 
 /** Whether a failed round is skipped when the run is started again. */

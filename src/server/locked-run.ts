@@ -38,7 +38,6 @@ export class LockedRun {
   readonly tx: Transaction<Tables>;
   readonly definition: RunDefinition;
   readonly digest: string;
-  readonly strategyState: StrategyState;
   readonly #aggregator: Aggregator;
   #state: AggregatorState;
   #effects: AggregatorEffect[] = [];
@@ -47,19 +46,24 @@ export class LockedRun {
   private constructor(
     aggregator: Aggregator,
     tx: Transaction<Tables>,
-    row: { definition: RunDefinition; digest: string; state: AggregatorState; strategy_state: Buffer },
+    row: { definition: RunDefinition; digest: string; state: AggregatorState },
   ) {
     this.#aggregator = aggregator;
     this.tx = tx;
     this.definition = row.definition;
     this.digest = row.digest;
-    this.strategyState = readStrategyState(row.strategy_state);
     this.#state = aggregatorStateSchema.parse(row.state);
   }
 
   /** Errors: AGGREGATOR_UNKNOWN_RUN. */
   static async open(aggregator: Aggregator, tx: Transaction<Tables>, run: string): Promise<LockedRun> {
-    const row = await tx.selectFrom('runs').selectAll().where('id', '=', run).forUpdate().executeTakeFirst();
+    // Not the strategy's state: it can be as long as some models, and only a fold reads it.
+    const row = await tx
+      .selectFrom('runs')
+      .select(['definition', 'digest', 'state'])
+      .where('id', '=', run)
+      .forUpdate()
+      .executeTakeFirst();
     if (row === undefined) throw unknownRun(run);
     return new LockedRun(aggregator, tx, row);
   }

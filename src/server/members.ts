@@ -1,5 +1,6 @@
 import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
+import { neededToBegin } from '../round/aggregator-state.ts';
 import type { JoinAnswer, JoinRequest } from '../wire/http.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
@@ -120,8 +121,9 @@ async function enrol(locked: LockedRun, group: string): Promise<void> {
     await locked.deliver({ type: 'join', group });
     await locked.event('joined', { group });
   }
-  const { phase, enrolled, quorum } = locked.state;
-  if (phase === 'waiting' && enrolled.length >= quorum) await locked.deliver({ type: 'start' });
+  const { phase, enrolled } = locked.state;
+  if (phase === 'waiting' && enrolled.length >= neededToBegin(locked.state))
+    await locked.deliver({ type: 'start' });
 }
 
 /** Errors: RUN_FULL. */
@@ -133,8 +135,8 @@ function checkRoom({ state, run }: LockedRun, group: string, most: number): void
 }
 
 /**
- * Takes a group into a run; it takes part from the next round on, and the run starts when as many have joined as its
- * quorum. Joining twice changes nothing. `most`: the groups that the run has room for. Errors: RUN_FULL, INVITATION_INVALID, GROUP_TAKEN, KEY_REVOKED, AGGREGATOR_UNKNOWN_RUN.
+ * Takes a group into a run; it takes part from the next round on, and the run starts when as many have joined as it
+ * needs. Joining twice changes nothing. `most`: the groups that the run has room for. Errors: RUN_FULL, INVITATION_INVALID, GROUP_TAKEN, KEY_REVOKED, AGGREGATOR_UNKNOWN_RUN.
  */
 export function join(
   aggregator: Aggregator,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { participationOf } from '../config/config.ts';
 import { newRun } from '../round/aggregator-state.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { CreateRunRequest } from '../wire/http.ts';
@@ -52,7 +53,12 @@ function insertRun(
   { definition, digest, model }: { definition: RunDefinition; digest: string; model: Model },
 ): Promise<boolean> {
   const { run, plan } = definition;
-  const state = newRun({ rounds: config.training.rounds, quorum: plan.quorum, steps: protection.steps });
+  const state = newRun({
+    rounds: config.training.rounds,
+    quorum: plan.quorum,
+    steps: protection.steps,
+    participation: participationOf(config),
+  });
   return aggregator.db.transaction().execute(async (tx) => {
     const inserted = await tx
       .insertInto('runs')

@@ -6,6 +6,7 @@ import {
   aggregatorStateSchema,
   awaited,
   leastOf,
+  neededToBegin,
   repliesNow,
 } from '../round/aggregator-state.ts';
 import { HOLDS } from '../wire/holds.ts';
@@ -57,10 +58,10 @@ function startDoes(state: AggregatorState): string {
 }
 
 function sentence(state: AggregatorState, missing: number): string {
-  const { phase, round, rounds, quorum, enrolled } = state;
+  const { phase, round, rounds, enrolled } = state;
   switch (phase) {
     case 'waiting':
-      return `Waits for groups to join: ${enrolled.length} of the ${quorum} that are needed to start.`;
+      return `Waits for groups to join: ${enrolled.length} of the ${neededToBegin(state)} that are needed to start.`;
     case 'collecting':
       return collectingSentence(state, missing);
     case 'folding':

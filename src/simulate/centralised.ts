@@ -37,12 +37,12 @@ interface Central {
   readonly weights: ReadonlyMap<number, number>;
 }
 
-/** Shares of the training groups in the mean, as the strategy weighs their updates; they sum to 1. */
+/** Shares of the training groups in the mean, as the strategy weighs their updates where it knows no scores; they sum to 1. */
 function groupWeights({ experiment }: RunContext): Map<number, number> {
   const { survey, trainingGroups, heldOutQuestions } = experiment;
   const { strategy } = pluginsOf(experiment);
   const weights = trainingGroups.map((group) =>
-    strategy.weightOf({ questions: usableQuestions(survey, heldOutQuestions, group) }),
+    strategy.weightOf({ questions: usableQuestions(survey, heldOutQuestions, group), score: null }),
   );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return new Map(trainingGroups.map((group, index) => [group, weights[index]! / total]));

@@ -1,3 +1,4 @@
+import { participationOf, roundGroups } from '../config/config.ts';
 import { ownRows } from '../config/own-rows.ts';
 import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
@@ -24,7 +25,14 @@ import { shareFloats } from '../training/shared-data.ts';
 import { makeModel } from '../wire/model.ts';
 import type { Model, ProtectedUpdate, Submission, Update } from '../wire/stages.ts';
 import { checkOrigin, decodeSubmission, encodeSubmission } from '../wire/submission.ts';
-import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import {
+  evaluateModel,
+  evaluateOn,
+  evaluatePoint,
+  evaluationDue,
+  predictorFrom,
+  type RunContext,
+} from './context.ts';
 import { pluginsOf } from './experiment.ts';
 import { FEDERATED, type FederatedState, federatedStore, trainedOn } from './federated-state.ts';
 import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
@@ -80,8 +88,12 @@ class FederatedRun {
     this.#groupIndex = new Map(trainingGroups.map((group) => [survey.groups[group]!.id, group]));
     const participants = participantsOf([...this.#groupIndex.keys()], this.#protection);
     this.#groups = new Map(participants.map((group) => [group, newGroup(group)]));
-    const { steps } = this.#protection;
-    this.#aggregator = newRun({ rounds: config.training.rounds, quorum: participants.length, steps });
+    this.#aggregator = newRun({
+      rounds: config.training.rounds,
+      quorum: roundGroups(config, this.#protection),
+      steps: this.#protection.steps,
+      participation: participationOf(config),
+    });
     this.#model = initialModel(experiment.predictor, config.seed);
   }
 
@@ -176,10 +188,11 @@ class FederatedRun {
     const started = performance.now();
     const before = this.#progress.seconds.aggregate;
     const shared = shareFloats(this.#model.parameters);
+    const scores = this.#strategy.scores ? await this.#scoresOf(ask.from) : null;
     await forEachOrdered(
       ask.from,
       2 * this.#run.pool.workers,
-      (group) => this.#trainGroup(group, ask, shared),
+      (group) => this.#trainGroup(group, ask, { received: shared, score: scores?.get(group) ?? null }),
       ({ submission, loss }) => {
         if (loss !== null) this.#roundLosses.push(loss);
         this.#receive(submission);
@@ -192,11 +205,21 @@ class FederatedRun {
     if (published) this.#traffic.downloaded += ask.from.length * shared.byteLength;
   }
 
-  /** One group's training, protected and sent. */
+  /** Alignment scores of the model on the own answers of some groups, as each of them takes it by itself. */
+  async #scoresOf(groups: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const own = groups.flatMap((group) => {
+      const index = this.#groupIndex.get(group);
+      return index === undefined ? [] : [{ group: index, split: 'training' as const }];
+    });
+    const { evaluation } = await evaluateOn(this.#run, predictorFrom(this.#run, this.#model.parameters), own);
+    return new Map(evaluation.scores.map(({ group, alignment }) => [group, alignment]));
+  }
+
+  /** One group's training, protected and sent. `score`: its own of the model that it received, where the strategy asks for it. */
   async #trainGroup(
     group: string,
     ask: Ask,
-    received: Float32Array,
+    { received, score }: { readonly received: Float32Array; readonly score: number | null },
   ): Promise<{ submission: Submission; loss: number | null }> {
     const { experiment, pool } = this.#run;
     const { localSteps, rounds } = experiment.config.training;
@@ -215,10 +238,11 @@ class FederatedRun {
       steps: localSteps,
       totalSteps: rounds * localSteps,
       optimizer: null,
+      proximal: this.#strategy.local.proximal,
       keepOptimizer: false,
     });
     const questions = usableQuestions(experiment.survey, experiment.heldOutQuestions, index);
-    const weight = this.#strategy.weightOf({ questions });
+    const weight = this.#strategy.weightOf({ questions, score });
     const rows = ownRows(experiment.config, experiment, index);
     const update = makeUpdate({ group, round, weight, received, trained, score: null, rows });
     return { submission: this.#timed(() => this.#answer(group, ask, update)), loss };

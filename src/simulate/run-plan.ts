@@ -1,4 +1,4 @@
-import { type Config, trainingGroups } from '../config/config.ts';
+import { type Config, roundGroups } from '../config/config.ts';
 import { asStorable } from '../training/checkpoint.ts';
 import { type RunPlan, runPlanSchema } from '../wire/run-definition.ts';
 import { type Experiment, pluginsOf } from './experiment.ts';
@@ -16,7 +16,7 @@ function sharedConfig(config: Config, surveyName: string): Record<string, unknow
  */
 export function planOf(experiment: Experiment): RunPlan {
   const { config, survey, features, predictor, heldOutQuestions } = experiment;
-  const { trustees } = pluginsOf(experiment).protection;
+  const { protection } = pluginsOf(experiment);
   const { provider, width, digest } = features;
   const plan: RunPlan = {
     config: sharedConfig(config, survey.name),
@@ -32,7 +32,7 @@ export function planOf(experiment: Experiment): RunPlan {
     },
     features: { provider, width, digest },
     parameters: predictor.layout.size,
-    quorum: config.round.quorum ?? trainingGroups(config) + trustees.length,
+    quorum: config.round.quorum ?? roundGroups(config, protection),
     deadlineMs: Math.round(1000 * config.round.deadlineSeconds),
   };
   // Through JSON, as it travels: what cannot travel shows here.

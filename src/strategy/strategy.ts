@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Aggregate, Model } from '../wire/stages.ts';
+import type { WeighedGroup } from './weighting.ts';
 
 /** What a strategy must get from the aggregation: each update, or only the sum. */
 export type Needs = 'rows' | 'sum';
@@ -33,41 +34,64 @@ export interface NextModel {
   readonly state: StrategyState;
 }
 
+/** What a strategy changes in the training of a group. */
+export interface LocalTraining {
+  /** mu of the proximal term (mu / 2) |theta - received|^2 that is added to the loss; 0 for none. */
+  readonly proximal: number;
+}
+
 /** How updates become the next model. */
 export interface Strategy {
   readonly name: string;
   readonly needs: Needs;
-  /** How much a group's update counts. `questions`: how many questions the group may train on. */
-  weightOf(group: { readonly questions: number }): number;
+  /** Whether weights depend on how well the model that a group trains from predicts its own answers. */
+  readonly scores: boolean;
+  readonly local: LocalTraining;
+  /** How much a group's update counts: above 0, never less with more questions, never more with a higher score. */
+  weightOf(group: WeighedGroup): number;
   /** What it remembers before the first round. */
   initialState(): StrategyState;
   /** Model and state after a round, from those before it and the sum of the round's updates. */
   next(model: Model, aggregate: Aggregate, state: StrategyState): NextModel;
 }
 
-/** A kind of strategy in the plug-in table. */
-export interface StrategyKind {
+/** What a kind of strategy says of itself, whatever its options. */
+interface Declared {
   readonly name: string;
   readonly describe: string;
   readonly needs: Needs;
+  /** Left out: false. */
+  readonly scores?: boolean;
+}
+
+/** A kind of strategy in the plug-in table. */
+export interface StrategyKind extends Required<Declared> {
   readonly options: z.ZodType;
   create(options: unknown): Strategy;
 }
 
 /** Makes a plug-in; the options are parsed by its own schema before `create` sees them. */
-export function defineStrategy<Options extends z.ZodType>(kind: {
-  readonly name: string;
-  readonly describe: string;
-  readonly needs: Needs;
-  readonly options: Options;
-  readonly create: (options: z.output<Options>) => Omit<Strategy, 'name' | 'needs'>;
-}): StrategyKind {
-  const { name, describe, needs, options } = kind;
+export function defineStrategy<Options extends z.ZodType>(
+  kind: Declared & {
+    readonly options: Options;
+    readonly create: (
+      options: z.output<Options>,
+    ) => Pick<Strategy, 'weightOf' | 'initialState' | 'next'> & Partial<Pick<Strategy, 'local'>>;
+  },
+): StrategyKind {
+  const { name, describe, needs, scores = false, options } = kind;
   return {
     name,
     describe,
     needs,
+    scores,
     options,
-    create: (given) => ({ name, needs, ...kind.create(options.parse(given)) }),
+    create: (given) => ({
+      name,
+      needs,
+      scores,
+      local: { proximal: 0 },
+      ...kind.create(options.parse(given)),
+    }),
   };
 }

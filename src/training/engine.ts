@@ -20,8 +20,11 @@ export interface EngineSetup {
 export interface Engine {
   /** Takes over parameters, float32 [size]; what follows is computed with them. */
   load(parameters: Float32Array): Promise<void>;
-  /** Takes over moments for the steps that follow; null: fresh ones. */
-  begin(optimizer: OptimizerSnapshot | null): Promise<void>;
+  /**
+   * Takes over moments for the steps that follow; null: fresh ones. `proximal`: the mu of a term (mu / 2) |theta - theta_now|^2 of the loss that
+   * steps go by and do not return; left out: 0, which is all that devices know that keep the parameters.
+   */
+  begin(optimizer: OptimizerSnapshot | null, proximal?: number): Promise<void>;
   /** One step of Adam on a batch; the loss before it. A loss that is not finite changes nothing that is of use. */
   step(batch: Batch, learningRate: number): Promise<number>;
   /** Loss and gradient of a batch. */

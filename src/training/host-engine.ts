@@ -6,6 +6,7 @@ import { type Feeds, GRAPH_NAMES, type GraphOptions, withParameters } from '../p
 import type { Engine, EngineSetup } from './engine.ts';
 import type { GradientResult, OptimizerSnapshot } from './jobs.ts';
 import { ParameterMemory } from './parameter-memory.ts';
+import { addPull, type ProximalPull } from './proximal.ts';
 import type { GraphSession, Places } from './session.ts';
 import { sharedSession } from './session-cache.ts';
 
@@ -18,6 +19,7 @@ export class HostEngine implements Engine {
   readonly #gradient: Places;
   readonly #large: Feeds;
   readonly #scratch = new Scratch();
+  #pull: ProximalPull | null = null;
   #training: Promise<GraphSession> | undefined;
   #prediction: Promise<GraphSession> | undefined;
 
@@ -41,12 +43,14 @@ export class HostEngine implements Engine {
     this.#memory.parameters.set(parameters);
   }
 
-  async begin(optimizer: OptimizerSnapshot | null): Promise<void> {
+  async begin(optimizer: OptimizerSnapshot | null, proximal = 0): Promise<void> {
     this.#memory.begin(optimizer);
+    this.#pull = proximal === 0 ? null : { proximal, anchor: this.#memory.parameters.slice() };
   }
 
   async step(batch: Batch, learningRate: number): Promise<number> {
     const loss = await this.differentiate(batch);
+    if (this.#pull !== null) addPull(this.#memory, this.#pull);
     this.#memory.step(learningRate, this.#setup.optimizer);
     return loss;
   }

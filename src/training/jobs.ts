@@ -46,6 +46,8 @@ export interface TrainJob {
   readonly totalSteps: number;
   /** Moments to go on from; null starts afresh. */
   readonly optimizer: OptimizerSnapshot | null;
+  /** mu of the proximal term that holds training to `parameters`; left out: 0. */
+  readonly proximal?: number;
   /** Whether the moments are wanted afterwards: they are twice as long as the parameters. */
   readonly keepOptimizer: boolean;
 }

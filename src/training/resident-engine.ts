@@ -39,7 +39,8 @@ export class ResidentEngine implements Engine {
     this.#replaceParameters(await transfer.up(Float32Array.from(parameters)));
   }
 
-  async begin(optimizer: OptimizerSnapshot | null): Promise<void> {
+  async begin(optimizer: OptimizerSnapshot | null, proximal = 0): Promise<void> {
+    invariant(proximal === 0, 'configurations with a proximal term are refused on this device');
     const transfer = await this.#opened();
     const fresh = () => new Float32Array(this.#setup.predictor.layout.size);
     this.#replaceMoments({

@@ -85,7 +85,7 @@ export class Trainer {
   async #train(job: TrainJob): Promise<TrainResult> {
     const { schedule } = this.#setup;
     await this.#load(job.parameters);
-    await this.#engine.begin(job.optimizer);
+    await this.#engine.begin(job.optimizer, job.proximal);
     let total = 0;
     for (let step = job.firstStep; step < job.firstStep + job.steps; step++) {
       this.#checkStop();

@@ -4,6 +4,7 @@ import { GroupHome } from '../../src/client/home.ts';
 import type { LocalOptions } from '../../src/client/local-setup.ts';
 import { type LocalWork, openLocalWork } from '../../src/client/local-training.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { asStage } from '../../src/core/brand.ts';
 import { canonicalJson } from '../../src/core/digest.ts';
 import type { Survey } from '../../src/data/survey.ts';
 import { writeFeatures } from '../../src/features/vector-file.ts';
@@ -97,6 +98,27 @@ describe("a group's own work", () => {
     const { evaluation } = await evaluateModel(run, model.parameters);
     const seen = evaluation.scores.find((score) => score.group === group && score.split === 'training')!;
     expect(own).toEqual({ alignment: seen.alignment, questions: seen.questions });
+  });
+
+  test.each([
+    ['qfedavg', { q: 2 }],
+    ['fedprox', { proximal: 3 }],
+  ])('with strategy %s too, whatever it asks of the groups', async (name, options) => {
+    const config = { ...run.experiment.config, strategy: { name, weighting: 'questions', ...options } };
+    const experiment = { ...run.experiment, config: asStage(config) };
+    const { strategy, protection } = pluginsOf(experiment);
+    let model = initialModel(experiment.predictor, experiment.config.seed);
+    let state = strategy.initialState();
+    const definition = defined({ config: planOf(experiment).config });
+    const works = await Promise.all(trainingGroups().map((group) => workOf(group, { definition })));
+    for (let round = 1; round <= ROUNDS; round++) {
+      const sum = protection.collect(contextOf(model.parameters.length, { round }));
+      for (const work of works) sum.add(0, inClear((await work.update(round, model, null)).update));
+      ({ model, state } = strategy.next(model, sum.finish(), state));
+    }
+    await Promise.all(works.map((work) => work.close()));
+    const simulated = await trainFederated({ ...run, experiment, folder: join(folder, name) });
+    expect(model.digest).toBe(simulated.model.digest);
   });
 
   test('the same round and model give the same bytes, from another process and from another file', async () => {

@@ -4,14 +4,24 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { configDigest, configYaml, optionsOf, parseConfig, roundPlugins } from '../../src/config/config.ts';
+import {
+  configDigest,
+  configYaml,
+  optionsOf,
+  parseConfig,
+  participationOf,
+  roundGroups,
+  roundPlugins,
+} from '../../src/config/config.ts';
 import { applyOverride, configFrom, loadConfig } from '../../src/config/load.ts';
 import { mask } from '../../src/privacy/mask.ts';
-import { defineProtection } from '../../src/privacy/protection.ts';
+import { none } from '../../src/privacy/none.ts';
+import { defineProtection, type RunShape } from '../../src/privacy/protection.ts';
 import { PROTECTIONS } from '../../src/privacy/table.ts';
 import { fedavg } from '../../src/strategy/fedavg.ts';
 import { defineStrategy } from '../../src/strategy/strategy.ts';
 import { STRATEGIES } from '../../src/strategy/table.ts';
+import { installedDevices } from '../../src/training/device.ts';
 
 /** The least that a configuration must say. */
 const LEAST = 'data: { survey: nonvoters, groups: { training: 14, unseen: 7 } }\n';
@@ -329,6 +339,124 @@ describe('the number of groups under protection "mask"', () => {
   });
 });
 
+describe('rounds that ask some of the groups', () => {
+  const some = (...overrides: string[]) =>
+    configOf('protection=mask', 'round.participation=0.4', ...overrides);
+
+  test('ask the share rounded up, at least as many as the protection needs', () => {
+    const asked = (...overrides: string[]) => {
+      const config = some(...overrides);
+      return roundGroups(config, roundPlugins(config, 10, { size: 5, counted: null }).protection);
+    };
+    expect(asked()).toBe(6);
+    expect(asked('round.participation=1')).toBe(14);
+    expect(asked('round.participation=0.1')).toBe(3);
+    expect(asked('round.participation=0.1', 'protection.leastGroups=4')).toBe(4);
+    // More groups than one sum has room for, as long as no round asks so many.
+    expect(asked('data.groups.training=300')).toBe(120);
+  });
+
+  test('are drawn by the seed of the run, and begin when all training groups are there', () => {
+    expect(participationOf(some('seed=7'))).toEqual({ seed: 7, share: 0.4, begin: 14 });
+    expect(participationOf(configOf())).toBeNull();
+  });
+
+  test.each([
+    ['a quorum that no round reaches', ['round.quorum=7'], 'a round asks 6 groups'],
+    [
+      'a key holder who may not be drawn',
+      ['protection={ name: seal-single, keyHolder: a }'],
+      'whom it names',
+    ],
+    [
+      'a committee whose members may not be drawn',
+      ['protection={ name: seal, committee: { members: [a, b, c], threshold: 2 } }'],
+      'whom it names',
+    ],
+    ['more groups than the sum has room for', ['data.groups.training=400'], 'has room for 128 groups'],
+  ])('are refused with %s', (_, overrides, message) => {
+    expect(thrownBy(() => some(...overrides))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test('go with a quorum of all that a round asks, and with a committee of those who are there', () => {
+    expect(() => some('round.quorum=6')).not.toThrow();
+    expect(() => some('protection=seal')).not.toThrow();
+  });
+
+  test.each(['0', '1.1', 'half'])('a share of %s is CONFIG_INVALID', (share) => {
+    expect(thrownBy(() => some(`round.participation=${share}`))).toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+});
+
+describe('strategies beside the rest', () => {
+  const NOISE = [
+    'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8, delta: 1e-5 } }',
+  ];
+
+  test.each(['qfedavg', 'adaptive'])('%s weighs by scores, which noise keeps from everybody', (name) => {
+    const chosen = `strategy={ name: ${name}, weighting: equal }`;
+    expect(() => configOf(chosen, 'protection=mask')).not.toThrow();
+    expect(thrownBy(() => configOf(chosen, ...NOISE))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining(`strategy "${name}" weighs groups by their scores`),
+      hint: expect.stringContaining('"fedavg"'),
+    });
+  });
+
+  test.each(['fedprox', 'fedopt', 'diloco'])('%s goes with noise where weights are equal', (name) => {
+    expect(() => configOf(`strategy={ name: ${name}, weighting: equal }`, ...NOISE)).not.toThrow();
+    expect(thrownBy(() => configOf(`strategy=${name}`, ...NOISE))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      hint: 'Set strategy.weighting=equal.',
+    });
+  });
+
+  test.runIf(installedDevices().includes('webgpu'))(
+    'fedprox is refused on webgpu, which takes the whole step',
+    () => {
+      expect(thrownBy(() => configOf('strategy=fedprox', 'runtime.device=webgpu'))).toMatchObject({
+        code: 'CONFIG_CONFLICT',
+        message: expect.stringContaining('proximal term'),
+        hint: expect.stringContaining('runtime.device=cpu'),
+      });
+      expect(() => configOf('strategy=diloco', 'runtime.device=webgpu')).not.toThrow();
+    },
+  );
+
+  test('protections are told bounds of the weights that the strategy gives, and never that those by score are equal', () => {
+    const shapes: RunShape[] = [];
+    const watching = defineProtection({
+      ...none,
+      name: 'watching',
+      create: (_options, shape) => {
+        shapes.push(shape);
+        return none.create({}, shape);
+      },
+    });
+    const table = PROTECTIONS as unknown as (typeof watching)[];
+    table.push(watching);
+    try {
+      for (const { name } of STRATEGIES) {
+        for (const weighting of ['equal', 'questions']) {
+          const config = configOf(
+            `strategy={ name: ${name}, weighting: ${weighting} }`,
+            'protection=watching',
+          );
+          const { strategy } = roundPlugins(config, 40, { size: 10, counted: null });
+          const { mostWeight, equalWeights } = shapes.at(-1)!;
+          expect(mostWeight).toBe(weighting === 'equal' ? 1 : 40);
+          expect(equalWeights).toBe(weighting === 'equal' && !strategy.scores);
+        }
+      }
+    } finally {
+      table.pop();
+    }
+  });
+});
+
 describe('an aggregator that holds ciphertext', () => {
   test.each(['seal', '{ name: seal-single, keyHolder: a }'])('goes with protection %s', (protection) => {
     const config = configOf(`protection=${protection}`, 'aggregator.holds=ciphertext');
@@ -460,6 +588,7 @@ describe('the digest', () => {
     'training.weightDecay': '0.1',
     'training.contextQuestions': '[1, 2]',
     'training.targetQuestions': '[1, 2]',
+    'round.participation': '0.5',
     'round.quorum': '3',
     'round.deadlineSeconds': '60',
     'strategy.weighting': 'equal',

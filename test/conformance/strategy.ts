@@ -5,6 +5,7 @@ import { asStage } from '../../src/core/brand.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { type StrategyKind, strategyStateSchema } from '../../src/strategy/strategy.ts';
+import { weightBounds } from '../../src/strategy/weight-bounds.ts';
 import { makeModel } from '../../src/wire/model.ts';
 import type { Aggregate, Model } from '../../src/wire/stages.ts';
 
@@ -14,6 +15,8 @@ export interface StrategyCase {
   readonly options: Readonly<Record<string, unknown>>;
   /** Whether the next model is the model plus the weighted mean of the updates, and nothing else. */
   readonly averages: boolean;
+  /** How far the first round of a run moves a parameter whose mean update is `mean`. */
+  readonly firstStep: (mean: number) => number;
 }
 
 interface Member {
@@ -42,7 +45,7 @@ const figures = fc.array(figure, { minLength: 3, maxLength: 3 });
 const weight = fc.integer({ min: 1, max: 500 });
 
 /** What every strategy promises; called from the test of each. */
-export function strategyConformance({ kind, options, averages }: StrategyCase): void {
+export function strategyConformance({ kind, options, averages, firstStep }: StrategyCase): void {
   const strategy = kind.create(options);
   const model = makeModel(3, Float32Array.of(1, -2, 0.5));
   /** The model after the first round of a run. */
@@ -51,15 +54,31 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
 
   describe(`conformance of strategy "${kind.name}" ${JSON.stringify(options)}`, () => {
     test('says what it is, and refuses options that it does not know', () => {
-      expect(strategy).toMatchObject({ name: kind.name, needs: kind.needs });
+      expect(strategy).toMatchObject({ name: kind.name, needs: kind.needs, scores: kind.scores });
       expect(kind.describe.length).toBeGreaterThan(10);
       expect(kind.options.safeParse({ ...options, no_such_option: 1 }).success).toBe(false);
     });
 
     test('weights are positive, finite, and never fall when a group has more questions', () => {
-      const weights = [1, 2, 10, 100, 10_000].map((questions) => strategy.weightOf({ questions }));
-      expect(weights.every((value) => value > 0 && Number.isFinite(value))).toBe(true);
-      expect([...weights].sort((a, b) => a - b)).toEqual(weights);
+      for (const score of strategy.scores ? [null, 0, 0.5, 1] : [null]) {
+        const weights = [1, 2, 10, 100, 10_000].map((questions) => strategy.weightOf({ questions, score }));
+        expect(weights.every((value) => value > 0 && Number.isFinite(value))).toBe(true);
+        expect([...weights].sort((a, b) => a - b)).toEqual(weights);
+      }
+    });
+
+    test('weights lie within what protections are told of them (property)', () => {
+      const score = strategy.scores ? fc.double({ min: 0, max: 1, noNaN: true }) : fc.constant(null);
+      const bounds = weightBounds(strategy, 50);
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 50 }), score, (questions, own) => {
+          const one = strategy.weightOf({ questions, score: own });
+          expect(one).toBeGreaterThanOrEqual(bounds.least);
+          expect(one).toBeLessThanOrEqual(bounds.most);
+          if (bounds.equal) expect(one).toBe(bounds.most);
+        }),
+      );
+      expect(bounds.equal).toBe(bounds.least === bounds.most);
     });
 
     test('the next model is of the round, of the same size, with its own digest, and the old one stays', () => {
@@ -71,6 +90,51 @@ export function strategyConformance({ kind, options, averages }: StrategyCase): 
       expect(next.digest).toBe(sha256(bytesOf(next.parameters)));
       expect(next.digest).not.toBe(model.digest);
       expect([model.parameters, aggregate.weightedSum]).toEqual(before);
+    });
+
+    test('the first round moves each parameter by what the formula says, and by nothing where nothing changed (property)', () => {
+      fc.assert(
+        fc.property(
+          figures,
+          figures,
+          fc.array(weight, { minLength: 1, maxLength: 5 }),
+          (start, delta, of) => {
+            const before = makeModel(3, Float32Array.from(start));
+            const members = of.map((each) => ({ weight: each, delta }));
+            const next = nextOf(before, aggregateOf(members));
+            for (const [i, value] of next.parameters.entries()) {
+              const expected = start[i]! + firstStep(delta[i]!);
+              expect(Math.abs(value - expected)).toBeLessThanOrEqual(1e-6 * (1 + Math.abs(expected)));
+            }
+            const still = nextOf(before, aggregateOf([{ weight: 1, delta: [0, 0, 0] }]));
+            expect(still.parameters).toEqual(before.parameters);
+          },
+        ),
+      );
+    });
+
+    test('a run that is stored after every round goes on as one that is not, and nothing given is changed (property)', () => {
+      fc.assert(
+        fc.property(fc.array(figures, { minLength: 2, maxLength: 6 }), (deltas) => {
+          let stored = { model, state: strategy.initialState() };
+          let kept = stored;
+          for (const [round, delta] of deltas.entries()) {
+            const aggregate = aggregateOf([{ weight: 2, delta }], 4 + round);
+            const given = [
+              encode(stored.state),
+              stored.model.parameters.slice(),
+              aggregate.weightedSum.slice(),
+            ] as const;
+            kept = strategy.next(kept.model, aggregate, kept.state);
+            const next = strategy.next(stored.model, aggregate, stored.state);
+            expect([encode(stored.state), stored.model.parameters, aggregate.weightedSum]).toEqual(given);
+            stored = { ...next, state: strategyStateSchema.parse(decode(encode(next.state))) };
+          }
+          expect(stored.model.digest).toBe(kept.model.digest);
+          expect(Buffer.from(encode(stored.state)).equals(encode(kept.state))).toBe(true);
+        }),
+        { numRuns: 30 },
+      );
     });
 
     test('the same aggregate gives the same bytes', () => {

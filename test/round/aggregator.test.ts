@@ -14,6 +14,7 @@ import {
   digestFrom,
   newRun,
 } from '../../src/round/aggregator-state.ts';
+import type { Participation } from '../../src/wire/participation.ts';
 import type { CollectionStep } from '../../src/wire/step.ts';
 import { deepFreeze } from '../support/deep-freeze.ts';
 import { fewestOf, STEPS, skipsFrom } from '../support/round-steps.ts';
@@ -89,12 +90,20 @@ const settings = fc.record({
   rounds: fc.integer({ min: 1, max: 3 }),
   quorum: fc.integer({ min: 1, max: 3 }),
   steps: fc.constantFrom(...Object.values(STEPS)),
+  participation: fc.option(
+    fc.record({
+      seed: fc.nat(),
+      share: fc.constantFrom(0.2, 0.5, 0.75, 1),
+      begin: fc.integer({ min: 1, max: 4 }),
+    }),
+  ),
 });
 
 interface Settings {
   readonly rounds: number;
   readonly quorum: number;
   readonly steps: readonly CollectionStep[];
+  readonly participation?: Participation | null;
 }
 
 interface Event {
@@ -299,13 +308,12 @@ describe('stepAggregator, over random sequences of messages', () => {
 
   test('a step asks the groups of the round, or those that replied before; never one that left', () => {
     forAllHistories((events, { quorum, steps }) => {
-      for (const { before, after, effects } of events) {
+      for (const { after, effects } of events) {
         const ask = effects.find((effect) => effect.type === 'ask');
         if (ask === undefined) continue;
         const { from } = steps[ask.step]!;
         const replied = (after.replies[ask.step - 1] ?? []).map((reply) => reply.group);
-        const candidates =
-          ask.step === 0 ? before.enrolled : from === 'survivors' ? replied : after.participants;
+        const candidates = from === 'survivors' && ask.step > 0 ? replied : after.participants;
         expect(ask.from).toEqual(candidates.filter((who) => after.enrolled.includes(who)));
         const fewest = fewestOf(steps[ask.step]!, quorum, after.replies[0]!.length);
         expect(ask.from.length).toBeGreaterThanOrEqual(fewest);
@@ -363,11 +371,15 @@ describe('stepAggregator, over random sequences of messages', () => {
   });
 
   test('a round never gains a group, and what was accepted stays until the round is over or opened again', () => {
-    forAllHistories((events) => {
+    forAllHistories((events, { quorum, participation = null }) => {
       for (const { before, message, after, effects } of events) {
         const opens = effects.some((effect) => effect.type === 'ask' && effect.step === 0);
-        if (opens) expect(after.participants).toEqual(before.enrolled);
-        else if (after.round === before.round && message.type !== 'start') {
+        if (opens) {
+          const { enrolled } = before;
+          const asked = Math.max(quorum, Math.ceil((participation?.share ?? 1) * enrolled.length));
+          expect(after.participants).toEqual(enrolled.filter((who) => after.participants.includes(who)));
+          expect(after.participants).toHaveLength(Math.min(enrolled.length, asked));
+        } else if (after.round === before.round && message.type !== 'start') {
           expect(after.participants).toEqual(before.participants);
           for (const [step, list] of before.replies.entries()) {
             expect(after.replies[step]).toEqual(expect.arrayContaining([...list]));

@@ -31,6 +31,7 @@ const networks = fc.record<NetworkOptions>({
   restart: chance(0.3),
   retries: fc.integer({ min: 0, max: 3 }),
 });
+const drawn = fc.record({ seed: fc.nat(), share: fc.constantFrom(0.2, 0.5, 0.8), begin: fc.constant(1) });
 
 const foldsOf = ({ effects }: NetworkTrace) =>
   effects.filter((effect): effect is Extract<AggregatorEffect, { type: 'fold' }> => effect.type === 'fold');
@@ -66,9 +67,27 @@ describe('aggregator and groups over a network that loses, doubles and reorders'
     for (const { worked } of restarted) expect(new Set(worked).size).toBeLessThan(worked.length);
   });
 
+  test.each(Object.entries(STEPS))(
+    'groups that a round does not ask wait for one that does (%s steps)',
+    (_, steps) => {
+      const participation = { seed: 3, share: 0.5, begin: GROUPS.length };
+      const trace = playNetwork({ ...CALM, steps, rounds: 12, quorum: 3, participation });
+      expect(trace.aggregator.phase).toBe('finished');
+      expect(trace.aggregator.enrolled).toEqual([...GROUPS].sort());
+      const rounds = foldsOf(trace).map(({ replies }) => replies[0]!.map(({ group }) => group).join(' '));
+      expect(rounds).toHaveLength(12);
+      expect(rounds.every((groups) => groups.split(' ').length === 3)).toBe(true);
+      expect(new Set(rounds).size).toBeGreaterThan(4);
+      expect([...new Set(rounds.join(' ').split(' '))].sort()).toEqual([...GROUPS].sort());
+      // Nobody works on a round that does not ask it.
+      expect(trace.worked).toHaveLength(12 * 3 * steps.length);
+    },
+  );
+
   test('it ends, finished or failed, and never folds what was not worked on and sent (property)', () => {
     fc.assert(
-      fc.property(networks, (options) => {
+      fc.property(networks, fc.option(drawn), (network, participation) => {
+        const options = participation === null ? network : { ...network, participation };
         const trace = playNetwork(options);
         const { aggregator, worked, sent, pending, skipped } = trace;
         expect(['finished', 'failed']).toContain(aggregator.phase);

@@ -10,7 +10,6 @@ import type { GroupSetup, Protection } from '../../src/privacy/protection.ts';
 import { invite } from '../../src/server/invitations.ts';
 import { createRun, definitionOf, planOf } from '../../src/server/runs.ts';
 import { statusOf } from '../../src/server/status.ts';
-import { fedavg } from '../../src/strategy/fedavg.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import type { RunStatus } from '../../src/wire/http.ts';
 import type { RunDefinition, RunPlan } from '../../src/wire/run-definition.ts';
@@ -88,7 +87,7 @@ export async function groupsRun(options: GroupsOptions): Promise<GroupsRun> {
   const { aggregator, services, app } = server;
   const { run } = await createRun(aggregator, { name: 'groups', plan });
   const { definition } = await definitionOf(aggregator, run);
-  const { protection: plain } = await planOf(aggregator, services.plans, run);
+  const { protection: plain, strategy } = await planOf(aggregator, services.plans, run);
   const protection = lie === undefined ? plain : lyingIn(plain, lie);
   const { tokens } = await invite(aggregator, run, {
     group: null,
@@ -129,7 +128,7 @@ export async function groupsRun(options: GroupsOptions): Promise<GroupsRun> {
   const models = new Map(groups.map((group) => [group, new Map<number, Float32Array>()]));
   const workOf = (group: string): LocalWork => ({
     protection,
-    strategy: fedavg.create({}),
+    strategy,
     update: async (round, model, score) => ({ update: fakeUpdate(group, round, model, score), loss: 1 }),
     score: async ({ round, parameters }) => {
       models.get(group)!.set(round, parameters);

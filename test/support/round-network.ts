@@ -20,6 +20,7 @@ import {
   type Place,
   stepGroup,
 } from '../../src/round/group.ts';
+import type { Participation } from '../../src/wire/participation.ts';
 import type { CollectionStep } from '../../src/wire/step.ts';
 
 /** A network and groups that misbehave, as a function of the seed alone. */
@@ -29,6 +30,8 @@ export interface NetworkOptions {
   readonly rounds: number;
   readonly quorum: number;
   readonly steps: readonly CollectionStep[];
+  /** Left out: every round asks all groups. */
+  readonly participation?: Participation;
   /** Chances per message. */
   readonly loss: number;
   readonly duplication: number;

@@ -1,3 +1,4 @@
+import { participationOf } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { isFile } from '../../core/files.ts';
 import { prepareExperiment } from '../../simulate/experiment.ts';
@@ -19,10 +20,9 @@ async function startNew(
   const plan = planOf(experiment);
   const { run, digest } = await api.createRun({ name: config.name, plan });
   terminal.event({ type: 'run', run, digest, quorum: plan.quorum, rounds: config.training.rounds });
-  terminal.print(
-    `Run "${run}": ${config.training.rounds} rounds, begins when ${plan.quorum} groups have joined.`,
-  );
-  terminal.print(`Next: pluralllm aggregator invite ${aggregator} ${run} --count ${plan.quorum}`);
+  const needed = Math.max(plan.quorum, participationOf(config)?.begin ?? 0);
+  terminal.print(`Run "${run}": ${config.training.rounds} rounds, begins when ${needed} groups have joined.`);
+  terminal.print(`Next: pluralllm aggregator invite ${aggregator} ${run} --count ${needed}`);
 }
 
 export const startCommand = defineCommand({
