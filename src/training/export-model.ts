@@ -10,8 +10,7 @@ export interface ExportContext {
 }
 
 /**
- * A trained model as an ONNX file that any ONNX Runtime runs without this package. Inputs: `context_features`
- * [C, F], `context_shares` [C], `target_features` [T, F], `target_question` int32 [T]; output `probabilities` [T].
+ * A trained model as an ONNX file that any ONNX Runtime runs without this package. Inputs: those of the predictor's `exportSignature`; output `probabilities` [T].
  */
 export function exportModel({ predictor, features }: ExportContext, model: Model): Uint8Array {
   return predictor.exportGraph(model.parameters, {

@@ -5,6 +5,7 @@ import { randomStream } from '../../src/core/random.ts';
 import { factor } from '../../src/predictor/factor/factor.ts';
 import { gpo } from '../../src/predictor/gpo/gpo.ts';
 import { partsOf, tensorOf } from '../../src/predictor/layout.ts';
+import { plural } from '../../src/predictor/plural/plural.ts';
 import { withParameters } from '../../src/predictor/predictor.ts';
 import { engineFor } from '../../src/training/engine-for.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
@@ -61,10 +62,10 @@ describe.skipIf(missing !== null)(`WebGPU${missing === null ? '' : ` (SKIPPED: $
     expect(checks.length).toBeGreaterThan(70);
   });
 
-  test('a step and a prediction of the item memory are those of the CPU', async () => {
+  test.each([factor, plural])('a step and a prediction of $name are those of the CPU', async (kind) => {
     const [batch] = engineBatches(1);
     const shape = { featureWidth: batch!.width, rows: batch!.table.length / batch!.width };
-    const predictor = factor.create({}, shape);
+    const predictor = kind.create({}, shape);
     const start = predictor.initialise((tensor) => randomStream(3, tensor));
     const results = [];
     for (const device of ['cpu', 'webgpu'] as const) {

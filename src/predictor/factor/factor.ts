@@ -2,18 +2,12 @@ import type { RandomStream } from '../../core/random.ts';
 import { emitOnnx } from '../../graph/emit.ts';
 import type { Node } from '../../graph/node.ts';
 import * as g from '../../graph/ops.ts';
-import type { Batch } from '../batch.ts';
+import { answerFeeds, answerInputs } from '../answers.ts';
 import { graphsOf } from '../graphs.ts';
 import { klLoss } from '../kl-loss.ts';
 import { countRows, layOut, type ParameterLayout, tensorOf } from '../layout.ts';
 import { ParameterViews } from '../parameter-views.ts';
-import {
-  definePredictor,
-  type Feeds,
-  GRAPH_NAMES,
-  type PredictorShape,
-  type TrainablePredictor,
-} from '../predictor.ts';
+import { definePredictor, GRAPH_NAMES, type PredictorShape, type TrainablePredictor } from '../predictor.ts';
 import { questionSoftmax } from '../question-softmax.ts';
 import { fitVector } from './newton.ts';
 import { type FactorOptions, factorOptions } from './options.ts';
@@ -23,8 +17,7 @@ const FACTORS = 'items.factors';
 const COUNTS = 'items.counts';
 const EVIDENCE = 'log_evidence';
 
-/** Symbols of the graph's sizes. */
-const CONTEXT = 'C';
+/** Symbol of the number of target points. */
 const TARGET = 'T';
 
 function factorLayout({ rank, leastGroups }: FactorOptions, rows: number): ParameterLayout {
@@ -49,32 +42,19 @@ function itemsOf(rows: Node, parameters: ParameterViews) {
 /** Predicted shares of the targets: the group's vector from its context, applied to the targets' items. */
 function forward(options: FactorOptions, parameters: ParameterViews) {
   if (options.leastGroups !== null) parameters.frozen(COUNTS);
-  const contextItems = itemsOf(g.input('context_rows', [CONTEXT], 'int32'), parameters);
-  const targetItems = itemsOf(g.input('target_rows', [TARGET], 'int32'), parameters);
+  const { rows, contextQuestions, contextShares } = answerInputs();
+  const targetItems = itemsOf(rows.target, parameters);
   const vector = fitVector(
     {
-      ...contextItems,
-      shares: g.reshape(g.input('context_share', [CONTEXT]), [CONTEXT, 1]),
-      questions: g.input('context_question', [CONTEXT], 'int32'),
+      ...itemsOf(rows.context, parameters),
+      shares: g.reshape(contextShares, [contextShares.shape[0]!, 1]),
+      questions: contextQuestions,
       weight: g.exp(parameters.tensor(EVIDENCE)),
     },
     options.newtonSteps,
   );
   const scores = g.add(targetItems.bias, g.gemm(targetItems.factors, vector));
   return questionSoftmax(g.reshape(scores, [TARGET]), g.input('target_question', [TARGET], 'int32'));
-}
-
-function feedsOf({ context, target }: Batch): Feeds {
-  const ints = (data: Int32Array): Feeds[string] => ({ type: 'int32', data, dims: [data.length] });
-  const floats = (data: Float32Array): Feeds[string] => ({ type: 'float32', data, dims: [data.length] });
-  return {
-    context_rows: ints(context.rows),
-    context_question: ints(context.questions),
-    context_share: floats(context.probabilities),
-    target_rows: ints(target.rows),
-    target_question: ints(target.questions),
-    target_share: floats(target.probabilities),
-  };
 }
 
 function initialise(
@@ -114,7 +94,7 @@ function createFactor(options: FactorOptions, { featureWidth, rows }: PredictorS
     },
     exportSignature:
       'context_rows int32 [C], context_question int32 [C], context_share [C], target_rows int32 [T], target_question int32 [T]; rows count the answer options of the survey, question by question, from 0',
-    feeds: feedsOf,
+    feeds: answerFeeds,
   };
 }
 

@@ -1,13 +1,12 @@
-import { PluralError } from '../../core/errors.ts';
 import { emitOnnx } from '../../graph/emit.ts';
 import * as g from '../../graph/ops.ts';
 import { graphsOf } from '../graphs.ts';
 import { ParameterViews } from '../parameter-views.ts';
 import { definePredictor, GRAPH_NAMES, type PredictorShape, type TrainablePredictor } from '../predictor.ts';
 import { questionSoftmax } from '../question-softmax.ts';
-import { feedsOf, type GpoInputs, gpoInputs, ROWS } from './inputs.ts';
+import { feedsOf, type GpoInputs, gpoInputs, standaloneInputs } from './inputs.ts';
 import { gpoLoss } from './loss.ts';
-import { type GpoOptions, gpoOptions } from './options.ts';
+import { checkHeads, type GpoOptions, gpoOptions } from './options.ts';
 import { gpoLayout, initialiseGpo } from './parameters.ts';
 import { gpoTransformer } from './transformer.ts';
 
@@ -19,40 +18,13 @@ function forward(options: GpoOptions, inputs: GpoInputs, parameters: ParameterVi
 
 /** The same with separate inputs and all sizes read from them, for use without our code. */
 function standaloneForward(options: GpoOptions, featureWidth: number, parameters: ParameterViews) {
-  const contextFeatures = g.input('context_features', [ROWS.head, featureWidth]);
-  const contextShares = g.input('context_shares', [ROWS.head]);
-  const targetFeatures = g.input('target_features', [ROWS.tail, featureWidth]);
-  const questions = g.input('target_question', [ROWS.tail], 'int32');
-  const zero = g.integer(0);
-  const headCount = g.rowCount(contextFeatures);
-  const boundary = {
-    whole: ROWS.whole,
-    head: ROWS.head,
-    tail: ROWS.tail,
-    headCount,
-    afterHead: g.concat([zero, g.rowCount(targetFeatures)], 0),
-    beforeTail: g.concat([headCount, zero], 0),
-  };
-  const contextTokens = g.concat([contextFeatures, g.reshape(contextShares, [ROWS.head, 1])], 1);
-  const targetTokens = g.pad(targetFeatures, 1, 0, 1);
-  const tokens = g.join(contextTokens, targetTokens, boundary);
-  const { location } = gpoTransformer(
-    tokens,
-    { boundary, contextSize: g.toFloat(headCount) },
-    options,
-    parameters,
-  );
-  return questionSoftmax(location, questions);
+  const inputs = standaloneInputs(featureWidth);
+  const { location } = gpoTransformer(inputs.tokens, inputs, options, parameters);
+  return questionSoftmax(location, inputs.questions);
 }
 
 function createGpo(options: GpoOptions, { featureWidth }: PredictorShape): TrainablePredictor {
-  if (options.width % options.heads !== 0) {
-    throw new PluralError(
-      'CONFIG_INVALID',
-      `predictor: width ${options.width} is not a multiple of heads ${options.heads}`,
-      { hint: 'Each head takes an equal share of the width; choose, for instance, width 64 with 4 heads.' },
-    );
-  }
+  checkHeads(options);
   const layout = gpoLayout(options, featureWidth);
   const graphs = graphsOf({
     name: 'gpo',

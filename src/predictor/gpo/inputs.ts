@@ -7,17 +7,21 @@ import { type FeatureSource, type Feeds, GRAPH_NAMES } from '../predictor.ts';
 /** Symbols of the graph's sizes: all points, context points, target points, rows of the feature table. */
 export const ROWS = { whole: 'N', head: 'C', tail: 'T', table: 'R' } as const;
 
-/** What the transformer is given for a batch. */
-export interface GpoInputs {
+/** What a transformer is given to predict from. */
+export interface TokenInputs {
   /** (feature, share) of all points [N, F + 1], context first; the share of a target is 0. */
   readonly tokens: Node;
   readonly boundary: g.Boundary;
   /** Context points as float [1]. */
   readonly contextSize: Node;
-  /** Target points as float [1]. */
-  readonly targetSize: Node;
   /** Question of each target point, int32 [T]. */
   readonly questions: Node;
+}
+
+/** What it is given for a batch. */
+export interface GpoInputs extends TokenInputs {
+  /** Target points as float [1]. */
+  readonly targetSize: Node;
   /** True share of each target point, [T]. */
   readonly targetShares: Node;
 }
@@ -48,6 +52,28 @@ export function gpoInputs(featureWidth: number, source: FeatureSource): GpoInput
     questions: g.input('target_question', [ROWS.tail], 'int32'),
     targetShares: g.input('target_share', [ROWS.tail]),
   };
+}
+
+/** Separate inputs whose sizes are read from them, for use without our code; and the context's shares [C]. */
+export function standaloneInputs(featureWidth: number): TokenInputs & { readonly contextShares: Node } {
+  const contextFeatures = g.input('context_features', [ROWS.head, featureWidth]);
+  const contextShares = g.input('context_shares', [ROWS.head]);
+  const targetFeatures = g.input('target_features', [ROWS.tail, featureWidth]);
+  const questions = g.input('target_question', [ROWS.tail], 'int32');
+  const zero = g.integer(0);
+  const headCount = g.rowCount(contextFeatures);
+  const boundary = {
+    whole: ROWS.whole,
+    head: ROWS.head,
+    tail: ROWS.tail,
+    headCount,
+    afterHead: g.concat([zero, g.rowCount(targetFeatures)], 0),
+    beforeTail: g.concat([headCount, zero], 0),
+  };
+  const contextTokens = g.concat([contextFeatures, g.reshape(contextShares, [ROWS.head, 1])], 1);
+  const targetTokens = g.pad(targetFeatures, 1, 0, 1);
+  const tokens = g.join(contextTokens, targetTokens, boundary);
+  return { tokens, boundary, contextSize: g.toFloat(headCount), questions, contextShares };
 }
 
 function counts(...values: readonly number[]): Feeds[string] {

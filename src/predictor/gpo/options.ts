@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PluralError } from '../../core/errors.ts';
 
 /** Far above the paper's sizes: a plan from elsewhere cannot ask an aggregator for a layout that fills its memory. */
 const MOST_WIDTH = 8192;
@@ -34,3 +35,11 @@ export type GpoOptions = z.output<typeof gpoOptions>;
 
 /** Torch's default epsilon of LayerNorm. */
 export const NORM_EPSILON = 1e-5;
+
+/** Each head takes an equal share of the width. Errors: CONFIG_INVALID. */
+export function checkHeads({ width, heads }: Pick<GpoOptions, 'width' | 'heads'>): void {
+  if (width % heads === 0) return;
+  throw new PluralError('CONFIG_INVALID', `predictor: width ${width} is not a multiple of heads ${heads}`, {
+    hint: 'Each head takes an equal share of the width; choose, for instance, width 64 with 4 heads.',
+  });
+}

@@ -1,0 +1,81 @@
+import { emitOnnx } from '../../graph/emit.ts';
+import type { Node } from '../../graph/node.ts';
+import * as g from '../../graph/ops.ts';
+import { answerFeeds, answerInputs } from '../answers.ts';
+import { gpoInputs, standaloneInputs, feedsOf as tokenFeeds } from '../gpo/inputs.ts';
+import { checkHeads } from '../gpo/options.ts';
+import { graphsOf } from '../graphs.ts';
+import { klLoss } from '../kl-loss.ts';
+import { ParameterViews } from '../parameter-views.ts';
+import {
+  definePredictor,
+  type FeatureSource,
+  GRAPH_NAMES,
+  type PredictorShape,
+  type TrainablePredictor,
+} from '../predictor.ts';
+import { memoryOf, pluralForward } from './forward.ts';
+import { type PluralOptions, pluralOptions, transformerOptions } from './options.ts';
+import { initialisePlural, pluralLayout } from './parameters.ts';
+
+/** The part of the graph that training and prediction have in common. */
+function forward(
+  options: PluralOptions,
+  featureWidth: number,
+  parameters: ParameterViews,
+  source: FeatureSource,
+) {
+  const inputs = { ...gpoInputs(featureWidth, source), ...answerInputs() };
+  return { inputs, ...pluralForward(inputs, memoryOf(options, parameters), options, parameters) };
+}
+
+/** The same with separate inputs, for use without our code. The memory has one row more, of nothing: that of every question that is not in the survey. */
+function standaloneForward(options: PluralOptions, featureWidth: number, parameters: ParameterViews): Node {
+  const memory = g.pad(memoryOf(options, parameters), 0, 0, 1);
+  const inputs = { ...answerInputs(), ...standaloneInputs(featureWidth) };
+  return pluralForward(inputs, memory, options, parameters).remembered.probabilities;
+}
+
+function createPlural(options: PluralOptions, shape: PredictorShape): TrainablePredictor {
+  const { featureWidth, rows } = shape;
+  const transformer = transformerOptions(options);
+  if (transformer !== null) checkHeads(transformer);
+  const layout = pluralLayout(options, shape);
+  return {
+    name: 'plural',
+    options,
+    featureWidth,
+    layout,
+    initialise: (streamOf) => initialisePlural(options, shape, layout, streamOf),
+    ...graphsOf({
+      name: 'plural',
+      layout,
+      loss: (parameters, source) => {
+        const { inputs, remembered, unasked } = forward(options, featureWidth, parameters, source);
+        const { targetShares } = inputs;
+        const weight = g.constant(options.unseenWeight);
+        return g.add(klLoss(targetShares, remembered), g.mul(weight, klLoss(targetShares, unasked)));
+      },
+      predictions: (parameters, source) => {
+        const { remembered } = forward(options, featureWidth, parameters, source);
+        return { [GRAPH_NAMES.probabilities]: remembered.probabilities };
+      },
+    }),
+    exportGraph: (values, metadata) => {
+      const probabilities = standaloneForward(options, featureWidth, new ParameterViews(layout));
+      const stored = { [GRAPH_NAMES.parameters]: values };
+      return emitOnnx({ [GRAPH_NAMES.probabilities]: probabilities }, { name: 'plural', stored, metadata });
+    },
+    exportSignature: `context_features [C, ${featureWidth}], context_rows int32 [C], context_question int32 [C], context_shares [C], target_features [T, ${featureWidth}], target_rows int32 [T], target_question int32 [T]; rows count the answer options of the survey, question by question, from 0, and ${rows} is an option of any other question`,
+    feeds: (batch, source, scratch) => ({ ...tokenFeeds(batch, source, scratch), ...answerFeeds(batch) }),
+  };
+}
+
+/** Features and memory in one: a network says what it expects of an item, and a memory corrects that where groups have answered. */
+export const plural = definePredictor({
+  name: 'plural',
+  describe:
+    'item memory on top of what a network reads off the features: for questions that were asked, and for new ones',
+  options: pluralOptions,
+  create: createPlural,
+});
