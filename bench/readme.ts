@@ -102,19 +102,25 @@ interface SavedPredictors {
   readonly seeds: readonly number[];
   readonly rows: readonly {
     readonly label: string;
-    readonly scores: readonly { mean: number; worst: number; cov: number }[];
+    readonly scores: readonly { mean: number; worst: number; cov: number; ece: number }[];
   }[];
 }
 
 function predictorSeedsTable(): string {
   const path = at('experiments/predictors/seeds.json');
   const saved: SavedPredictors = JSON.parse(readFileSync(path, 'utf8'));
-  const columns = [left('predictor'), ...['unseen mean', 'spread', 'worst', 'CoV'].map(right)];
+  const columns = [left('predictor'), ...['unseen mean', 'spread', 'worst', 'CoV', 'ECE'].map(right)];
   const cells = saved.rows.map(({ label, scores }) => {
     const [mean, deviation] = spread(scores.map((score) => score.mean));
     const [worst] = spread(scores.map((score) => score.worst));
     const [cov] = spread(scores.map((score) => score.cov));
-    return [label, mean.toFixed(4), deviation.toFixed(4), worst.toFixed(3), cov.toFixed(3)];
+    const [ece] = spread(scores.map((score) => score.ece));
+    return [
+      label,
+      mean.toFixed(4),
+      deviation.toFixed(4),
+      ...[worst, cov, ece].map((figure) => figure.toFixed(3)),
+    ];
   });
   return `${markdownTable(columns, cells)}\n\nMeans over seeds ${saved.seeds.join(', ')} on one split. Commit ${saved.commit}.`;
 }
@@ -122,7 +128,8 @@ function predictorSeedsTable(): string {
 /** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
-  settings: () => settingsTable('experiments/quickstart/settings.json'),
+  gpo: () => experimentTable('experiments/gpo'),
+  settings: () => settingsTable('experiments/gpo/settings.json'),
   'predictor-seeds': predictorSeedsTable,
   predictors: () => settingsTable('experiments/predictors/choose.json'),
   memory: () => benchmarkTable('memory'),
@@ -150,6 +157,7 @@ export function withTables(document: string): string {
 export const DOCUMENTS: readonly string[] = [
   'README.md',
   'experiments/quickstart/README.md',
+  'experiments/gpo/README.md',
   'experiments/masking/README.md',
   'experiments/predictors/README.md',
 ];

@@ -25,7 +25,7 @@ function factorAt(learningRate: number, options: Readonly<Record<string, number>
 }
 
 const TRIALS: readonly Trial[] = [
-  { label: 'gpo, as in the quickstart', overrides: [] },
+  { label: 'gpo, as in configs/gpo.yaml', overrides: [] },
   factorAt(0.03, {}),
   factorAt(0.1, {}),
   factorAt(0.2, {}),
@@ -46,8 +46,8 @@ const TRIALS: readonly Trial[] = [
 ];
 
 await judgeTrials({
-  config: at('../../configs/quickstart.yaml'),
-  groups: readRecord(at('../quickstart')).split.trainingGroups,
+  config: at('../../configs/gpo.yaml'),
+  groups: readRecord(at('../gpo')).split.trainingGroups,
   training: 10,
   seeds: [0, 1],
   trials: TRIALS,

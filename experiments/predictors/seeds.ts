@@ -15,9 +15,10 @@ import { runExperiment } from '../../src/simulate/run.ts';
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const SEEDS = [0, 1, 2, 3, 4];
 const RUNS = [
-  { label: 'gpo, masked', config: 'quickstart.yaml', protection: 'mask' },
-  { label: 'factor, masked', config: 'factor.yaml', protection: 'mask' },
-  { label: 'factor, in clear', config: 'factor.yaml', protection: 'none' },
+  { label: 'gpo, masked', config: 'gpo.yaml', protection: 'mask' },
+  { label: 'factor, masked', config: 'quickstart.yaml', protection: 'mask' },
+  { label: 'factor, in clear', config: 'quickstart.yaml', protection: 'none' },
+  { label: 'factor, encrypted', config: 'quickstart.yaml', protection: 'seal' },
 ];
 const COMPARED = [
   { id: 'group-mean', label: 'mean of the training groups' },
@@ -28,6 +29,7 @@ interface Score {
   readonly mean: number;
   readonly worst: number;
   readonly cov: number;
+  readonly ece: number;
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'pluralllm-predictors-'));
@@ -47,8 +49,9 @@ async function score(run: (typeof RUNS)[number], seed: number) {
       mean,
       worst,
       coefficientOfVariation: cov,
+      calibrationError: ece = Number.NaN,
     } = record.methods.find((method) => method.id === id)!.summaries.unseen!;
-    return { mean, worst, cov };
+    return { mean, worst, cov, ece };
   };
   return {
     own: scoreOf('federated'),

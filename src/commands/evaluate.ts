@@ -34,6 +34,7 @@ export const evaluateCommand = defineCommand({
         [
           split,
           ...[s.mean, s.worst, s.coefficientOfVariation, s.fairnessIndex, s.questionFairness].map(figure),
+          s.calibrationError === undefined ? '' : figure(s.calibrationError),
         ],
       ];
     });
@@ -43,7 +44,7 @@ export const evaluateCommand = defineCommand({
       figure(alignment),
       String(questions),
     ]);
-    const columns = ['mean', 'worst', 'CoV', 'fairness', 'question fairness'].map(numbers);
+    const columns = ['mean', 'worst', 'CoV', 'fairness', 'question fairness', 'ECE'].map(numbers);
     terminal.print(textTable([text('split'), ...columns], summary));
     terminal.print('');
     const groupColumns = [text('group'), text('split'), numbers('alignment'), numbers('questions')];

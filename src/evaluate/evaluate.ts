@@ -6,6 +6,7 @@ import { type AnswerLookup, answerLookup } from '../data/answer-lookup.ts';
 import type { Survey } from '../data/survey.ts';
 import type { Predict, PredictionRequest } from '../predictor/prediction.ts';
 import { alignmentScore, jensenShannonDistance } from './alignment.ts';
+import { addBins, addPrediction, calibrationError, emptySplits, type SplitBins } from './calibration.ts';
 import { chooseContext } from './contexts.ts';
 import { type Evaluation, SPLITS, type SplitName } from './evaluation.ts';
 import { groupScores, meanOf, type QuestionScore, scoresBy } from './group-scores.ts';
@@ -42,6 +43,8 @@ export interface Evaluated {
   readonly evaluation: Evaluation;
   /** One score per (group, question), groups in the plan's order, questions ascending. */
   readonly questionScores: Readonly<Record<SplitName, readonly QuestionScore[]>>;
+  /** How large shares were predicted, and how large they were. */
+  readonly calibration: SplitBins;
   /** Unseen groups that answered none of the held-out questions, so have no `unseen-questions` score. */
   readonly withoutHeldOut: readonly string[];
 }
@@ -86,16 +89,27 @@ function scoreOf(
   return { group: groupId, question, alignment: alignmentScore(predicted, truth), distanceBase2 };
 }
 
+interface Scored {
+  readonly scores: QuestionScore[];
+  readonly calibration: SplitBins;
+}
+
 async function scoreRequest(
   plan: EvaluationPlan,
   request: PredictionRequest,
   answers: AnswerLookup,
-): Promise<QuestionScore[]> {
+  splitOf: (group: number, question: number) => SplitName,
+): Promise<Scored> {
   const { group, targets } = request;
   const predictions = await plan.predict(request);
-  return targets.map((question, i) =>
-    scoreOf(plan.survey, group, question, predictions[i], answers(group, question)!),
-  );
+  const calibration = emptySplits();
+  const scores = targets.map((question, i) => {
+    const truth = answers(group, question)!;
+    const score = scoreOf(plan.survey, group, question, predictions[i], truth);
+    addPrediction(calibration[splitOf(group, question)], predictions[i]!, truth);
+    return score;
+  });
+  return { scores, calibration };
 }
 
 /** One score per question: the mean over the draws in which it was a target; questions ascending. */
@@ -111,22 +125,30 @@ function overDraws(scores: readonly QuestionScore[]): QuestionScore[] {
 function withSplit(
   plan: EvaluationPlan,
   scores: readonly QuestionScore[],
-  heldOut: ReadonlySet<number>,
+  splitOf: (group: number, question: number) => SplitName,
 ): SplitScore[] {
   const byGroup = scoresBy(scores, ({ group }) => group);
-  return plan.groups.flatMap(({ group, split }) =>
+  return plan.groups.flatMap(({ group }) =>
     overDraws(byGroup.get(plan.survey.groups[group]!.id) ?? []).map((score) => ({
       ...score,
-      split: heldOut.has(score.question) ? 'unseen-questions' : split,
+      split: splitOf(group, score.question),
     })),
   );
 }
 
-export function evaluationOf(bySplit: Readonly<Record<SplitName, readonly QuestionScore[]>>): Evaluation {
+/** Scores and summaries from one score per (group, question), with the calibration of the same predictions. */
+export function evaluationOf(
+  bySplit: Readonly<Record<SplitName, readonly QuestionScore[]>>,
+  calibration: SplitBins,
+): Evaluation {
   const present = SPLITS.filter((split) => bySplit[split].length > 0);
+  const summaryOf = (split: SplitName) => {
+    const error = calibrationError(calibration[split]);
+    return { ...summarise(bySplit[split]), ...(error === undefined ? {} : { calibrationError: error }) };
+  };
   return asStage({
     scores: present.flatMap((split) => groupScores(bySplit[split], split)),
-    summaries: Object.fromEntries(present.map((split) => [split, summarise(bySplit[split])])),
+    summaries: Object.fromEntries(present.map((split) => [split, summaryOf(split)])),
   });
 }
 
@@ -144,8 +166,19 @@ export async function evaluatePredictor(plan: EvaluationPlan): Promise<Evaluated
   const heldOut = new Set(plan.heldOutQuestions);
   const answers = answerLookup(survey);
   const requests = requestsOf(plan, heldOut);
-  const drawn = await mapOrdered(requests, concurrency, (request) => scoreRequest(plan, request, answers));
-  const scores = withSplit(plan, drawn.flat(), heldOut);
+  const planned = new Map(groups.map(({ group, split }) => [group, split]));
+  const splitOf = (group: number, question: number) =>
+    heldOut.has(question) ? 'unseen-questions' : planned.get(group)!;
+  const drawn = await mapOrdered(requests, concurrency, (request) =>
+    scoreRequest(plan, request, answers, splitOf),
+  );
+  const calibration = emptySplits();
+  for (const request of drawn) addBins(calibration, request.calibration);
+  const scores = withSplit(
+    plan,
+    drawn.flatMap((request) => request.scores),
+    splitOf,
+  );
   const scoresIn = (split: SplitName) =>
     scores.filter((score) => score.split === split).map(({ split: _, ...score }) => score);
   const questionScores = {
@@ -158,8 +191,9 @@ export async function evaluatePredictor(plan: EvaluationPlan): Promise<Evaluated
     .filter(({ split }) => split === 'unseen')
     .map(({ group }) => survey.groups[group]!.id);
   return {
-    evaluation: evaluationOf(questionScores),
+    evaluation: evaluationOf(questionScores, calibration),
     questionScores,
+    calibration,
     withoutHeldOut: heldOut.size === 0 ? [] : unseen.filter((id) => !scored.has(id)),
   };
 }

@@ -35,6 +35,8 @@ export interface Summary {
   readonly questionFairness: number;
   /** Mean of the groups' base-2 distances. */
   readonly meanDistanceBase2: number;
+  /** Expected calibration error of the predicted shares, over all targets and draws; left out where it was not measured. */
+  readonly calibrationError?: number;
 }
 
 interface EvaluationFields {

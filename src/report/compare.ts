@@ -47,6 +47,7 @@ export function fairnessMeasures(split: SplitName): readonly Measure[] {
     { title: 'CoV', split, figure: 'coefficientOfVariation', better: 'lower' },
     { title: 'fairness index', split, figure: 'fairnessIndex', better: 'higher' },
     { title: 'per-question fairness', split, figure: 'questionFairness', better: 'higher' },
+    { title: 'ECE', split, figure: 'calibrationError', better: 'lower' },
   ];
 }
 

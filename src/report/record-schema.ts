@@ -14,6 +14,7 @@ const summary = z.strictObject({
   fairnessIndex: z.number(),
   questionFairness: z.number(),
   meanDistanceBase2: z.number(),
+  calibrationError: amount.exactOptional(),
 });
 
 const summaries = z.strictObject({

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { forEachOrdered } from '../core/concurrent.ts';
 import { PluralError } from '../core/errors.ts';
-import { evaluationOf } from '../evaluate/evaluate.ts';
+import { addBins, emptySplits, type SplitBins } from '../evaluate/calibration.ts';
+import { type Evaluated, evaluationOf } from '../evaluate/evaluate.ts';
 import { type Evaluation, SPLITS, type SplitName, type Summary } from '../evaluate/evaluation.ts';
 import { meanOf, type QuestionScore } from '../evaluate/group-scores.ts';
 import { summarise } from '../evaluate/summary.ts';
@@ -30,6 +31,7 @@ interface LocalPoint {
   readonly round: number;
   readonly loss: number | null;
   readonly scores: SplitScores;
+  readonly calibration: SplitBins;
 }
 
 const questionScore = z.object({
@@ -37,6 +39,11 @@ const questionScore = z.object({
   question: z.int(),
   alignment: z.number(),
   distanceBase2: z.number(),
+});
+const bins = z.object({
+  count: z.array(z.number()),
+  predicted: z.array(z.number()),
+  observed: z.array(z.number()),
 });
 const modelFile = z.object({
   fingerprint: z.string(),
@@ -47,6 +54,7 @@ const modelFile = z.object({
       round: z.int(),
       loss: z.number().nullable(),
       scores: z.record(z.enum(SPLITS), z.array(questionScore)),
+      calibration: z.record(z.enum(SPLITS), bins),
     }),
   ),
 });
@@ -107,18 +115,19 @@ async function trainAlone(run: RunContext, group: number): Promise<LocalPoint[]>
       ({ parameters, optimizer, loss } = result);
       done = round;
     }
-    points.push({ round, loss, scores: await scoresAlone(run, group, parameters) });
+    const { questionScores: scores, calibration } = await evaluateAlone(run, group, parameters);
+    points.push({ round, loss, scores, calibration });
   }
   return points;
 }
 
 /** A local model on its own group and on all unseen groups. */
-async function scoresAlone(run: RunContext, group: number, parameters: Float32Array): Promise<SplitScores> {
+function evaluateAlone(run: RunContext, group: number, parameters: Float32Array): Promise<Evaluated> {
   const groups = [
     { group, split: 'training' as const },
     ...run.experiment.unseenGroups.map((unseen) => ({ group: unseen, split: 'unseen' as const })),
   ];
-  return (await evaluateOn(run, predictorFrom(run, parameters), groups)).questionScores;
+  return evaluateOn(run, predictorFrom(run, parameters), groups);
 }
 
 /** Sums of scores over local models, of one (group, question). */
@@ -137,7 +146,10 @@ class MeanScores {
     'unseen-questions': new Map(),
   };
 
-  add(scores: SplitScores): void {
+  readonly #calibration = emptySplits();
+
+  add({ scores, calibration }: LocalPoint): void {
+    addBins(this.#calibration, calibration);
     for (const split of SPLITS) {
       for (const score of scores[split]) {
         const key = `${score.question} ${score.group}`;
@@ -157,11 +169,14 @@ class MeanScores {
         alignment: alignment / models,
         distanceBase2: distanceBase2 / models,
       }));
-    return evaluationOf({
-      training: means('training'),
-      unseen: means('unseen'),
-      'unseen-questions': means('unseen-questions'),
-    });
+    return evaluationOf(
+      {
+        training: means('training'),
+        unseen: means('unseen'),
+        'unseen-questions': means('unseen-questions'),
+      },
+      this.#calibration,
+    );
   }
 }
 
@@ -222,8 +237,9 @@ export async function trainLocalOnly(run: RunContext): Promise<LocalOnlyResult> 
   for (let model = 1; model <= experiment.trainingGroups.length; model++) {
     const { points, seconds } = readModel(folder, model, fingerprint)!;
     progress.seconds.train += seconds;
-    for (const [index, { loss, scores }] of points.entries()) {
-      means[index]!.scores.add(scores);
+    for (const [index, point] of points.entries()) {
+      const { loss } = point;
+      means[index]!.scores.add(point);
       if (loss !== null) means[index]!.losses.push(loss);
     }
     best = betterOf(best, points.at(-1)!.scores);

@@ -28,7 +28,7 @@ beforeAll(async () => {
   url = await server.app.listen({ port: 0, host: '127.0.0.1' });
   const overrides = [...SMALL, 'compare=[]', 'data.heldOutQuestions=0.2'];
   experiment = await prepareExperiment(
-    loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides),
+    loadConfig(join(ROOT, 'configs/gpo.yaml'), overrides),
     () => undefined,
   );
 });

@@ -30,7 +30,7 @@ let homes = 0;
 
 beforeAll(async () => {
   const overrides = [...SMALL, ...FEW, `training.rounds=${ROUNDS}`, 'compare=[]', 'runtime.workers=1'];
-  const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+  const config = loadConfig(join(ROOT, 'configs/gpo.yaml'), overrides);
   const experiment = await prepareExperiment(config, () => undefined);
   const pool = startPool(setupOf(experiment), 1);
   run = { experiment, pool, folder: join(folder, 'run'), fingerprint: 'simulated', emit: () => undefined };
@@ -227,7 +227,7 @@ describe('features from a file', () => {
     writeFeatures(path, experiment.survey.questions, experiment.features);
     const { features: _, ...config } = plan.config;
     const overrides = [...SMALL, 'training.rounds=2', ...FEW, 'compare=[]', 'features.name=arrow'];
-    const arrow = loadConfig(join(ROOT, 'configs/quickstart.yaml'), [...overrides, `features.path=${path}`]);
+    const arrow = loadConfig(join(ROOT, 'configs/gpo.yaml'), [...overrides, `features.path=${path}`]);
     const { features } = await prepareExperiment(arrow, () => undefined);
     const chosen = { name: 'arrow', path: 'on/somebody/elses/machine' };
     const { provider, width, digest } = features;

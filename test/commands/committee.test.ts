@@ -23,7 +23,7 @@ beforeAll(async () => {
   server = await openTestAggregator();
   url = await server.app.listen({ port: 0, host: '127.0.0.1' });
   const changes = ['compare=[]', 'protection.name=seal', `protection.committee=${MEMBERS}`];
-  const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), [...SMALL, ...changes]);
+  const config = loadConfig(join(ROOT, 'configs/gpo.yaml'), [...SMALL, ...changes]);
   plan = planOf(await prepareExperiment(config, () => undefined));
 });
 afterAll(() => server.close());
@@ -123,7 +123,7 @@ describe('a group in a run whose sums are opened by others', () => {
 });
 
 test('a simulation in which a trustee is a training group too is a conflict', async () => {
-  const config = ['run', 'configs/quickstart.yaml', ...SMALL, 'compare=[]', 'protection.name=seal'];
+  const config = ['run', 'configs/gpo.yaml', ...SMALL, 'compare=[]', 'protection.name=seal'];
   const both = `protection.committee={members: [ink, "${GROUP}"], threshold: 2, trustees: true}`;
   const where = [
     `data.groups.training=["${GROUP}", independent-white-18-29, republican-white-50-64]`,

@@ -23,7 +23,7 @@ beforeAll(async () => {
   server = await openTestAggregator();
   url = await server.app.listen({ port: 0, host: '127.0.0.1' });
   const overrides = [...SMALL, 'training.rounds=2', 'compare=[]', 'round.quorum=1'];
-  const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+  const config = loadConfig(join(ROOT, 'configs/gpo.yaml'), overrides);
   plan = planOf(await prepareExperiment(config, () => undefined));
 });
 afterAll(() => server.close());
@@ -163,7 +163,7 @@ describe('a run whose aggregator holds ciphertext', () => {
     expect(made.stdout + made.stderr).not.toContain(secret);
     const held = ['protection=seal', 'aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
     const overrides = [...SMALL, 'training.rounds=1', 'compare=[]', ...held];
-    const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+    const config = loadConfig(join(ROOT, 'configs/gpo.yaml'), overrides);
     heldPlan = planOf(await prepareExperiment(config, () => undefined));
     ({ word, run } = await invited(3, {}, heldPlan));
     await initialise(home);

@@ -10,7 +10,7 @@ import { DEFAULT_ORDERS, epsilonOf, rdpOfGaussian, repeatRdp } from '../../src/p
 import { cli, events, type Finished, temporaryFolder } from '../support/cli.ts';
 import { tinySurvey } from '../support/tiny-survey.ts';
 
-const QUICKSTART = 'configs/quickstart.yaml';
+const QUICKSTART = 'configs/gpo.yaml';
 const NOISED = [
   'protection.differentialPrivacy.epsilon=8',
   'protection.clipNorm=0.5',

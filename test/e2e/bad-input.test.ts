@@ -26,7 +26,7 @@ const GOOD = ['q1,One?,yes,A,1', 'q1,One?,no,A,2', 'q2,Two?,yes,A,1', 'q2,Two?,n
 
 beforeAll(async () => {
   const args = [...SMALL, 'training.rounds=2', 'compare=[]', '--output-dir', trained, '--quiet'];
-  expect((await cli(['run', 'configs/quickstart.yaml', ...args])).code).toBe(0);
+  expect((await cli(['run', 'configs/gpo.yaml', ...args])).code).toBe(0);
   writeFileSync(
     join(folder, 'cut.arrow'),
     readFileSync('datasets/nonvoters/survey/responses.arrow').subarray(0, 3000),
@@ -36,7 +36,7 @@ beforeAll(async () => {
 
 const quickstart =
   (...rest: string[]) =>
-  () => ['run', 'configs/quickstart.yaml', ...rest];
+  () => ['run', 'configs/gpo.yaml', ...rest];
 const validate = (make: () => string) => () => ['dataset', 'validate', make()];
 
 /** What a user types, which code and exit code comes back, and what the message must name. */
@@ -165,7 +165,7 @@ describe('bad input', () => {
   }
 
   it('is told as JSON under --json', async () => {
-    const { stdout, stderr } = await cli(['run', 'configs/quickstart.yaml', 'sed=3', '--json']);
+    const { stdout, stderr } = await cli(['run', 'configs/gpo.yaml', 'sed=3', '--json']);
     expect(stderr).toBe('');
     expect(events(stdout)).toMatchObject([
       { type: 'error', code: 'CONFIG_UNKNOWN_KEY', hint: 'Did you mean "seed"?' },
@@ -192,7 +192,7 @@ describe('bad input', () => {
       'training.rounds=2',
       'compare=[]',
     ];
-    const args = ['run', 'configs/quickstart.yaml', ...SMALL, ...wide, '--output-dir', full];
+    const args = ['run', 'configs/gpo.yaml', ...SMALL, ...wide, '--output-dir', full];
     // A file size limit fails a write in the middle, like a disk that fills up; 64 blocks of 1024 bytes.
     const result = await cli(args, {
       before: 'trap "" XFSZ; ulimit -f 64',

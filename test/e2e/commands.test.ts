@@ -12,7 +12,7 @@ const run = join(folder, 'run');
 let firstRun: Awaited<ReturnType<typeof cli>>;
 
 beforeAll(async () => {
-  const args = ['configs/quickstart.yaml', ...SMALL, 'compare=[uniform,group-mean]', '--output-dir', run];
+  const args = ['configs/gpo.yaml', ...SMALL, 'compare=[uniform,group-mean]', '--output-dir', run];
   firstRun = await cli(['run', ...args]);
   expect(firstRun.code).toBe(0);
 });
@@ -41,7 +41,7 @@ describe('run', () => {
 
   it('says nothing but results under --quiet, and nothing but JSON under --json', async () => {
     const short = ['training.rounds=1', 'compare=[]', ...SMALL.slice(1)];
-    const args = ['run', 'configs/quickstart.yaml', ...short, '--output-dir'];
+    const args = ['run', 'configs/gpo.yaml', ...short, '--output-dir'];
     const quiet = await cli([...args, join(folder, 'quiet'), '--quiet']);
     expect(quiet.stderr).toBe('');
     expect(quiet.stdout).toContain('Report: ');
@@ -62,7 +62,7 @@ describe('run', () => {
 
   it.skipIf(process.platform === 'win32')('finishes its work when its reader has seen enough', async () => {
     const output = join(folder, 'piped');
-    const args = ['run', 'configs/quickstart.yaml', ...SMALL, 'training.rounds=1', 'compare=[]', '--json'];
+    const args = ['run', 'configs/gpo.yaml', ...SMALL, 'training.rounds=1', 'compare=[]', '--json'];
     const piped = await cli([...args, '--output-dir', output], {
       // The command that the helper appends runs inside the function; its exit code goes to standard error.
       before: 'once() { "$@" | head -n 1; echo "$PIPESTATUS" >&2; exit; }; once "$0" "$@"',
@@ -74,7 +74,7 @@ describe('run', () => {
   });
 
   it('numbers run folders instead of overwriting them', async () => {
-    const cwdRuns = ['run', 'configs/quickstart.yaml', ...SMALL, 'compare=[]', 'training.rounds=1'];
+    const cwdRuns = ['run', 'configs/gpo.yaml', ...SMALL, 'compare=[]', 'training.rounds=1'];
     const name = `name=test-${process.pid}`;
     const first = await cli([...cwdRuns, name, '--json']);
     const second = await cli([...cwdRuns, name, '--json']);
@@ -222,9 +222,9 @@ describe('dataset', () => {
 /** What is typed, and what the message or its hint must say. */
 const MISUSED: readonly [what: string, args: readonly string[], says: RegExp][] = [
   ['a word for a number', ['doctor', '--tolerance', 'abc'], /tolerance takes a number/],
-  ['a flag given twice', ['run', 'configs/quickstart.yaml', '--seed', '2', '--seed', '3'], /seed .*once/],
-  ['an empty flag', ['run', 'configs/quickstart.yaml', '--output-dir='], /output-dir needs a value/],
-  ['a number left out', ['run', 'configs/quickstart.yaml', '--seed='], /seed needs a value/],
+  ['a flag given twice', ['run', 'configs/gpo.yaml', '--seed', '2', '--seed', '3'], /seed .*once/],
+  ['an empty flag', ['run', 'configs/gpo.yaml', '--output-dir='], /output-dir needs a value/],
+  ['a number left out', ['run', 'configs/gpo.yaml', '--seed='], /seed needs a value/],
   ['a tolerance left out', ['doctor', '--tolerance', '--vectors', 'x'], /tolerance/],
   ['an unknown action', ['dataset', 'frob'], /"frob"\s+Actions: list, import, validate, describe/],
   ['no action', ['dataset'], /list, import, validate, describe/],

@@ -7,7 +7,7 @@ const folder = temporaryFolder();
 const TINY = [...SMALL, 'training.rounds=2', 'evaluation.every=1', 'compare=[group-mean]'];
 const GRID = ['--seeds', '2', '--grid', 'training.localSteps=1,2'];
 const run = (to: string, ...more: readonly string[]) =>
-  cli(['run', 'configs/quickstart.yaml', ...TINY, ...more, '--output-dir', join(folder, to)]);
+  cli(['run', 'configs/gpo.yaml', ...TINY, ...more, '--output-dir', join(folder, to)]);
 
 /** The summary without the seconds that its runs took. */
 function timeless(to: string) {
@@ -37,7 +37,7 @@ describe('run with seeds and a grid', () => {
   it('after kill -9 goes on to the same summary from the folder alone, under --json', async () => {
     let sent = false;
     const to = join(folder, 'killed');
-    const args = ['run', 'configs/quickstart.yaml', ...TINY, ...GRID, '--output-dir', to, '--json'];
+    const args = ['run', 'configs/gpo.yaml', ...TINY, ...GRID, '--output-dir', to, '--json'];
     const killed = await cli(args, {
       // In the second run, which is then half done.
       watch: (stdout, kill) => {
@@ -76,7 +76,7 @@ describe('run with seeds and a grid', () => {
       expect(stderr).toContain(`error ${code}:`);
       expect(stdout).toBe('');
     };
-    const config = 'configs/quickstart.yaml';
+    const config = 'configs/gpo.yaml';
     await refused('USAGE', whole, '--resume', '--seeds', '3');
     await refused('USAGE', config, '--seed', '1', '--seeds', '0,2');
     await refused('RUN_EXISTS', config, ...TINY, '--output-dir', whole);

@@ -57,7 +57,7 @@ describe.skipIf(server === null)(`three replicas on PostgreSQL and S3${why}`, ()
     let expected: Promise<Buffer>;
 
     beforeAll(async () => {
-      const experiment = await prepareExperiment(loadConfig('configs/quickstart.yaml', overrides), () => {});
+      const experiment = await prepareExperiment(loadConfig('configs/gpo.yaml', overrides), () => {});
       const admin = replicas.admin();
       ({ run } = await admin.createRun({ name: 'five', plan: planOf(experiment) }));
       const request = { group: null, count: FIVE.length, expiresInMs: 3_600_000 };

@@ -5,7 +5,7 @@ import { randomStream } from '../../src/core/random.ts';
 import { cli, events, SMALL, temporaryFolder } from '../support/cli.ts';
 
 const folder = temporaryFolder();
-const QUICKSTART = ['run', 'configs/quickstart.yaml', ...SMALL];
+const QUICKSTART = ['run', 'configs/gpo.yaml', ...SMALL];
 
 /** All that must not depend on workers or interruptions: model, figures, scores. */
 function outcome(run: string) {

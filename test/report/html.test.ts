@@ -74,9 +74,15 @@ describe('figures of the page', () => {
     const expected = inOrder.flatMap(({ label, summaries }) => {
       const summary = summaries[split];
       if (summary === undefined) return [];
-      const { mean, worst, coefficientOfVariation, fairnessIndex, questionFairness } = summary;
+      const { mean, worst, coefficientOfVariation, fairnessIndex, questionFairness, calibrationError } =
+        summary;
       return [
-        [label, ...[mean, worst, coefficientOfVariation, fairnessIndex, questionFairness].map(formatScore)],
+        [
+          label,
+          ...[mean, worst, coefficientOfVariation, fairnessIndex, questionFairness, calibrationError!].map(
+            formatScore,
+          ),
+        ],
       ];
     });
     expect(cellsOf(parse(page), caption)).toEqual(expected);

@@ -12,7 +12,7 @@ const GROUPS = ['democrat-black-30-49', 'democrat-white-65+', 'republican-white-
 async function played(name: string, ...overrides: readonly string[]) {
   const groups = `data.groups.training=${JSON.stringify(GROUPS)}`;
   const common = [groups, 'protection=seal', 'training.rounds=2', 'compare=[]', 'runtime.device=cpu'];
-  const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), [...SMALL, ...common, ...overrides]);
+  const config = loadConfig(join(ROOT, 'configs/gpo.yaml'), [...SMALL, ...common, ...overrides]);
   const to = join(folder, name);
   const { record } = await runExperiment(config, {
     folder: to,

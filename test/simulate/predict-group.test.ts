@@ -13,7 +13,7 @@ let run: TrainedRun;
 
 beforeAll(async () => {
   const overrides = [...SMALL, 'training.rounds=2', 'compare=[]', 'runtime.workers=1'];
-  const config = loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+  const config = loadConfig(join(ROOT, 'configs/gpo.yaml'), overrides);
   const place = { folder: join(folder, 'run'), resume: false };
   await runExperiment(config, { ...place, emit: silent });
   run = await openTrainedRun(place.folder, [], silent);

@@ -6,9 +6,7 @@ import { planOf } from '../../src/simulate/run-plan.ts';
 
 const SMALL = ['predictor.width=4', 'predictor.layers=1', 'predictor.heads=1', 'predictor.feedforward=4'];
 const planWith = async (...overrides: string[]) =>
-  planOf(
-    await prepareExperiment(loadConfig('configs/quickstart.yaml', [...SMALL, ...overrides]), () => undefined),
-  );
+  planOf(await prepareExperiment(loadConfig('configs/gpo.yaml', [...SMALL, ...overrides]), () => undefined));
 
 describe('the plan of a deployed run', () => {
   test('has the questions and nobody’s answers, folders or workers', async () => {

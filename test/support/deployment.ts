@@ -28,7 +28,7 @@ export function smallRun(groups: readonly string[], changes: readonly string[]):
   return [...SMALL, training, 'runtime.device=cpu', 'compare=[]', ...changes];
 }
 
-const QUICKSTART = 'configs/quickstart.yaml';
+const QUICKSTART = 'configs/gpo.yaml';
 
 /** The model file of a simulated run. */
 export async function simulated(

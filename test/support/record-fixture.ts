@@ -106,6 +106,7 @@ function summaryOf(scores: readonly GroupScore[]): Summary {
     fairnessIndex: 1 / (1 + cov ** 2),
     questionFairness: 1 / (1 + 1.8 * cov),
     meanDistanceBase2: mean(scores.map(({ distanceBase2 }) => distanceBase2)),
+    calibrationError: (1 - centre) / 4,
   };
 }
 

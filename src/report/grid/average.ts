@@ -10,7 +10,9 @@ function meanOf(values: readonly number[]): number {
 }
 
 function averageSummary(summaries: readonly Summary[]): Summary {
-  const over = (figure: keyof Summary): number => meanOf(summaries.map((summary) => summary[figure]));
+  const over = (figure: Exclude<keyof Summary, 'calibrationError'>): number =>
+    meanOf(summaries.map((summary) => summary[figure]));
+  const calibrationError = spreadOf(summaries.map((summary) => summary.calibrationError)).mean;
   return {
     mean: over('mean'),
     worst: over('worst'),
@@ -19,6 +21,7 @@ function averageSummary(summaries: readonly Summary[]): Summary {
     fairnessIndex: over('fairnessIndex'),
     questionFairness: over('questionFairness'),
     meanDistanceBase2: over('meanDistanceBase2'),
+    ...(calibrationError === null ? {} : { calibrationError }),
   };
 }
 

@@ -64,6 +64,7 @@ function settingsFigure(views: readonly SettingView[], split: SplitName): Html {
     }),
     valueLabel: 'alignment score',
     room: 'full',
+    longNames: true,
   });
 }
 

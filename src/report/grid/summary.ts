@@ -64,6 +64,7 @@ function splitSpread(
     fairnessIndex: over('fairnessIndex'),
     questionFairness: over('questionFairness'),
     meanDistanceBase2: over('meanDistanceBase2'),
+    calibrationError: over('calibrationError'),
   };
 }
 

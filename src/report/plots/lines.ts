@@ -44,7 +44,7 @@ const MARGIN = { top: 30, bottom: 42, left: 46 } as const;
 /** Wide drawings have names at the ends of the lines; narrow ones a legend beside them. */
 const MARGIN_RIGHT: Readonly<Record<PlotSize, number>> = { wide: 284, narrow: 16 };
 /** Characters of a name at the end of a line; a longer one is cut there. */
-export const NAME_LENGTH = 28;
+const NAME_LENGTH = 28;
 /** Rounds with a tooltip per line; more would only overlap. */
 const MAX_TOOLTIPS = 60;
 

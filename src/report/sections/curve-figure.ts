@@ -1,7 +1,7 @@
 import { ABSENT, formatScore } from '../format.ts';
 import { EMPTY, type Html, html } from '../markup.ts';
 import { legend } from '../plots/legend.ts';
-import { endOf, type LinePoint, type LineSeries, lineChart, NAME_LENGTH } from '../plots/lines.ts';
+import { endOf, type LinePoint, type LineSeries, lineChart } from '../plots/lines.ts';
 import type { CurvePoint, MethodRecord } from '../record.ts';
 import { bothSizes, figureMarkup, tableMarkup } from './parts.ts';
 
@@ -13,6 +13,8 @@ export interface CurveFigure {
   readonly valueLabel: string;
   /** `full` takes the whole width with names at the lines, `half` shares it and has a legend. */
   readonly room: 'full' | 'half';
+  /** Whether names may be too long to stand at the lines in full: then a legend stands above them, whatever they are. */
+  readonly longNames?: boolean;
 }
 
 /** The points of a method's curve at which `read` finds a value. */
@@ -45,7 +47,14 @@ ${tableMarkup({ caption: `${caption}; ${ABSENT} where there is none`, head, rows
 }
 
 /** A line chart over the rounds with its legend and its numbers; nothing where there is no line to draw. */
-export function curveFigure({ title, reading, series, valueLabel, room }: CurveFigure): Html {
+export function curveFigure({
+  title,
+  reading,
+  series,
+  valueLabel,
+  room,
+  longNames = false,
+}: CurveFigure): Html {
   if (series.length === 0) return EMPTY;
   const subject = `${title}, ${valueLabel} by round`;
   const ends = series.map((line) => `${line.facts.short} ${formatScore(endOf(line))}`);
@@ -54,11 +63,9 @@ export function curveFigure({ title, reading, series, valueLabel, room }: CurveF
   const key = legend(
     series.map((line) => ({ facts: line.facts, drawn: 'line', figure: formatScore(endOf(line)) })),
   );
-  // Names that are cut at the lines stand in full above them.
-  const cut = series.some(({ facts }) => facts.short.length > NAME_LENGTH);
   const drawing =
     room === 'full'
-      ? html`${cut ? key : EMPTY}${bothSizes((size) => lineChart(chart, size), cut ? EMPTY : key)}`
+      ? html`${longNames ? key : EMPTY}${bothSizes((size) => lineChart(chart, size), longNames ? EMPTY : key)}`
       : html`${key}${lineChart(chart, 'narrow')}`;
   return figureMarkup(title, reading, drawing, numbersMarkup(series, subject));
 }

@@ -33,6 +33,8 @@ groups are served alike.</dd></div>
 almost any method, so small differences in it say little.</dd></div>
 <div><dt>Per-question fairness</dt><dd>The mean over questions of 1 / (1 + CoV of the groups’ scores on that question), as in
 arXiv 2604.04261. It is stricter: differences on single questions cannot cancel out.</dd></div>
+<div><dt>ECE</dt><dd>Expected calibration error: how far shares that were predicted as about p are from p on average, over 15 bins of p. It tells
+whether predictions are as sure as they may be, not whether they are good: a uniform guess can be well calibrated.</dd></div>
 </dl>
 <p class="note">Even is not good by itself: a uniform guess can be the fairest of all and still serve everybody badly.
 Read these figures beside the mean.</p>`;

@@ -364,7 +364,7 @@ describe('a configuration', () => {
     'protection.leastGroups=14',
     'strategy.weighting=equal',
   ];
-  const configOf = (...overrides: string[]) => loadConfig(join(ROOT, 'configs/quickstart.yaml'), overrides);
+  const configOf = (...overrides: string[]) => loadConfig(join(ROOT, 'configs/gpo.yaml'), overrides);
 
   test('with noise is accepted where the group that is hidden has a bound, and a weight like all others', () => {
     expect(configOf(...NOISED).protection).toMatchObject({

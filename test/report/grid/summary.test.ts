@@ -49,6 +49,7 @@ const FIGURES: readonly (keyof Summary)[] = [
   'fairnessIndex',
   'questionFairness',
   'meanDistanceBase2',
+  'calibrationError',
 ];
 
 describe('the summary of a grid', () => {
@@ -67,7 +68,7 @@ describe('the summary of a grid', () => {
             continue;
           }
           for (const figure of FIGURES) {
-            const perSeed = own.map((method) => method.summaries[split]![figure]);
+            const perSeed = own.map((method) => method.summaries[split]![figure]!);
             const { mean, spread } = welford(perSeed);
             const found = shown.splits[split]![figure];
             expect(found.perSeed).toEqual(perSeed);
@@ -78,8 +79,8 @@ describe('the summary of a grid', () => {
         }
       }
     });
-    // Two settings, seven methods on three splits, two of them without new questions, seven figures.
-    expect(compared).toBe(2 * (7 * 3 - 2) * 7);
+    // Two settings, seven methods on three splits, two of them without new questions, eight figures.
+    expect(compared).toBe(2 * (7 * 3 - 2) * 8);
   });
 
   it('gives bytes of a group, seconds and convergence', () => {

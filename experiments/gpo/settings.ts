@@ -3,7 +3,7 @@ import { readRecord } from '../../src/report/write.ts';
 import { judgeTrials } from '../judge.ts';
 
 /**
- * How the quickstart's settings were chosen: of its 14 training groups, 10 train and 4 judge. Run with tsx; writes
+ * How the settings of configs/gpo.yaml were chosen: of its 14 training groups, 10 train and 4 judge. Run with tsx; writes
  * settings.json, from which README.md's table is printed.
  */
 
@@ -28,7 +28,7 @@ const SETTINGS: readonly (readonly [label: string, overrides: string])[] = [
 ];
 
 await judgeTrials({
-  config: at('../../configs/quickstart.yaml'),
+  config: at('../../configs/gpo.yaml'),
   groups: readRecord(at('.')).split.trainingGroups,
   training: 10,
   seeds: [0, 1],
