@@ -200,10 +200,24 @@ function checkGroups(config: Config, protection: Protection): void {
   }
 }
 
-/** Refuses a bound on the norm of updates that tell counts: both are cut by the same factor, and counts are much of the norm. */
-function checkCounted({ predictor, protection }: Config): void {
+/** From so many bits on, a count is right to half a group wherever its unit stands on the grid. */
+const COUNTING_BITS = 8;
+
+/** Refuses what spoils the counts of rows: a bound on the norm, which cuts them by the same factor as all else, and few bits of a range that they do not fill. */
+function checkCounted(config: Config): void {
+  const { predictor, protection } = config;
   const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
-  if (layout.counted === null || (protection['clipNorm'] ?? null) === null) return;
+  if (layout.counted === null) return;
+  const { bits, clipValue, clipNorm = null } = protection;
+  const wide = typeof clipValue === 'number' && clipValue > countUnit(config);
+  if (typeof bits === 'number' && bits < COUNTING_BITS && wide) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `protection.clipValue is ${clipValue}, above the ${countUnit(config)} of local steps times learning rate: with ${bits} bits the counts of predictor "${predictor.name}" would be rounded by whole groups`,
+      { hint: 'Lower protection.clipValue, or raise protection.bits to 8 or more.' },
+    );
+  }
+  if (clipNorm === null) return;
   throw new PluralError(
     'CONFIG_CONFLICT',
     `protection.clipNorm bounds whole updates, and those of predictor "${predictor.name}" tell which rows of its memory they touched`,
