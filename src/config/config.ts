@@ -9,6 +9,7 @@ import { listShipped } from '../data/shipped.ts';
 import { featuresProvider } from '../features/table.ts';
 import type { ParameterLayout } from '../predictor/layout.ts';
 import { predictorKind } from '../predictor/table.ts';
+import { inParts } from '../privacy/in-parts.ts';
 import type { Protection, Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
 import { countingRows } from '../strategy/counted-rows.ts';
@@ -17,6 +18,7 @@ import { STRATEGIES } from '../strategy/table.ts';
 import { weightBounds } from '../strategy/weight-bounds.ts';
 import { resolveDevice } from '../training/device.ts';
 import { drawnOf, type Participation } from '../wire/participation.ts';
+import { Parts } from '../wire/parts.ts';
 import { type ConfigFields, configSchema } from './schema.ts';
 
 /** A checked configuration: every default filled in, plug-in options parsed, plug-ins known to fit together. */
@@ -109,10 +111,10 @@ export function parseConfig(raw: unknown): Config {
   return config;
 }
 
-/** Refuses a strategy that does not go with the noise or the device. */
+/** Refuses a strategy that does not go with the noise, the parts or the device. */
 function checkStrategy(config: Config): void {
-  const { protection, runtime } = config;
-  const { name, scores, local } = strategyOf(config);
+  const { protection, runtime, updates } = config;
+  const { name, scores, momentum, local } = strategyOf(config);
   const { differentialPrivacy = null } = optionsOf(protection);
   if (scores && differentialPrivacy !== null) {
     throw new PluralError(
@@ -121,6 +123,13 @@ function checkStrategy(config: Config): void {
       {
         hint: 'Choose strategy "fedavg" with strategy.weighting=equal, or leave protection.differentialPrivacy out.',
       },
+    );
+  }
+  if (momentum && updates.parts > 1) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `updates.parts is ${updates.parts}, but strategy "${name}" moves parameters that a round does not send, too`,
+      { hint: 'Set updates.parts=1, or choose a strategy without momentum, such as "fedavg".' },
     );
   }
   if (local.proximal > 0 && resolveDevice(runtime.device) === 'webgpu') {
@@ -263,12 +272,15 @@ export function roundPlugins(
   questions: number,
   { size: parameters, counted }: Pick<ParameterLayout, 'size' | 'counted'>,
 ) {
-  const { protection, training, seed } = config;
+  const { protection, training, seed, updates } = config;
   const strategy = strategyOf(config);
+  // Of one part there is nothing to gather.
+  const parts =
+    updates.parts === 1 ? null : new Parts({ seed, parts: updates.parts, parameters, always: counted });
   const weights = weightBounds(strategy, questions);
   const shape = {
     rounds: training.rounds,
-    parameters,
+    parameters: parts?.most ?? parameters,
     mostWeight: weights.most,
     equalWeights: weights.equal,
     reach: reachOf(config),
@@ -276,12 +288,13 @@ export function roundPlugins(
     holds: config.aggregator.holds,
   };
   const kind = byName('protection', PROTECTIONS, protection.name);
+  const protecting = kind.create(optionsOf(protection), shape);
   return {
     strategy:
       counted === null
         ? strategy
         : countingRows(strategy, counted, { unit: countUnit(config), mostWeight: shape.mostWeight }),
-    protection: kind.create(optionsOf(protection), shape),
+    protection: parts === null ? protecting : inParts(protecting, parts),
   };
 }
 
@@ -306,7 +319,7 @@ export function revealedBy(config: Config): Reveals {
  * deployed round waits, who can read its models, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, round, aggregator: _aggregator, ...numbers } = config;
+  const { name: _name, output: _output, round, aggregator: _aggregator, updates, ...numbers } = config;
   const { runtime, data, features, ...rest } = numbers;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
@@ -318,6 +331,8 @@ export function configDigest(config: Config): string {
     device: countedDevice(runtime),
     // Left out where every round asks all, as it was before there was a choice.
     ...(round.participation === 1 ? {} : { participation: round.participation }),
+    // So is this where every round sends all.
+    ...(updates.parts === 1 ? {} : { parts: updates.parts }),
   });
 }
 
