@@ -9,6 +9,7 @@ import { listShipped } from '../data/shipped.ts';
 import { featuresProvider } from '../features/table.ts';
 import type { ParameterLayout } from '../predictor/layout.ts';
 import { predictorKind } from '../predictor/table.ts';
+import { inParts } from '../privacy/in-parts.ts';
 import type { Protection, Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
 import { countingRows } from '../strategy/counted-rows.ts';
@@ -17,6 +18,7 @@ import { STRATEGIES } from '../strategy/table.ts';
 import { weightBounds } from '../strategy/weight-bounds.ts';
 import { resolveDevice } from '../training/device.ts';
 import { drawnOf, type Participation } from '../wire/participation.ts';
+import { Parts } from '../wire/parts.ts';
 import { type ConfigFields, configSchema } from './schema.ts';
 
 /** A checked configuration: every default filled in, plug-in options parsed, plug-ins known to fit together. */
@@ -109,10 +111,10 @@ export function parseConfig(raw: unknown): Config {
   return config;
 }
 
-/** Refuses a strategy that does not go with the noise or the device. */
+/** Refuses a strategy that does not go with the noise, the parts or the device. */
 function checkStrategy(config: Config): void {
-  const { protection, runtime } = config;
-  const { name, scores, local } = strategyOf(config);
+  const { protection, runtime, updates } = config;
+  const { name, scores, momentum, local } = strategyOf(config);
   const { differentialPrivacy = null } = optionsOf(protection);
   if (scores && differentialPrivacy !== null) {
     throw new PluralError(
@@ -121,6 +123,13 @@ function checkStrategy(config: Config): void {
       {
         hint: 'Choose strategy "fedavg" with strategy.weighting=equal, or leave protection.differentialPrivacy out.',
       },
+    );
+  }
+  if (momentum && updates.parts > 1) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `updates.parts is ${updates.parts}, but strategy "${name}" moves parameters that a round does not send, too`,
+      { hint: 'Set updates.parts=1, or choose a strategy without momentum, such as "fedavg".' },
     );
   }
   if (local.proximal > 0 && resolveDevice(runtime.device) === 'webgpu') {
@@ -200,10 +209,24 @@ function checkGroups(config: Config, protection: Protection): void {
   }
 }
 
-/** Refuses a bound on the norm of updates that tell counts: both are cut by the same factor, and counts are much of the norm. */
-function checkCounted({ predictor, protection }: Config): void {
+/** From so many bits on, a count is right to half a group wherever its unit stands on the grid. */
+const COUNTING_BITS = 8;
+
+/** Refuses what spoils the counts of rows: a bound on the norm, which cuts them by the same factor as all else, and few bits of a range that they do not fill. */
+function checkCounted(config: Config): void {
+  const { predictor, protection } = config;
   const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
-  if (layout.counted === null || (protection['clipNorm'] ?? null) === null) return;
+  if (layout.counted === null) return;
+  const { bits, clipValue, clipNorm = null } = protection;
+  const wide = typeof clipValue === 'number' && clipValue > countUnit(config);
+  if (typeof bits === 'number' && bits < COUNTING_BITS && wide) {
+    throw new PluralError(
+      'CONFIG_CONFLICT',
+      `protection.clipValue is ${clipValue}, above the ${countUnit(config)} of local steps times learning rate: with ${bits} bits the counts of predictor "${predictor.name}" would be rounded by whole groups`,
+      { hint: 'Lower protection.clipValue, or raise protection.bits to 8 or more.' },
+    );
+  }
+  if (clipNorm === null) return;
   throw new PluralError(
     'CONFIG_CONFLICT',
     `protection.clipNorm bounds whole updates, and those of predictor "${predictor.name}" tell which rows of its memory they touched`,
@@ -249,12 +272,15 @@ export function roundPlugins(
   questions: number,
   { size: parameters, counted }: Pick<ParameterLayout, 'size' | 'counted'>,
 ) {
-  const { protection, training, seed } = config;
+  const { protection, training, seed, updates } = config;
   const strategy = strategyOf(config);
+  // Of one part there is nothing to gather.
+  const parts =
+    updates.parts === 1 ? null : new Parts({ seed, parts: updates.parts, parameters, always: counted });
   const weights = weightBounds(strategy, questions);
   const shape = {
     rounds: training.rounds,
-    parameters,
+    parameters: parts?.most ?? parameters,
     mostWeight: weights.most,
     equalWeights: weights.equal,
     reach: reachOf(config),
@@ -262,12 +288,13 @@ export function roundPlugins(
     holds: config.aggregator.holds,
   };
   const kind = byName('protection', PROTECTIONS, protection.name);
+  const protecting = kind.create(optionsOf(protection), shape);
   return {
     strategy:
       counted === null
         ? strategy
         : countingRows(strategy, counted, { unit: countUnit(config), mostWeight: shape.mostWeight }),
-    protection: kind.create(optionsOf(protection), shape),
+    protection: parts === null ? protecting : inParts(protecting, parts),
   };
 }
 
@@ -292,7 +319,7 @@ export function revealedBy(config: Config): Reveals {
  * deployed round waits, who can read its models, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, round, aggregator: _aggregator, ...numbers } = config;
+  const { name: _name, output: _output, round, aggregator: _aggregator, updates, ...numbers } = config;
   const { runtime, data, features, ...rest } = numbers;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
@@ -304,6 +331,8 @@ export function configDigest(config: Config): string {
     device: countedDevice(runtime),
     // Left out where every round asks all, as it was before there was a choice.
     ...(round.participation === 1 ? {} : { participation: round.participation }),
+    // So is this where every round sends all.
+    ...(updates.parts === 1 ? {} : { parts: updates.parts }),
   });
 }
 

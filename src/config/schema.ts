@@ -77,6 +77,13 @@ export const configSchema = z.strictObject({
       deadlineSeconds: z.number().min(0.1).max(31_622_400).default(86_400),
     })
     .prefault({}),
+  /** How much of an update each round sends. */
+  updates: z
+    .strictObject({
+      /** A round sends one of so many random parts of the parameters, and so many rounds send each once; 1: all of them. */
+      parts: z.int().min(1).max(1024).default(1),
+    })
+    .prefault({}),
   strategy: plugin('fedavg'),
   protection: plugin('mask'),
   aggregator: z

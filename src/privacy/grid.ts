@@ -37,7 +37,7 @@ export function ringBitsOf(bits: number, mostGroups: number, sigma = 0): number 
   return 1 + Math.ceil(Math.log2(largest));
 }
 
-/** The grid of a run. `bits` 8 to 24; `clipValue` and `mostWeight` above 0; the ring must fit, as the options' schema checks. */
+/** The grid of a run. `bits` 4 to 24; `clipValue` and `mostWeight` above 0; the ring must fit, as the options' schema checks. */
 export function gridOf(settings: {
   readonly bits: number;
   readonly mostGroups: number;

@@ -25,7 +25,7 @@ export const mask = defineProtection({
     const settings = maskSettings(options, shape);
     return {
       groups: { least: settings.least, most: settings.most },
-      replyBytes: packedBytes(wordsOf(shape.parameters), settings.grid.ringBits),
+      replyBytes: packedBytes(wordsOf(shape.parameters, settings.grid), settings.grid.ringBits),
       guarantee: settings.noise,
       join: (setup) => new MaskedGroup(new Heard(settings, setup)),
       collect: (context) => new MaskedCollection(settings, context),

@@ -4,13 +4,27 @@ import { type Grid, MOST_RING_BITS } from './grid.ts';
 
 /**
  * The few numbers that are added along with the delta: the weight, and for the mean and the spread of the groups' scores
- * whether there is one, the score, and its square. Each takes two words of the ring, so that it has twice the digits.
+ * whether there is one, the score, and its square. Each takes two words of the ring, so that it has twice the digits; on grids of
+ * fewer than 8 bits so many that it has as many digits as on one of 8.
  */
 const NAMES = ['weight', 'told', 'score', 'square'] as const;
 type Scalars = Record<(typeof NAMES)[number], number>;
 
+/** Digits of each number, at the least: whole weights below 2^14 stay exact. */
+const LEAST_DIGITS = 14;
+
+/** Words that each number takes. */
+function wordsEach({ bits }: Pick<Grid, 'bits'>): number {
+  return Math.max(2, Math.ceil(LEAST_DIGITS / (bits - 1)));
+}
+
 /** Words that stand before the delta. */
-export const SCALAR_WORDS = 2 * NAMES.length;
+export function scalarWords(grid: Pick<Grid, 'bits'>): number {
+  return NAMES.length * wordsEach(grid);
+}
+
+/** The same for grids of 8 bits and more, such as all of `seal`. */
+export const SCALAR_WORDS = scalarWords({ bits: 8 });
 
 /** Sums over groups. */
 export interface ScalarSums {
@@ -20,8 +34,9 @@ export interface ScalarSums {
 }
 
 /** Value of one unit of each number. A power of two, so that weights which are whole numbers stay exact. */
-function unitsOf({ bits, mostWeight }: Grid): Scalars {
-  const digits = 2 * (bits - 1);
+function unitsOf(grid: Grid): Scalars {
+  const { bits, mostWeight } = grid;
+  const digits = wordsEach(grid) * (bits - 1);
   const unit = (most: number) => 2 ** (Math.floor(Math.log2(most)) + 1 - digits);
   return { weight: unit(mostWeight), told: 1, score: unit(1), square: unit(1) };
 }
@@ -43,11 +58,15 @@ export function writeScalars(
       ? { weight, told: 0, score: 0, square: 0 }
       : { weight, told: 1, score, square: score * score };
   const base = 2 ** (grid.bits - 1);
+  const each = wordsEach(grid);
   for (const [index, name] of NAMES.entries()) {
     const number = Math.round(values[name] / units[name]);
-    invariant(number >= 0 && number < base * base, `a ${name} within the bound`);
-    words[2 * index] = Math.floor(number / base);
-    words[2 * index + 1] = number % base;
+    invariant(number >= 0 && number < base ** each, `a ${name} within the bound`);
+    let rest = number;
+    for (let at = each * (index + 1) - 1; at >= each * index; at--) {
+      words[at] = rest % base;
+      rest = Math.floor(rest / base);
+    }
   }
 }
 
@@ -56,9 +75,13 @@ export function readScalars(words: Uint32Array, grid: Grid): ScalarSums {
   const units = unitsOf(grid);
   const base = 2 ** (grid.bits - 1);
   const unused = MOST_RING_BITS - grid.ringBits;
-  const word = (index: number) => (words[index]! << unused) >>> unused;
+  const each = wordsEach(grid);
+  const numberOf = (index: number) =>
+    words
+      .subarray(each * index, each * (index + 1))
+      .reduce((number, word) => number * base + ((word << unused) >>> unused), 0);
   const [weight = 0, told = 0, score = 0, square = 0] = NAMES.map(
-    (name, index) => (word(2 * index) * base + word(2 * index + 1)) * units[name],
+    (name, index) => numberOf(index) * units[name],
   );
   const scores = told === 0 ? null : { groups: told, sum: score, sumOfSquares: square };
   return { totalWeight: weight, scores };

@@ -52,7 +52,7 @@ function sealedSums(name: string, settings: SealSettings, parameters: number): S
 
 /** Both sides of a round. */
 function sealed(name: string, settings: SealSettings, { parameters }: RunShape) {
-  const ciphertext = ciphertextBytes(settings.plan, wordsOf(parameters));
+  const ciphertext = ciphertextBytes(settings.plan, wordsOf(parameters, settings.grid));
   const shares = Math.min(settings.most, MOST_MEMBERS) * SEALED_BYTES;
   const { committee, holds } = settings;
   const published = holds === 'ciphertext' ? sealedSums(name, settings, parameters) : null;

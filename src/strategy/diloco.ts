@@ -22,6 +22,7 @@ export const diloco = defineStrategy({
   name: 'diloco',
   describe: 'Nesterov momentum on the weighted mean of the updates, for few rounds of many local steps',
   needs: 'sum',
+  momentum: true,
   options,
   create: ({ learningRate, momentum, weighting }) => ({
     weightOf: (group) => baseWeight(weighting, group),

@@ -90,6 +90,7 @@ export const fedopt = defineStrategy({
   name: 'fedopt',
   describe: 'a server optimiser (Adam, Yogi or momentum) on the weighted mean of the updates',
   needs: 'sum',
+  momentum: true,
   options,
   create: ({ optimizer, weighting, beta1, beta2, tau, learningRate: given }) => {
     const learningRate = given ?? DEFAULT_RATES[optimizer];

@@ -46,6 +46,8 @@ export interface Strategy {
   readonly needs: Needs;
   /** Whether weights depend on how well the model that a group trains from predicts its own answers. */
   readonly scores: boolean;
+  /** Whether a parameter may move in a round whose mean update leaves it alone. */
+  readonly momentum: boolean;
   readonly local: LocalTraining;
   /** How much a group's update counts: above 0, never less with more questions, never more with a higher score. */
   weightOf(group: WeighedGroup): number;
@@ -62,6 +64,8 @@ interface Declared {
   readonly needs: Needs;
   /** Left out: false. */
   readonly scores?: boolean;
+  /** Left out: false. */
+  readonly momentum?: boolean;
 }
 
 /** A kind of strategy in the plug-in table. */
@@ -79,17 +83,19 @@ export function defineStrategy<Options extends z.ZodType>(
     ) => Pick<Strategy, 'weightOf' | 'initialState' | 'next'> & Partial<Pick<Strategy, 'local'>>;
   },
 ): StrategyKind {
-  const { name, describe, needs, scores = false, options } = kind;
+  const { name, describe, needs, scores = false, momentum = false, options } = kind;
   return {
     name,
     describe,
     needs,
     scores,
+    momentum,
     options,
     create: (given) => ({
       name,
       needs,
       scores,
+      momentum,
       local: { proximal: 0 },
       ...kind.create(options.parse(given)),
     }),

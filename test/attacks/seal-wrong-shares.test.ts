@@ -143,7 +143,7 @@ function sealedIn(round: ProtectedRound, parameters = PARAMETERS): SumToOpen {
   const { plan } = settings;
   const { adverts } = SEALED.rosterMessage.read(round.shown[STEP.shares]!.values().next().value!)!;
   const { committee, seed } = rosterOf(contextOf(parameters), adverts, settings.committee);
-  const words = wordsOf(parameters);
+  const words = wordsOf(parameters, settings.grid);
   const sum = emptySum(plan, words);
   for (const { payload } of round.replies[STEP.upload]!.values())
     addCiphertext(sum, payload.subarray(32), plan);
@@ -243,7 +243,7 @@ describe('ours', () => {
 /** Of four members numbered 1 to 4, the first counts four times at 0. */
 const QUARTER = inverse(zeroElement().fill(4));
 const oneWord = (parameters: number, change: number) => {
-  const all = new Uint32Array(wordsOf(parameters));
+  const all = new Uint32Array(wordsOf(parameters, settings.grid));
   all[SCALAR_WORDS] = change;
   return all;
 };

@@ -130,7 +130,7 @@ describe('an aggregator that enrols members of its own, as many as open a sum', 
     });
     if (shares.length < committee.threshold) return null;
     const { plan } = settings;
-    const words = wordsOf(PARAMETERS);
+    const words = wordsOf(PARAMETERS, settings.grid);
     const sum = emptySum(plan, words);
     addCiphertext(sum, round.replies[STEP.upload]!.get(victim)!.payload.subarray(32), plan);
     return openSum({ plan, sum, words, seed, shares, threshold: committee.threshold })?.words ?? null;

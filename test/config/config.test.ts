@@ -289,6 +289,26 @@ test('a bound on the norm of updates that tell counts is CONFIG_CONFLICT; withou
   expect(bounded('{ name: gpo }')).not.toThrow();
 });
 
+test('counts of rows need 8 bits, or a range that they fill', () => {
+  const counting = (bits: number, clipValue: number | null, predictor = 'factor') =>
+    thrownBy(() =>
+      configOf(
+        'training={ localSteps: 2, learningRate: 0.1 }',
+        `predictor=${predictor}`,
+        `protection={ name: mask, bits: ${bits}, clipValue: ${clipValue} }`,
+      ),
+    );
+  expect(counting(7, 0.3)).toMatchObject({
+    code: 'CONFIG_CONFLICT',
+    message: expect.stringContaining('above the 0.2 of local steps times learning rate'),
+  });
+  for (const fine of [counting(4, 0.2), counting(4, null), counting(8, 0.3), counting(4, 0.3, 'gpo')])
+    expect(fine).toBeUndefined();
+  expect(counting(3, null)).toMatchObject({ code: 'CONFIG_INVALID' });
+  const sealed = thrownBy(() => configOf('protection={ name: seal, bits: 7 }'));
+  expect(sealed).toMatchObject({ code: 'CONFIG_INVALID' });
+});
+
 describe('the number of groups under protection "mask"', () => {
   const masked = (...overrides: readonly string[]) => configOf('protection.name=mask', ...overrides);
 

@@ -54,7 +54,12 @@ export function strategyConformance({ kind, options, averages, firstStep }: Stra
 
   describe(`conformance of strategy "${kind.name}" ${JSON.stringify(options)}`, () => {
     test('says what it is, and refuses options that it does not know', () => {
-      expect(strategy).toMatchObject({ name: kind.name, needs: kind.needs, scores: kind.scores });
+      expect(strategy).toMatchObject({
+        name: kind.name,
+        needs: kind.needs,
+        scores: kind.scores,
+        momentum: kind.momentum,
+      });
       expect(kind.describe.length).toBeGreaterThan(10);
       expect(kind.options.safeParse({ ...options, no_such_option: 1 }).success).toBe(false);
     });
@@ -135,6 +140,18 @@ export function strategyConformance({ kind, options, averages, firstStep }: Stra
         }),
         { numRuns: 30 },
       );
+    });
+
+    test.skipIf(kind.momentum)('no round moves a parameter that its mean update leaves alone', () => {
+      const first = strategy.next(
+        model,
+        aggregateOf([{ weight: 2, delta: [1, -1, 0.5] }]),
+        strategy.initialState(),
+      );
+      const later = aggregateOf([{ weight: 2, delta: [0, 0.25, 0] }], 5);
+      const { parameters } = strategy.next(first.model, later, first.state).model;
+      const moved = [...parameters].map((value, i) => value !== first.model.parameters[i]);
+      expect(moved).toEqual([false, true, false]);
     });
 
     test('the same aggregate gives the same bytes', () => {

@@ -33,7 +33,7 @@ function numbersOf(grid: Grid, { delta, weight = grid.mostWeight, chance = NEVER
   return [...new Int32Array(words.buffer)];
 }
 
-const bits = fc.integer({ min: 8, max: 24 });
+const bits = fc.integer({ min: 4, max: 24 });
 const anyWord = fc.integer({ min: 0, max: ALWAYS });
 /** Grids of all sizes whose sums fit. */
 const grids = fc

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { gridOf, MOST_RING_BITS } from '../../src/privacy/grid.ts';
-import { readScalars, SCALAR_WORDS, writeScalars } from '../../src/privacy/scalars.ts';
+import { readScalars, SCALAR_WORDS, scalarWords, writeScalars } from '../../src/privacy/scalars.ts';
 import { updateOf } from '../support/protected-round.ts';
 
 interface Member {
@@ -14,14 +14,14 @@ const gridWith = (bits: number, mostGroups: number, mostWeight: number) =>
 type Grid = ReturnType<typeof gridWith>;
 
 function wordsOf({ weight, score }: Member, grid: Grid): Uint32Array {
-  const words = new Uint32Array(SCALAR_WORDS + 2).fill(5);
+  const words = new Uint32Array(scalarWords(grid) + 2).fill(5);
   writeScalars(updateOf('g', weight, [], { score }), grid, words);
   return words;
 }
 
 /** What is read from the sum of what groups write, with anything above the ring. */
 function summed(members: readonly Member[], grid: Grid, above = 0) {
-  const sum = new Uint32Array(SCALAR_WORDS);
+  const sum = new Uint32Array(scalarWords(grid));
   for (const member of members) {
     const words = wordsOf(member, grid);
     for (let i = 0; i < sum.length; i++) sum[i]! += words[i]!;
@@ -37,7 +37,7 @@ const above = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const rounds = (weightOf: (most: number) => fc.Arbitrary<number>, mostWeight: fc.Arbitrary<number>) =>
   fc
     .record({
-      bits: fc.integer({ min: 8, max: 24 }),
+      bits: fc.integer({ min: 4, max: 24 }),
       mostGroups: fc.integer({ min: 1, max: 64 }),
       mostWeight,
     })
@@ -76,8 +76,8 @@ describe('the numbers beside the delta', () => {
     fc.assert(
       fc.property(any, ({ grid, members, above: over }) => {
         const { totalWeight, scores } = summed(members, grid, over);
-        // Twice the digits of a number of the delta, without its sign.
-        const digits = 2 * (grid.bits - 1);
+        // Twice the digits of a number of the delta, without its sign; with few bits as many words as 14 digits take.
+        const digits = Math.max(2, Math.ceil(14 / (grid.bits - 1))) * (grid.bits - 1);
         const total = (of: (member: Member) => number) =>
           members.reduce((sum, member) => sum + of(member), 0);
         const weightUnit = 2 * grid.mostWeight * 2 ** -digits;
@@ -100,6 +100,8 @@ describe('the numbers beside the delta', () => {
 
   test('with the largest weight and score of as many groups as there is room for', () => {
     for (const [bits, groups, weight] of [
+      [4, 65_536, 4095],
+      [6, 3, 1000],
       [8, 128, 100],
       [16, 65_536, 64],
       [24, 256, 4095],
@@ -120,7 +122,20 @@ describe('the numbers beside the delta', () => {
 
   test('stand before the delta, and leave it alone', () => {
     expect(SCALAR_WORDS).toBe(8);
+    const each = [4, 5, 6, 7, 8, 9, 16, 24].map((bits) => scalarWords({ bits }) / 4);
+    expect(each).toEqual([5, 4, 3, 3, 2, 2, 2, 2]);
     expect([...wordsOf({ weight: 3, score: 0.5 }, gridWith(16, 8, 10)).slice(SCALAR_WORDS)]).toEqual([5, 5]);
+  });
+
+  test('from 8 bits on each is two words, the higher digits first', () => {
+    const [weight, ...rest] = [1234, 1, 0.5, 0.25];
+    const grid = gridWith(8, 8, 2000);
+    const digits = (number: number) => [Math.floor(number / 2 ** 7), number % 2 ** 7];
+    // The unit of a weight is the power of two above the largest, of 14 digits.
+    const words = [weight! / 2 ** (11 - 14), rest[0]!, rest[1]! * 2 ** 13, rest[2]! * 2 ** 13].flatMap(
+      digits,
+    );
+    expect([...wordsOf({ weight: weight!, score: 0.5 }, grid).slice(0, SCALAR_WORDS)]).toEqual(words);
   });
 
   test.each<[string, Member]>([

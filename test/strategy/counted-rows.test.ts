@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asStage } from '../../src/core/brand.ts';
-import { countingRows } from '../../src/strategy/counted-rows.ts';
+import { maskOptions, maskSettings } from '../../src/privacy/mask/settings.ts';
+import { sumOfWords, updateWords } from '../../src/privacy/secure-sum/words.ts';
+import { countingRows, countsOf } from '../../src/strategy/counted-rows.ts';
 import { fedavg } from '../../src/strategy/fedavg.ts';
 import { makeUpdate } from '../../src/training/make-update.ts';
 import type { CountedRows } from '../../src/wire/counted-rows.ts';
 import { makeModel } from '../../src/wire/model.ts';
 import type { Aggregate, Update } from '../../src/wire/stages.ts';
+import { SHAPE } from '../support/protected-round.ts';
 
 const ROWS = 4;
 const WIDTH = 2;
@@ -148,5 +151,60 @@ describe('rows that only some groups touch', () => {
       1,
     );
     expect([...updates[0]!.delta.subarray(COUNTS)]).toEqual([UNIT, 0, UNIT, 0]);
+  });
+});
+
+describe('counts on the grid of a protection', () => {
+  /** Counts of the rows in the sum of updates whose weights are in `weights`, each rounded to the grid. */
+  function countsOn(bits: number, unit: number, members: readonly Member[], seed: number) {
+    const options = maskOptions.parse({ bits, clipValue: unit, mostGroups: 16 });
+    const settings = maskSettings(options, { ...SHAPE, mostWeight: 8, seed });
+    const sum = new Uint32Array(SIZE + 4 * 5);
+    let length = 0;
+    for (const [index, { touches, weight }] of members.entries()) {
+      const received = new Float32Array(SIZE);
+      const rows = { counted: counted(1), touched: (row: number) => touches[row]!, unit };
+      const group = `g${index}`;
+      const update = makeUpdate({ group, round: 1, weight, received, trained: received, score: null, rows });
+      const words = updateWords(update, settings, new Uint8Array(32));
+      length = words.length;
+      for (const [at, word] of words.entries()) sum[at]! += word;
+    }
+    const { weightedSum, totalWeight } = sumOfWords(sum.subarray(0, length), settings);
+    const aggregate: Aggregate = asStage({ round: 1, weightedSum, totalWeight, scores: null, groups: [] });
+    return [...countsOf(aggregate, counted(1), { unit, mostWeight: 8 })];
+  }
+
+  const bits = fc.integer({ min: 4, max: 16 });
+  // What float32 holds exactly, as it stands in an update.
+  const unit = fc.integer({ min: 1, max: 2 ** 24 - 1 }).map((steps) => steps * 2 ** -20);
+  const seed = fc.nat();
+  const touching = (all: readonly Member[], row: number) => all.filter(({ touches }) => touches[row]).length;
+  const weighing = (weight: fc.Arbitrary<number>) =>
+    fc.array(
+      fc.tuple(member, weight).map(([one, of]) => ({ ...one, weight: of })),
+      { minLength: 3, maxLength: 16 },
+    );
+
+  test('are exact where all weights are equal, however few its bits (property)', () => {
+    fc.assert(
+      fc.property(bits, unit, weighing(fc.constant(8)), seed, (of, one, all, drawn) => {
+        const counts = countsOn(of, one, all, drawn);
+        expect(counts).toEqual(counts.map((_, row) => touching(all, row)));
+      }),
+    );
+  });
+
+  test('never say more groups than there are, and are off by less than a step for each, with other weights (property)', () => {
+    fc.assert(
+      fc.property(bits, unit, weighing(fc.integer({ min: 1, max: 8 })), seed, (of, one, all, drawn) => {
+        for (const [row, count] of countsOn(of, one, all, drawn).entries()) {
+          const touched = all.filter(({ touches }) => touches[row]);
+          const weights = touched.reduce((sum, { weight }) => sum + weight / 8, 0);
+          expect(count).toBeLessThanOrEqual(touched.length + 1e-6);
+          expect(Math.abs(count - weights)).toBeLessThanOrEqual(touched.length / (2 ** (of - 1) - 1) + 1e-6);
+        }
+      }),
+    );
   });
 });

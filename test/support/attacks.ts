@@ -159,8 +159,9 @@ export class Cast extends BaseCast<MaskSettings, Heard, Shares> {
   }
 
   masked(upload: Uint8Array): Uint32Array {
-    const { ringBits } = this.settings.grid;
-    const count = wordsOf(this.context.parameters);
+    const { grid } = this.settings;
+    const { ringBits } = grid;
+    const count = wordsOf(this.context.parameters, grid);
     return unpackWords(upload.subarray(upload.length - packedBytes(count, ringBits)), count, ringBits)!;
   }
 }

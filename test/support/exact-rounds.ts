@@ -17,7 +17,7 @@ export function updatesOf(count: number, parameters: number): Update[] {
 
 /** The sum that everybody would compute who saw the quantised updates in clear. */
 export function plainSumOf(updates: readonly Update[], settings: SumSettings) {
-  const sum = new Uint32Array(wordsOf(updates[0]!.delta.length));
+  const sum = new Uint32Array(wordsOf(updates[0]!.delta.length, settings.grid));
   for (const update of updates) {
     const words = updateWords(update, settings, new Uint8Array(32));
     for (let i = 0; i < sum.length; i++) sum[i]! += words[i]!;

@@ -36,7 +36,7 @@ export function withWordsAdded(
 ): Uint8Array {
   const { plan } = settings;
   const content = readSealedSum(sealed, settings, parameters)!;
-  const words = new Uint32Array(wordsOf(parameters));
+  const words = new Uint32Array(wordsOf(parameters, settings.grid));
   for (const [place, number] of Object.entries(added)) words[Number(place)] = number;
   const sum = emptySum(plan, words.length);
   addCiphertext(sum, content.sum, plan);

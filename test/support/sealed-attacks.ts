@@ -182,14 +182,14 @@ export class SealedCast extends BaseCast<SealSettings, Heard, Shares> {
 
   /** The sum of ciphertexts, without their heads. */
   sumOf(uploads: readonly Uint8Array[]): CiphertextSum {
-    const sum = emptySum(this.settings.plan, wordsOf(this.context.parameters));
+    const sum = emptySum(this.settings.plan, wordsOf(this.context.parameters, this.settings.grid));
     for (const upload of uploads) addCiphertext(sum, upload.subarray(32), this.settings.plan);
     return sum;
   }
 
   /** What a sum of uploads says under a key, or null where that is noise. */
   read(uploads: readonly Uint8Array[], secretSum: RingElement, seed: Uint8Array): Uint32Array | null {
-    const words = wordsOf(this.context.parameters);
+    const words = wordsOf(this.context.parameters, this.settings.grid);
     const sum = this.sumOf(uploads);
     return open(loadedRing(), this.settings.plan, { sum, secretSum, seed, words });
   }

@@ -70,7 +70,7 @@ export class MaskedCollection extends SumCollection<KeyName, Roster> {
 
   protected override open(): Aggregate {
     const survivors = this.repliedTo(STEP.upload);
-    const sum = this.#sum ?? new Uint32Array(wordsOf(this.context.parameters));
+    const sum = this.#sum ?? new Uint32Array(wordsOf(this.context.parameters, this.#settings.grid));
     const revealed = new Map(this.repliedTo(STEP.unmask).map((group) => [group, this.#revealed.get(group)!]));
     const sharers = this.repliedTo(STEP.shares);
     takeOffMasks(sum, { roster: this.roster, sharers, survivors, shares: this.#shares, revealed });
@@ -121,7 +121,7 @@ export class MaskedCollection extends SumCollection<KeyName, Roster> {
   #readUpload(reply: ProtectedUpdate): { readonly signature: Uint8Array; readonly packed: Uint8Array } {
     const { payload } = reply;
     const { ringBits } = this.#settings.grid;
-    const count = wordsOf(this.context.parameters);
+    const count = wordsOf(this.context.parameters, this.#settings.grid);
     const expected = HEAD_BYTES + packedBytes(count, ringBits);
     if (payload.byteLength !== expected) {
       throw refused('UPDATE_LENGTH', reply, `it has ${payload.byteLength} bytes instead of ${expected}`);
@@ -146,7 +146,7 @@ export class MaskedCollection extends SumCollection<KeyName, Roster> {
 
   #addUpload(reply: ProtectedUpdate): void {
     const { signature, packed } = this.#readUpload(reply);
-    this.#sum ??= new Uint32Array(wordsOf(this.context.parameters));
+    this.#sum ??= new Uint32Array(wordsOf(this.context.parameters, this.#settings.grid));
     addPacked(this.#sum, packed, this.#settings.grid.ringBits);
     this.#uploads.set(reply.group, signature);
   }

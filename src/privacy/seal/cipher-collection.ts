@@ -107,8 +107,8 @@ export abstract class CipherCollection<Answer> extends SumCollection<KeyName, Ro
       check: (reply) => void this.#readUpload(reply),
       take: (reply) => {
         const ciphertext = this.#readUpload(reply);
-        const { plan } = this.settings;
-        this.#sum ??= emptySum(plan, wordsOf(this.context.parameters));
+        const { plan, grid } = this.settings;
+        this.#sum ??= emptySum(plan, wordsOf(this.context.parameters, grid));
         addCiphertext(this.#sum, ciphertext, plan);
       },
       show: (group) =>
@@ -148,7 +148,8 @@ export abstract class CipherCollection<Answer> extends SumCollection<KeyName, Ro
   /** The ciphertext of an upload, behind the digest of the roster. */
   #readUpload(reply: ProtectedUpdate): Uint8Array {
     const { payload } = reply;
-    const expected = DIGEST_BYTES + ciphertextBytes(this.settings.plan, wordsOf(this.context.parameters));
+    const { plan, grid } = this.settings;
+    const expected = DIGEST_BYTES + ciphertextBytes(plan, wordsOf(this.context.parameters, grid));
     if (payload.byteLength !== expected) {
       throw refused('UPDATE_LENGTH', reply, `it has ${payload.byteLength} bytes instead of ${expected}`);
     }

@@ -35,8 +35,8 @@ export class OpeningCollection extends CipherCollection<RingElement> {
     const { threshold } = committee;
     const { sum, answers, survivors } = this.toOpen();
     const shares = answers.map(({ answer, ...place }) => ({ ...place, share: answer }));
-    const { plan } = this.settings;
-    const opened = openSum({ plan, sum, words: wordsOf(parameters), seed, shares, threshold });
+    const { plan, grid } = this.settings;
+    const opened = openSum({ plan, sum, words: wordsOf(parameters, grid), seed, shares, threshold });
     if (opened === null) {
       throw new PluralError(
         'ROUND_FAILED',

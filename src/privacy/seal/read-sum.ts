@@ -44,8 +44,8 @@ function opened(
 ): OpenedSum | null {
   const { parameters, shares, chances } = known;
   if (shares.length < threshold) return null;
-  const { plan } = settings;
-  const words = wordsOf(parameters);
+  const { plan, grid } = settings;
+  const words = wordsOf(parameters, grid);
   const sum = emptySum(plan, words);
   invariant(addCiphertext(sum, wire, plan), 'a sum whose length was checked');
   return openSum({ plan, sum, words, seed: seedOf(hexOf(roster)), shares, threshold, chances });

@@ -54,8 +54,8 @@ const LENGTH_BYTES = 4;
 const MOST_NAME_BYTES = 3 * 256 + 3;
 const MOST_HEAD_BYTES = 1024 + (MOST_MEMBERS + MOST_GROUPS) * MOST_NAME_BYTES + 3 * MOST_MEMBERS;
 
-function sumBytes({ plan }: SealSettings, parameters: number): number {
-  return ciphertextBytes(plan, wordsOf(parameters));
+function sumBytes({ plan, grid }: SealSettings, parameters: number): number {
+  return ciphertextBytes(plan, wordsOf(parameters, grid));
 }
 
 /** The longest sealed sum of a run, in bytes. */

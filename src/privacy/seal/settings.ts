@@ -12,6 +12,8 @@ import { type CipherPlan, cipherPlan } from './plan.ts';
 
 /** The aggregator keeps 56 kB for each pair of a group and a member, and shows a member all of them at once. */
 export const MOST_GROUPS = 256;
+/** Decoding is tested with words from 8 bits on. */
+const bits = sumOptions.bits.unwrap().min(8).default(16);
 const mostGroups = sumOptions.mostGroups.unwrap().max(MOST_GROUPS).default(128);
 
 /** Members by name, and how many of them open a sum. */
@@ -36,6 +38,7 @@ export const sealOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
     ...assumptionOptions,
+    bits,
     mostGroups,
     /** Groups that keep shares of the keys; null: all of up to 50 groups, or some that are drawn in each round. */
     committee: committeeSchema.nullable().default(null),
@@ -48,6 +51,7 @@ export const sealSingleOptions = checkedSum(
   z.strictObject({
     ...sumOptions,
     ...assumptionOptions,
+    bits,
     mostGroups,
     /** The group that keeps all keys. */
     keyHolder: groupIdSchema,

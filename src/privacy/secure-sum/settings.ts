@@ -13,7 +13,7 @@ const MOST_CLIP = 1e9;
 /** Options of every protection that shows the aggregator nothing but a sum. */
 export const sumOptions = {
   /** Bits of one group's number on the grid, with its sign. */
-  bits: z.int().min(8).max(24).default(16),
+  bits: z.int().min(4).max(24).default(16),
   /** Most groups of a round: the sum has room for as many. */
   mostGroups: z.int().min(LEAST_GROUPS).max(65_536).default(128),
   /** Fewest groups of a round. */

@@ -2,8 +2,8 @@ import { bytesFrom } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { invariant } from '../../core/errors.ts';
 import type { Update } from '../../wire/stages.ts';
-import { quantise, weightedSumOf } from '../grid.ts';
-import { readScalars, SCALAR_WORDS, type ScalarSums, writeScalars } from '../scalars.ts';
+import { type Grid, quantise, weightedSumOf } from '../grid.ts';
+import { readScalars, type ScalarSums, scalarWords, writeScalars } from '../scalars.ts';
 import { addMask } from './expand.ts';
 import { addNoise, squaredNorm } from './noise.ts';
 
@@ -13,8 +13,8 @@ import type { SumSettings } from './settings.ts';
 const MOST_TURNS = 1000;
 
 /** Words of a masked vector. */
-export function wordsOf(parameters: number): number {
-  return SCALAR_WORDS + parameters;
+export function wordsOf(parameters: number, grid: Pick<Grid, 'bits'>): number {
+  return scalarWords(grid) + parameters;
 }
 
 /** The chances of the rounding: known to everybody who knows the seed, and the same again when a group starts again. */
@@ -35,12 +35,13 @@ export function updateWords(
   { grid, seed, noise }: SumSettings,
   noiseKey: Uint8Array,
 ): Uint32Array {
-  const words = new Uint32Array(wordsOf(update.delta.length));
-  const delta = words.subarray(SCALAR_WORDS);
+  const words = new Uint32Array(wordsOf(update.delta.length, grid));
+  const behind = scalarWords(grid);
+  const delta = words.subarray(behind);
   let turn = 0;
   do {
     invariant(turn < MOST_TURNS, 'rounding comes to a vector within the bound');
-    quantise(update, grid, chancesOf(update, seed, turn++), words, SCALAR_WORDS);
+    quantise(update, grid, chancesOf(update, seed, turn++), words, behind);
   } while (noise !== null && squaredNorm(delta) > noise.mostNorm ** 2);
   writeScalars(noise === null ? update : { ...update, score: null }, grid, words);
   if (noise !== null) addNoise(delta, noise, noiseKey);
@@ -52,5 +53,5 @@ export function sumOfWords(
   words: Uint32Array,
   { grid }: SumSettings,
 ): ScalarSums & { readonly weightedSum: Float64Array } {
-  return { ...readScalars(words, grid), weightedSum: weightedSumOf(words, SCALAR_WORDS, grid) };
+  return { ...readScalars(words, grid), weightedSum: weightedSumOf(words, scalarWords(grid), grid) };
 }

@@ -27,8 +27,8 @@ class SharedRoster extends Heard {
 }
 
 /** Plays a round in which a share of the groups falls silent before a step. */
-function play(count: number, parameters: number, share: number, step: number) {
-  const options = maskOptions.parse({ mostGroups: Math.max(3, count) });
+function play(count: number, parameters: number, share: number, step: number, bits = 16) {
+  const options = maskOptions.parse({ bits, mostGroups: Math.max(3, count) });
   const settings = maskSettings(options, SHAPE);
   const updates = updatesOf(count, parameters);
   const silent = chosenFrom(updates, share, step);
@@ -36,7 +36,7 @@ function play(count: number, parameters: number, share: number, step: number) {
   const silentBefore = new Map([[step, silent]]);
   const many = count > 100;
   const join = (setup: GroupSetup) => new MaskedGroup(new SharedRoster(settings, setup));
-  const context = contextOf(parameters, { run: `${count}/${share}/${step}` });
+  const context = contextOf(parameters, { run: `${count}/${share}/${step}/${bits}` });
   const aggregate = playRound({
     protection,
     updates,
@@ -68,6 +68,21 @@ describe.each([
     },
   );
 });
+
+test.each([4, 5, 7])(
+  'of %d bits, with more words for weights and scores: that of the others, bit for bit',
+  (bits) => {
+    for (const [share, step] of [
+      [0, STEP.keys],
+      [0.3, STEP.upload],
+      [0.3, STEP.unmask],
+    ] as const) {
+      const { aggregate, summed, settings } = play(10, 50, share, step, bits);
+      expect(settings.grid.ringBits).toBe(bits + 4);
+      expectExact(aggregate, summed, settings);
+    }
+  },
+);
 
 /** In each run of the tests so many that no byte counts them, at one step; a thousand, which takes minutes each, where every case is played. */
 const MANY: readonly (readonly [
@@ -128,9 +143,12 @@ describe('too many dropouts', () => {
 
 describe('the ring', () => {
   test('holds the sum of as many groups as it is made for, all at the bound', () => {
-    const options = maskOptions.parse({ mostGroups: 5, bits: 8, clipValue: 1 });
-    const protection = mask.create(options, SHAPE);
-    for (const sign of [1, -1]) {
+    const protections = [4, 8].map((bits) =>
+      mask.create(maskOptions.parse({ mostGroups: 5, bits, clipValue: 1 }), SHAPE),
+    );
+    for (const [sign, protection] of [1, -1].flatMap((side) =>
+      protections.map((of) => [side, of] as const),
+    )) {
       const updates = Array.from({ length: 5 }, (_, index) =>
         updateOf(`g${index}`, 100, [sign * 9, 0, sign], { score: 1 }),
       );

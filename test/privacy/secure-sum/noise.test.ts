@@ -274,7 +274,7 @@ describe('the ring', () => {
         const { grid, noise } = settings;
         const deviations = 8 * noise!.localSigma * Math.sqrt(run.mostGroups);
         const largest = run.mostGroups * (2 ** (run.bits - 1) - 1) + Math.floor(deviations);
-        const words = new Uint32Array(wordsOf(3));
+        const words = new Uint32Array(wordsOf(3, grid));
         // What is above the ring is whatever the masks leave there.
         const above = grid.ringBits === MOST_RING_BITS ? 0 : 2 ** grid.ringBits;
         words.set([largest, -largest, largest + above], SCALAR_WORDS);
