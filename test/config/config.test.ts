@@ -411,6 +411,36 @@ describe('rounds that ask some of the groups', () => {
   });
 });
 
+describe('rounds that send a part of the parameters', () => {
+  test.each(['fedopt', 'diloco'])('are refused with %s, whose momentum moves the others', (name) => {
+    expect(() => configOf(`strategy=${name}`)).not.toThrow();
+    expect(thrownBy(() => configOf(`strategy=${name}`, 'updates.parts=2'))).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining(`updates.parts is 2, but strategy "${name}" moves`),
+      hint: expect.stringContaining('updates.parts=1'),
+    });
+  });
+
+  test('go with all others, with every protection, and with noise', () => {
+    for (const strategy of ['fedavg', 'fedprox', 'qfedavg', 'adaptive'])
+      expect(() => configOf(`strategy=${strategy}`, 'updates.parts=1024')).not.toThrow();
+    const noisy = 'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8 } }';
+    for (const protection of ['protection=seal', noisy])
+      expect(() => configOf('strategy.weighting=equal', protection, 'updates.parts=4')).not.toThrow();
+  });
+
+  test('have replies as long as the longest part', () => {
+    const bytes = (parts: number) =>
+      roundPlugins(configOf(`updates.parts=${parts}`), 10, { size: 1001, counted: null }).protection
+        .replyBytes;
+    expect([bytes(1), bytes(4)]).toEqual([8 + 4 * 1001, 8 + 4 * 251]);
+  });
+
+  test.each(['0', '1025', '1.5'])('%s parts are CONFIG_INVALID', (parts) => {
+    expect(thrownBy(() => configOf(`updates.parts=${parts}`))).toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+});
+
 describe('strategies beside the rest', () => {
   const NOISE = [
     'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8, delta: 1e-5 } }',
@@ -611,6 +641,7 @@ describe('the digest', () => {
     'round.participation': '0.5',
     'round.quorum': '3',
     'round.deadlineSeconds': '60',
+    'updates.parts': '4',
     'strategy.weighting': 'equal',
     'evaluation.every': '3',
     'evaluation.contextQuestions': '3',
