@@ -1,5 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { OverSeeds } from '../experiments/over-seeds.ts';
+import { formatBytes } from '../src/core/bytes.ts';
+import type { SplitName, Summary } from '../src/evaluate/evaluation.ts';
+import type { GridSummary } from '../src/report/grid/summary.ts';
 import { comparisonMarkdown, markdownTable } from '../src/report/table.ts';
 import { readRecord } from '../src/report/write.ts';
 import { figureText } from './benchmark.ts';
@@ -97,32 +101,91 @@ function seedsTable(): string {
   return `${markdownTable(columns, cells)}\n\nAlignment of the unseen groups. Commit ${saved.commit}.`;
 }
 
-interface SavedPredictors {
-  readonly commit: string;
-  readonly seeds: readonly number[];
-  readonly rows: readonly {
-    readonly label: string;
-    readonly scores: readonly { mean: number; worst: number; cov: number; ece: number }[];
-  }[];
+/** Mean, and the deviation where there are several. */
+function withSpread(values: readonly number[]): string {
+  const [mean, deviation] = spread(values);
+  return values.length < 2 ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`;
 }
 
-function predictorSeedsTable(): string {
-  const path = at('experiments/predictors/seeds.json');
-  const saved: SavedPredictors = JSON.parse(readFileSync(path, 'utf8'));
-  const columns = [left('predictor'), ...['unseen mean', 'spread', 'worst', 'CoV', 'ECE'].map(right)];
+/** First digits of the config digests, and what they were run from. */
+function provenance(seeds: readonly number[], digests: readonly string[], commit: string | null): string {
+  const configs = [...new Set(digests)].map((digest) => digest.slice(0, 8)).join(', ');
+  return `Seeds ${seeds.join(', ')} on one split; commit ${commit}; config digests ${configs}.`;
+}
+
+function overSeeds(path: string): OverSeeds {
+  const saved: OverSeeds = JSON.parse(readFileSync(at(path), 'utf8'));
+  return saved;
+}
+
+function overSeedsTable(path: string, what: string): string {
+  const saved = overSeeds(path);
+  const columns = [left(what), ...['unseen mean', 'worst', 'CoV', 'ECE'].map(right)];
   const cells = saved.rows.map(({ label, scores }) => {
-    const [mean, deviation] = spread(scores.map((score) => score.mean));
-    const [worst] = spread(scores.map((score) => score.worst));
-    const [cov] = spread(scores.map((score) => score.cov));
-    const [ece] = spread(scores.map((score) => score.ece));
+    const others = (['worst', 'cov', 'ece'] as const).map((figure) =>
+      spread(scores.map((score) => score[figure]))[0].toFixed(3),
+    );
+    return [label, withSpread(scores.map(({ mean }) => mean)), ...others];
+  });
+  const digests = saved.rows.flatMap(({ configs }) => configs);
+  return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.commit)}`;
+}
+
+/** Alignment against bytes, the first row as the measure of both. */
+function communicationTable(): string {
+  const saved = overSeeds('experiments/pluralllm/communication.json');
+  const figures = saved.rows.map(({ scores }) => ({
+    alignment: scores.map(({ mean }) => mean),
+    bytes: spread(scores.map(({ uploadedBytes }) => uploadedBytes))[0],
+  }));
+  const first = figures[0]!;
+  const columns = [
+    left('settings'),
+    ...['unseen mean', 'against the first', 'sent per group', 'times fewer'].map(right),
+  ];
+  const cells = saved.rows.map(({ label }, i) => {
+    const { alignment, bytes } = figures[i]!;
+    const gain = spread(alignment)[0] - spread(first.alignment)[0];
     return [
       label,
-      mean.toFixed(4),
-      deviation.toFixed(4),
-      ...[worst, cov, ece].map((figure) => figure.toFixed(3)),
+      withSpread(alignment),
+      i === 0 ? '' : gain.toFixed(4),
+      formatBytes(bytes),
+      (first.bytes / bytes).toFixed(1),
     ];
   });
-  return `${markdownTable(columns, cells)}\n\nMeans over seeds ${saved.seeds.join(', ')} on one split. Commit ${saved.commit}.`;
+  const digests = saved.rows.flatMap(({ configs }) => configs);
+  return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.commit)}`;
+}
+
+/** Methods of a grid over the countries: means over all answered questions, and over the countries' own means. */
+function countriesTable(path: string): string {
+  const saved: GridSummary = JSON.parse(readFileSync(at(path), 'utf8'));
+  const columns = [
+    left('questions held out'),
+    left('method'),
+    ...['asked: over questions', 'over countries', 'worst', 'CoV', 'ECE', 'new: over questions'].map(right),
+  ];
+  const cells = saved.settings.flatMap(({ values, methods }) =>
+    methods.map(({ id, label, splits }) => {
+      const figure = (split: SplitName, name: keyof Summary) => splits[split]?.[name];
+      const single = (name: keyof Summary) => figure('unseen', name)?.mean?.toFixed(3) ?? '';
+      const shown = (split: SplitName, name: keyof Summary) => {
+        const known = figure(split, name)?.perSeed.filter((value) => value !== null) ?? [];
+        return known.length === 0 ? '' : withSpread(known);
+      };
+      return [
+        `${100 * Number(values[0] ?? 0)}%`,
+        id === 'federated' ? `federated, ${saved.name}` : label,
+        shown('unseen', 'meanOverQuestions'),
+        shown('unseen', 'mean'),
+        ...(['worst', 'coefficientOfVariation', 'calibrationError'] as const).map(single),
+        shown('unseen-questions', 'meanOverQuestions'),
+      ];
+    }),
+  );
+  const digests = saved.cells.map(({ configDigest }) => configDigest);
+  return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.cells[0]!.commit)}`;
 }
 
 /** What belongs between the marks of a table. */
@@ -130,7 +193,9 @@ const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
   gpo: () => experimentTable('experiments/gpo'),
   settings: () => settingsTable('experiments/gpo/settings.json'),
-  'predictor-seeds': predictorSeedsTable,
+  'predictor-seeds': () => overSeedsTable('experiments/predictors/seeds.json', 'predictor'),
+  communication: communicationTable,
+  countries: () => countriesTable('experiments/pluralllm/countries.json'),
   predictors: () => settingsTable('experiments/predictors/choose.json'),
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
@@ -160,6 +225,8 @@ export const DOCUMENTS: readonly string[] = [
   'experiments/gpo/README.md',
   'experiments/masking/README.md',
   'experiments/predictors/README.md',
+  'experiments/pluralllm/README.md',
+  'docs/benchmark.md',
 ];
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -7,7 +7,7 @@ import { ownCommit } from '../../src/simulate/environment.ts';
 import { runExperiment } from '../../src/simulate/run.ts';
 
 /**
- * What masking costs in alignment: the quickstart with and without it, over training seeds on one split. Run with tsx; writes
+ * What masking costs in alignment: configs/gpo.yaml with and without it, over training seeds on one split. Run with tsx; writes
  * seeds.json, from which README.md's table is printed.
  */
 
@@ -25,7 +25,7 @@ async function score(protection: string, seed: number) {
     'compare=[]',
     'evaluation.every=1000',
   ];
-  const config = loadConfig(at('../../configs/quickstart.yaml'), overrides);
+  const config = loadConfig(at('../../configs/gpo.yaml'), overrides);
   const place = join(folder, `${protection}-${seed}`);
   const { record } = await runExperiment(config, { folder: place, resume: false, emit: () => {} });
   const { summaries } = record.methods.find(({ id }) => id === 'federated')!;
