@@ -201,7 +201,8 @@ function checkGroups(config: Config, protection: Protection): void {
       'With fewer groups a sum tells what each of them sent. Take more groups, or protection "none" where updates may be seen.',
     );
   }
-  if (count > most) {
+  // Also where rounds ask some of them: whoever is enrolled may be asked.
+  if (Math.max(count, training) > most) {
     throw refused(
       `data.groups.training is ${training}, the sum of protection "${name}" has room for ${most} groups`,
       'Raise protection.mostGroups.',
@@ -209,31 +210,29 @@ function checkGroups(config: Config, protection: Protection): void {
   }
 }
 
-/** From so many bits on, a count is right to half a group wherever its unit stands on the grid. */
-const COUNTING_BITS = 8;
-
-/** Refuses what spoils the counts of rows: a bound on the norm, which cuts them by the same factor as all else, and few bits of a range that they do not fill. */
+/**
+ * Refuses what spoils the counts of rows, or makes them tell of single groups: a bound on the norm, which cuts them by the same factor as all else; weights that
+ * follow from scores, which the count of a row that one group touched would tell; rounds of some groups, whose counts differ by who was asked.
+ */
 function checkCounted(config: Config): void {
-  const { predictor, protection } = config;
+  const { predictor, protection, round } = config;
   const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
   if (layout.counted === null) return;
-  const { bits, clipValue, clipNorm = null } = protection;
-  const wide = typeof clipValue === 'number' && clipValue > countUnit(config);
-  if (typeof bits === 'number' && bits < COUNTING_BITS && wide) {
-    throw new PluralError(
-      'CONFIG_CONFLICT',
-      `protection.clipValue is ${clipValue}, above the ${countUnit(config)} of local steps times learning rate: with ${bits} bits the counts of predictor "${predictor.name}" would be rounded by whole groups`,
-      { hint: 'Lower protection.clipValue, or raise protection.bits to 8 or more.' },
+  const refused = (what: string) =>
+    new PluralError('CONFIG_CONFLICT', what, {
+      hint: 'Set predictor.leastGroups=null, which averages rows over all groups and counts nothing.',
+    });
+  const { clipNorm = null } = protection;
+  const counting = `predictor "${predictor.name}" counts the groups that have answers to a question`;
+  if (clipNorm !== null) throw refused(`protection.clipNorm bounds whole updates, and ${counting} in them`);
+  const { name, scores } = strategyOf(config);
+  if (scores)
+    throw refused(`strategy "${name}" weighs groups by their scores, and ${counting} by their weights`);
+  if (round.participation < 1) {
+    throw refused(
+      `round.participation is ${round.participation}, and ${counting}: rounds that differ by a group would tell which those are`,
     );
   }
-  if (clipNorm === null) return;
-  throw new PluralError(
-    'CONFIG_CONFLICT',
-    `protection.clipNorm bounds whole updates, and those of predictor "${predictor.name}" tell which rows of its memory they touched`,
-    {
-      hint: 'Set predictor.leastGroups=null, which averages rows over all groups, or leave protection.clipNorm out.',
-    },
-  );
 }
 
 /** Refuses an aggregator without models under a protection that opens every sum there, and a readers' key that nobody would use. */
@@ -303,10 +302,10 @@ function reachOf({ training }: ConfigFields): number {
   return training.localSteps * training.learningRate;
 }
 
-/** What stands in an update for a row that was touched: the largest change that no protection cuts. */
+/** What stands in an update for a row that was touched: the largest change that the grid has, so that it is rounded to no other. */
 export function countUnit(config: Config): number {
   const { clipValue } = config.protection;
-  return typeof clipValue === 'number' ? Math.min(clipValue, reachOf(config)) : reachOf(config);
+  return typeof clipValue === 'number' ? clipValue : reachOf(config);
 }
 
 /** What a protection shows the aggregator. */

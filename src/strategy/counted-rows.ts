@@ -45,12 +45,10 @@ function released(aggregate: Aggregate, counted: CountedRows, scale: CountScale)
   return asStage({ ...aggregate, weightedSum });
 }
 
-/** The model with the counts in their place: the most groups that touched a row in any round so far. */
-function withCounts(next: Model, before: Model, counts: Float32Array, { offset }: CountedRows): Model {
+/** The model with the counts of its round in their place: of groups that have left nothing is remembered. */
+function withCounts(next: Model, counts: Float32Array, { offset }: CountedRows): Model {
   const parameters = next.parameters.slice();
-  for (const [row, count] of counts.entries()) {
-    parameters[offset + row] = Math.max(count, before.parameters[offset + row]!);
-  }
+  parameters.set(counts, offset);
   return makeModel(next.round, parameters);
 }
 
@@ -60,7 +58,7 @@ export function countingRows(strategy: Strategy, counted: CountedRows, scale: Co
     ...strategy,
     next: (model, aggregate, state) => {
       const next = strategy.next(model, released(aggregate, counted, scale), state);
-      return { ...next, model: withCounts(next.model, model, countsOf(aggregate, counted, scale), counted) };
+      return { ...next, model: withCounts(next.model, countsOf(aggregate, counted, scale), counted) };
     },
   };
 }

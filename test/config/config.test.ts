@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import {
   configDigest,
   configYaml,
+  countUnit,
   optionsOf,
   parseConfig,
   participationOf,
@@ -279,34 +280,41 @@ describe('files', () => {
   });
 });
 
-test('a bound on the norm of updates that tell counts is CONFIG_CONFLICT; without counts it is fine', () => {
-  const bounded = (predictor: string) => () =>
-    configOf(`predictor=${predictor}`, 'protection={ name: mask, clipNorm: 1 }');
-  expect(bounded('{ name: factor }')).toThrow(
-    expect.objectContaining({ code: 'CONFIG_CONFLICT', hint: expect.stringContaining('leastGroups') }),
-  );
-  expect(bounded('{ name: factor, leastGroups: null }')).not.toThrow();
-  expect(bounded('{ name: gpo }')).not.toThrow();
+describe('what spoils counts of rows, or makes them tell of single groups', () => {
+  test.each([
+    ['a bound on the norm of updates', 'protection={ name: mask, clipNorm: 1 }'],
+    ['weights that follow from scores: qfedavg', 'strategy={ name: qfedavg }'],
+    ['weights that follow from scores: adaptive', 'strategy={ name: adaptive }'],
+    ['rounds of some groups', 'round.participation=0.5'],
+  ])('is CONFIG_CONFLICT: %s; without counts it is fine', (_, override) => {
+    const made = (predictor: string) => () => configOf(`predictor=${predictor}`, override);
+    for (const counting of ['{ name: factor }', '{ name: plural, leastGroups: 1 }']) {
+      expect(made(counting)).toThrow(
+        expect.objectContaining({ code: 'CONFIG_CONFLICT', hint: expect.stringContaining('leastGroups') }),
+      );
+    }
+    expect(made('{ name: factor, leastGroups: null }')).not.toThrow();
+    expect(made('{ name: gpo }')).not.toThrow();
+  });
+
+  test('a group counts as the largest change that the grid has, so that rounding makes it no other', () => {
+    const training = 'training={ localSteps: 2, learningRate: 0.1 }';
+    const unitOf = (protection: string) =>
+      countUnit(configOf('predictor=factor', training, `protection=${protection}`));
+    expect(unitOf('{ name: mask, bits: 4 }')).toBeCloseTo(0.2, 12);
+    expect(unitOf('{ name: mask, bits: 4, clipValue: 3 }')).toBe(3);
+    expect(unitOf('{ name: mask, clipValue: 0.01 }')).toBe(0.01);
+  });
 });
 
-test('counts of rows need 8 bits, or a range that they fill', () => {
-  const counting = (bits: number, clipValue: number | null, predictor = 'factor') =>
-    thrownBy(() =>
-      configOf(
-        'training={ localSteps: 2, learningRate: 0.1 }',
-        `predictor=${predictor}`,
-        `protection={ name: mask, bits: ${bits}, clipValue: ${clipValue} }`,
-      ),
-    );
-  expect(counting(7, 0.3)).toMatchObject({
-    code: 'CONFIG_CONFLICT',
-    message: expect.stringContaining('above the 0.2 of local steps times learning rate'),
+test('mask has 4 bits and more, seal 8', () => {
+  expect(thrownBy(() => configOf('protection={ name: mask, bits: 4 }'))).toBeUndefined();
+  expect(thrownBy(() => configOf('protection={ name: mask, bits: 3 }'))).toMatchObject({
+    code: 'CONFIG_INVALID',
   });
-  for (const fine of [counting(4, 0.2), counting(4, null), counting(8, 0.3), counting(4, 0.3, 'gpo')])
-    expect(fine).toBeUndefined();
-  expect(counting(3, null)).toMatchObject({ code: 'CONFIG_INVALID' });
-  const sealed = thrownBy(() => configOf('protection={ name: seal, bits: 7 }'));
-  expect(sealed).toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(thrownBy(() => configOf('protection={ name: seal, bits: 7 }'))).toMatchObject({
+    code: 'CONFIG_INVALID',
+  });
 });
 
 describe('the number of groups under protection "mask"', () => {
@@ -372,8 +380,8 @@ describe('rounds that ask some of the groups', () => {
     expect(asked('round.participation=1')).toBe(14);
     expect(asked('round.participation=0.1')).toBe(3);
     expect(asked('round.participation=0.1', 'protection.leastGroups=4')).toBe(4);
-    // More groups than one sum has room for, as long as no round asks so many.
-    expect(asked('data.groups.training=300')).toBe(120);
+    // A sum has room for all who may be asked: whoever is enrolled.
+    expect(thrownBy(() => asked('data.groups.training=300'))).toMatchObject({ code: 'CONFIG_CONFLICT' });
   });
 
   test('are drawn by the seed of the run, and begin when all training groups are there', () => {

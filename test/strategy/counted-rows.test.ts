@@ -124,7 +124,7 @@ describe('rows that only some groups touch', () => {
     );
   });
 
-  test('a row whose groups are too few in a later round stays, though the model knows that there are more', () => {
+  test('a row whose groups are too few in a later round stays, and nobody sends it in the next', () => {
     const everywhere = Array<boolean>(ROWS).fill(true);
     const full = { touches: everywhere, weight: 1, change: Array<number>(SIZE).fill(0.5) };
     const known = play([full, full, full], new Float32Array(SIZE), 3).parameters;
@@ -132,7 +132,12 @@ describe('rows that only some groups touch', () => {
     // Two of the three are gone.
     const later = play([full, { ...full, touches: [false, true, true, true] }], known, 3).parameters;
     expect(later.slice(1, 1 + WIDTH)).toEqual(known.slice(1, 1 + WIDTH));
-    expect(later[COUNTS]).toBeCloseTo(3, 6);
+    expect(later[COUNTS]).toBeCloseTo(1, 6);
+    const next = play([full, full, full], later, 3);
+    expect([...next.updates[0]!.delta.subarray(1, COUNTS)]).toEqual(Array(ROWS * WIDTH).fill(0));
+    // All three told that they are there again: from here on they send.
+    const after = play([full, full, full], next.parameters, 3);
+    expect([...after.updates[0]!.delta.subarray(1, COUNTS)]).toEqual(Array(ROWS * WIDTH).fill(0.5));
   });
 
   test('groups of less than the largest weight count as less: a row is never released by fewer groups than asked for', () => {
