@@ -62,7 +62,11 @@ describe.skipIf(missing !== null)(`WebGPU${missing === null ? '' : ` (SKIPPED: $
     expect(checks.length).toBeGreaterThan(70);
   });
 
-  test.each([factor, plural])('a step and a prediction of $name are those of the CPU', async (kind) => {
+  // Each at a learning rate that it is trained with: Adam's step for a gradient near 0 goes where rounding points.
+  test.each([
+    { name: 'factor', kind: factor, learningRate: 0.1 },
+    { name: 'plural', kind: plural, learningRate: 0.002 },
+  ])('a step and a prediction of $name are those of the CPU', async ({ kind, learningRate }) => {
     const [batch] = engineBatches(1);
     const shape = { featureWidth: batch!.width, rows: batch!.table.length / batch!.width };
     const predictor = kind.create({}, shape);
@@ -72,7 +76,7 @@ describe.skipIf(missing !== null)(`WebGPU${missing === null ? '' : ` (SKIPPED: $
       const engine = engineFor({ predictor, device, optimizer: ADAM_DEFAULTS, features: 'float32' });
       await engine.load(start);
       await engine.begin(null);
-      await engine.step(batch!, 0.1);
+      await engine.step(batch!, learningRate);
       results.push({ parameters: await engine.parameters(), shares: await engine.predict(batch!) });
       await engine.close();
     }

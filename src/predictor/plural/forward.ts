@@ -11,13 +11,12 @@ import { itemLayer, TENSORS } from './parameters.ts';
 
 /** What the features of each point say of its bias and factors, [N, F] -> [N, 1 + k]. */
 function readItems(features: Node, { itemLayers }: PluralOptions, parameters: ParameterViews): Node {
+  const weight = (layer: number) => parameters.tensor(itemLayer(layer, 'weight'));
   let hidden = features;
-  for (let layer = 0; layer <= itemLayers; layer++) {
-    const weight = parameters.tensor(itemLayer(layer, 'weight'));
-    const bias = parameters.tensor(itemLayer(layer, 'bias'));
-    hidden = g.linear(layer === 0 ? hidden : g.relu(hidden), weight, bias);
+  for (let layer = 0; layer < itemLayers; layer++) {
+    hidden = g.relu(g.linear(hidden, weight(layer), parameters.tensor(itemLayer(layer, 'bias'))));
   }
-  return hidden;
+  return g.gemm(hidden, weight(itemLayers), { transposeB: true });
 }
 
 /** Bias [n, 1] and factors [n, k] of items [n, 1 + k]. */

@@ -12,15 +12,13 @@ export function itemLayer(layer: number, part: 'weight' | 'bias'): string {
   return `items.${layer}.${part}`;
 }
 
-/** Layers of the items' network: torch's layout, weights [out, in]. */
+/** Layers of the items' network: torch's layout, weights [out, in]. The last has no bias: what all options of a question have in common changes no prediction. */
 function itemTensors({ itemLayers, itemWidth, rank }: PluralOptions, featureWidth: number) {
   return Array.from({ length: itemLayers + 1 }, (_, layer) => {
     const outputs = layer === itemLayers ? 1 + rank : itemWidth;
     const inputs = layer === 0 ? featureWidth : itemWidth;
-    return [
-      { name: itemLayer(layer, 'weight'), shape: [outputs, inputs] },
-      { name: itemLayer(layer, 'bias'), shape: [outputs] },
-    ];
+    const weight = { name: itemLayer(layer, 'weight'), shape: [outputs, inputs] };
+    return layer === itemLayers ? [weight] : [weight, { name: itemLayer(layer, 'bias'), shape: [outputs] }];
   }).flat();
 }
 
