@@ -1,5 +1,5 @@
 import { parseConfig, roundPlugins } from '../config/config.ts';
-import { predictorOf } from '../config/worker-setup.ts';
+import { plannedPredictor } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -10,12 +10,10 @@ import type { LocalWork } from './local-training.ts';
 
 /** Protection and strategy of a run, as its definition has them. Errors: those of `parseConfig`. */
 function pluginsOf({ plan }: RunDefinition) {
-  const { survey, features } = plan;
+  const { survey } = plan;
   const config = parseConfig(plan.config);
   const questions = survey.questions.length - survey.heldOutQuestions.length;
-  const rows = survey.questions.reduce((sum, { options }) => sum + options.length, 0);
-  const { layout } = predictorOf(config, { featureWidth: features.width, rows });
-  return roundPlugins(config, questions, layout);
+  return roundPlugins(config, questions, plannedPredictor(config, plan).layout);
 }
 
 /** The work of who takes part without answers: an update of zeros, without weight. */

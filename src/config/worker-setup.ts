@@ -8,6 +8,7 @@ import type { Device } from '../training/device.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
 import { ADAM_DEFAULTS } from '../training/optimizer.ts';
 import { shareData } from '../training/shared-data.ts';
+import type { RunPlan } from '../wire/run-definition.ts';
 import { type Config, optionsOf } from './config.ts';
 
 /** The features that a configuration names, of these questions. Errors: those of `computeFeatures`. */
@@ -23,6 +24,12 @@ export function featuresOf(
 /** The predictor that a configuration names, for a feature table of this shape. Errors: CONFIG_INVALID. */
 export function predictorOf(config: Config, shape: PredictorShape): TrainablePredictor {
   return predictorKind(config.predictor.name).create(optionsOf(config.predictor), shape);
+}
+
+/** The predictor of a run, from what everybody knows of it. Errors: CONFIG_INVALID. */
+export function plannedPredictor(config: Config, { survey, features }: RunPlan): TrainablePredictor {
+  const rows = survey.questions.reduce((sum, { options }) => sum + options.length, 0);
+  return predictorOf(config, { featureWidth: features.width, rows });
 }
 
 /** What a predictor on these features is made for. */

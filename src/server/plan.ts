@@ -1,5 +1,5 @@
 import { type Config, parseConfig, roundPlugins } from '../config/config.ts';
-import { predictorOf } from '../config/worker-setup.ts';
+import { plannedPredictor } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import type { Protection } from '../privacy/protection.ts';
@@ -22,8 +22,7 @@ export interface OpenPlan {
 export function openPlan(plan: RunPlan): OpenPlan {
   const config = parseConfig(plan.config);
   const { questions, heldOutQuestions } = plan.survey;
-  const rows = questions.reduce((sum, { options }) => sum + options.length, 0);
-  const predictor = predictorOf(config, { featureWidth: plan.features.width, rows });
+  const predictor = plannedPredictor(config, plan);
   const { strategy, protection } = roundPlugins(
     config,
     questions.length - heldOutQuestions.length,

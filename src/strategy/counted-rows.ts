@@ -1,5 +1,5 @@
 import { asStage } from '../core/brand.ts';
-import { type CountedRows, forRow } from '../wire/counted-rows.ts';
+import { type CountedRows, forRow, isEnough } from '../wire/counted-rows.ts';
 import { makeModel } from '../wire/model.ts';
 import type { Aggregate, Model } from '../wire/stages.ts';
 import type { Strategy } from './strategy.ts';
@@ -12,31 +12,32 @@ export interface CountScale {
   readonly mostWeight: number;
 }
 
-/** Half a group: counts come through the grid, rounded. */
-const ROUNDING = 0.5;
-
-/** Weight of the groups that touched a row. */
-function weightOfRow({ weightedSum }: Aggregate, { offset }: CountedRows, unit: number, row: number): number {
-  return weightedSum[offset + row]! / unit;
-}
-
 /**
  * How many groups touched each row, at the least: exactly, where all weights are equal. A group of less than the largest weight counts
  * as less than one.
  */
-export function countsOf(aggregate: Aggregate, counted: CountedRows, scale: CountScale): Float32Array {
-  return Float32Array.from({ length: counted.rows }, (_, row) =>
-    Math.max(0, weightOfRow(aggregate, counted, scale.unit, row) / scale.mostWeight),
+export function countsOf(
+  { weightedSum }: Aggregate,
+  { offset, rows }: CountedRows,
+  scale: CountScale,
+): Float32Array {
+  const { unit, mostWeight } = scale;
+  return Float32Array.from({ length: rows }, (_, row) =>
+    Math.max(0, weightedSum[offset + row]! / unit / mostWeight),
   );
 }
 
 /** The same aggregate as if all groups had touched every row: rows hold the mean of those that did, or nothing where they are too few. */
-function released(aggregate: Aggregate, counted: CountedRows, scale: CountScale): Aggregate {
+function released(
+  aggregate: Aggregate,
+  counted: CountedRows,
+  counts: Float32Array,
+  { unit }: CountScale,
+): Aggregate {
   const weightedSum = aggregate.weightedSum.slice();
-  const counts = countsOf(aggregate, counted, scale);
   for (const [row, count] of counts.entries()) {
-    const enough = count > counted.least - ROUNDING;
-    const factor = enough ? aggregate.totalWeight / weightOfRow(aggregate, counted, scale.unit, row) : 0;
+    const weight = aggregate.weightedSum[counted.offset + row]! / unit;
+    const factor = isEnough(count, counted) ? aggregate.totalWeight / weight : 0;
     forRow(counted, row, (position) => {
       weightedSum[position] = weightedSum[position]! * factor;
     });
@@ -57,8 +58,9 @@ export function countingRows(strategy: Strategy, counted: CountedRows, scale: Co
   return {
     ...strategy,
     next: (model, aggregate, state) => {
-      const next = strategy.next(model, released(aggregate, counted, scale), state);
-      return { ...next, model: withCounts(next.model, countsOf(aggregate, counted, scale), counted) };
+      const counts = countsOf(aggregate, counted, scale);
+      const next = strategy.next(model, released(aggregate, counted, counts, scale), state);
+      return { ...next, model: withCounts(next.model, counts, counted) };
     },
   };
 }

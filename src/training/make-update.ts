@@ -1,5 +1,5 @@
 import { asStage } from '../core/brand.ts';
-import { type CountedRows, forRow } from '../wire/counted-rows.ts';
+import { type CountedRows, forRow, isEnough } from '../wire/counted-rows.ts';
 import type { Update } from '../wire/stages.ts';
 
 /** The counted rows of an update's vector, as one group fills them in. */
@@ -16,7 +16,8 @@ function countRows(delta: Float32Array, received: Float32Array, { counted, touch
   const { offset, rows, least } = counted;
   for (let row = 0; row < rows; row++) {
     const own = touched(row);
-    const known = least <= 1 || received[offset + row]! > least - 0.5;
+    // Of one group nothing is kept back, so it need not be known first.
+    const known = least <= 1 || isEnough(received[offset + row]!, counted);
     if (!own || !known) {
       forRow(counted, row, (position) => {
         delta[position] = 0;

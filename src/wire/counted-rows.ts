@@ -12,6 +12,14 @@ export interface CountedRows {
   readonly least: number;
 }
 
+/** Half a group: counts come through a grid, rounded. */
+const ROUNDING = 0.5;
+
+/** Whether a row that so many groups touched may change. */
+export function isEnough(count: number, { least }: CountedRows): boolean {
+  return count > least - ROUNDING;
+}
+
 /** Calls `visit` with every position of the vector that belongs to a row. */
 export function forRow({ tensors }: CountedRows, row: number, visit: (position: number) => void): void {
   for (const { offset, width } of tensors) {

@@ -41,7 +41,7 @@ export function solve(a: Node, b: Node): Node {
  *
  * Each step is cut to 1 / (1 + d), d how far the whole step would move a score against the mean of its question, at the most. Along a step the third
  * derivative of the objective is at most D = 2 d times the second, so  t = ln(1 + D) / D  of the step lowers it (Sun and Tran-Dinh,
- * "Generalized self-concordant functions", 2019, section 3); 2 / (2 + D) is below that, smooth, and goes to 1 where steps get small.
+ * "Generalized self-concordant functions", 2019); 2 / (2 + D) is below that, smooth, and goes to 1 where steps get small.
  */
 export function fitVector({ bias, factors, shares, questions, weight }: Evidence, steps: number): Node {
   const k = Number(factors.shape[1]);

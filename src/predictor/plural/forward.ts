@@ -32,7 +32,7 @@ export interface PluralOutput {
 
 /**
  * An item is what its features say plus what is remembered of it, which for questions that nobody was asked is nothing. The group's vector is fitted to
- * its context; where there is a transformer, what it says of a target is added to the target's score.
+ * its context; `memory` is stored divided by `memoryScale`; where there is a transformer, what it says of a target is added to the target's score.
  */
 export function pluralForward(
   {
@@ -53,7 +53,8 @@ export function pluralForward(
   const featureWidth = Number(tokens.shape[1]) - 1;
   const said = readItems(g.slice(tokens, 1, 0, featureWidth), options, parameters);
   const target = g.part(said, boundary, 'tail');
-  const recall = (said: Node, at: Node) => g.add(said, g.gatherRows(memory, at));
+  const scale = g.constant(options.memoryScale);
+  const recall = (said: Node, at: Node) => g.add(said, g.mul(g.gatherRows(memory, at), scale));
   const vector = fitVector(
     {
       ...split(recall(g.part(said, boundary, 'head'), rows.context), rank),
@@ -74,9 +75,4 @@ export function pluralForward(
     return questionSoftmax(read === null ? scores : g.add(scores, read), questions);
   };
   return { remembered: predict(recall(target, rows.target)), unasked: predict(target) };
-}
-
-/** The memory as it is added to what features say, [rows, 1 + k]. */
-export function memoryOf({ memoryScale }: PluralOptions, parameters: ParameterViews): Node {
-  return g.mul(parameters.tensor(TENSORS.memory), g.constant(memoryScale));
 }

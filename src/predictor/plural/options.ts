@@ -2,11 +2,10 @@ import { z } from 'zod';
 import { factorOptions } from '../factor/options.ts';
 import { type GpoOptions, gpoOptions } from '../gpo/options.ts';
 
-/** Options of `plural`: those of the item memory, and what stands beside it. Defaults were chosen on validation groups: experiments/predictors. */
+/** Options of `plural`: those of the item memory, and what stands beside it. Defaults were chosen on countries that are not reported on: experiments/pluralllm. */
 export const pluralOptions = z.strictObject({
   ...factorOptions.shape,
   rank: factorOptions.shape.rank.default(2),
-  initialDeviation: factorOptions.shape.initialDeviation.default(0.3),
   /** Hidden layers of the network that reads an item's bias and factors off its features. */
   itemLayers: z.int().min(1).max(8).default(2),
   /** Their width. */

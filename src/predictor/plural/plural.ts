@@ -14,9 +14,9 @@ import {
   type PredictorShape,
   type TrainablePredictor,
 } from '../predictor.ts';
-import { memoryOf, pluralForward } from './forward.ts';
+import { pluralForward } from './forward.ts';
 import { type PluralOptions, pluralOptions, transformerOptions } from './options.ts';
-import { initialisePlural, pluralLayout } from './parameters.ts';
+import { initialisePlural, pluralLayout, TENSORS } from './parameters.ts';
 
 /** The part of the graph that training and prediction have in common. */
 function forward(
@@ -26,12 +26,12 @@ function forward(
   source: FeatureSource,
 ) {
   const inputs = { ...gpoInputs(featureWidth, source), ...answerInputs() };
-  return { inputs, ...pluralForward(inputs, memoryOf(options, parameters), options, parameters) };
+  return { inputs, ...pluralForward(inputs, parameters.tensor(TENSORS.memory), options, parameters) };
 }
 
 /** The same with separate inputs, for use without our code. The memory has one row more, of nothing: that of every question that is not in the survey. */
 function standaloneForward(options: PluralOptions, featureWidth: number, parameters: ParameterViews): Node {
-  const memory = g.pad(memoryOf(options, parameters), 0, 0, 1);
+  const memory = g.pad(parameters.tensor(TENSORS.memory), 0, 0, 1);
   const inputs = { ...answerInputs(), ...standaloneInputs(featureWidth) };
   return pluralForward(inputs, memory, options, parameters).remembered.probabilities;
 }
