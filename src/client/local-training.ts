@@ -1,5 +1,5 @@
-import { roundPlugins } from '../config/config.ts';
 import { ownRows } from '../config/own-rows.ts';
+import { roundPlugins } from '../config/round-plugins.ts';
 import { workerSetup } from '../config/worker-setup.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { evaluatePredictor } from '../evaluate/evaluate.ts';

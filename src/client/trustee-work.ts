@@ -1,4 +1,5 @@
-import { parseConfig, roundPlugins } from '../config/config.ts';
+import { parseConfig } from '../config/config.ts';
+import { roundPlugins } from '../config/round-plugins.ts';
 import { plannedPredictor } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';

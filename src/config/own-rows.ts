@@ -1,5 +1,6 @@
 import type { OwnRows } from '../training/make-update.ts';
-import { type Config, countUnit } from './config.ts';
+import type { Config } from './config.ts';
+import { countUnit } from './round-plugins.ts';
 import type { TrainingInputs } from './worker-setup.ts';
 
 /** How a group fills in the counted rows of its updates: it touches those of the questions that it may train on. Null where the predictor counts none. */

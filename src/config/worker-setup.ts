@@ -9,7 +9,8 @@ import type { WorkerSetup } from '../training/jobs.ts';
 import { ADAM_DEFAULTS } from '../training/optimizer.ts';
 import { shareData } from '../training/shared-data.ts';
 import type { RunPlan } from '../wire/run-definition.ts';
-import { type Config, optionsOf } from './config.ts';
+import type { Config } from './config.ts';
+import { optionsOf } from './round-plugins.ts';
 
 /** The features that a configuration names, of these questions. Errors: those of `computeFeatures`. */
 export function featuresOf(

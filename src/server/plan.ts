@@ -1,4 +1,5 @@
-import { type Config, parseConfig, roundPlugins } from '../config/config.ts';
+import { type Config, parseConfig } from '../config/config.ts';
+import { roundPlugins } from '../config/round-plugins.ts';
 import { plannedPredictor } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';

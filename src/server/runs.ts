@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { participationOf } from '../config/config.ts';
+import { participationOf } from '../config/round-groups.ts';
 import { newRun } from '../round/aggregator-state.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { CreateRunRequest } from '../wire/http.ts';

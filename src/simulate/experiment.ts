@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { type Config, roundPlugins } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { roundPlugins } from '../config/round-plugins.ts';
 import { featuresOf, predictorOf, shapeOf, workerSetup } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import { importSurvey } from '../data/import.ts';

@@ -1,5 +1,5 @@
-import { participationOf, roundGroups } from '../config/config.ts';
 import { ownRows } from '../config/own-rows.ts';
+import { participationOf, roundGroups } from '../config/round-groups.ts';
 import { asStage } from '../core/brand.ts';
 import { bytesOf } from '../core/bytes.ts';
 import { forEachOrdered } from '../core/concurrent.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { revealedBy } from '../config/config.ts';
+import { revealedBy } from '../config/round-plugins.ts';
 import { convergenceIndex } from '../evaluate/convergence.ts';
 import type { Evaluation } from '../evaluate/evaluation.ts';
 import { BASELINES } from '../predictor/baselines/table.ts';

@@ -1,4 +1,5 @@
-import { type Config, roundGroups } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { roundGroups } from '../config/round-groups.ts';
 import { asStorable } from '../training/checkpoint.ts';
 import { type RunPlan, runPlanSchema } from '../wire/run-definition.ts';
 import { type Experiment, pluginsOf } from './experiment.ts';

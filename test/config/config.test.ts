@@ -4,17 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import {
-  configDigest,
-  configYaml,
-  countUnit,
-  optionsOf,
-  parseConfig,
-  participationOf,
-  roundGroups,
-  roundPlugins,
-} from '../../src/config/config.ts';
+import { configDigest, configYaml, parseConfig } from '../../src/config/config.ts';
 import { applyOverride, configFrom, loadConfig } from '../../src/config/load.ts';
+import { participationOf, roundGroups } from '../../src/config/round-groups.ts';
+import { countUnit, optionsOf, roundPlugins } from '../../src/config/round-plugins.ts';
 import { mask } from '../../src/privacy/mask.ts';
 import { none } from '../../src/privacy/none.ts';
 import { defineProtection, type RunShape } from '../../src/privacy/protection.ts';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseConfig, roundPlugins } from '../../src/config/config.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { roundPlugins } from '../../src/config/round-plugins.ts';
 import { predictorOf } from '../../src/config/worker-setup.ts';
 import { sha256 } from '../../src/core/digest.ts';
 import { diskBlobs } from '../../src/server/blobs/disk.ts';

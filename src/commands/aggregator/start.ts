@@ -1,5 +1,5 @@
-import { participationOf } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
+import { participationOf } from '../../config/round-groups.ts';
 import { isFile } from '../../core/files.ts';
 import { prepareExperiment } from '../../simulate/experiment.ts';
 import { planOf } from '../../simulate/run-plan.ts';
