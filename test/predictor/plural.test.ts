@@ -17,11 +17,12 @@ import {
   rowsFor,
 } from '../support/random-batch.ts';
 
-const SMALL = { itemLayers: 1, itemWidth: 5, newtonSteps: 2 };
+const SMALL = { itemLayers: 1, itemWidth: 5, newtonSteps: 2, rank: 2, members: 1 };
 const WIDTH = 3;
 
 predictorConformance({ kind: plural, options: { ...SMALL, rank: 1 } });
-predictorConformance({ kind: plural, options: { ...SMALL, rank: 2, leastGroups: null, unseenWeight: 0.5 } });
+predictorConformance({ kind: plural, options: { ...SMALL, leastGroups: null, unseenWeight: 0.5 } });
+predictorConformance({ kind: plural, options: { ...SMALL, members: 3 } });
 predictorConformance({
   kind: plural,
   options: { ...SMALL, layers: 1, width: 4, heads: 2, feedforward: 4 },
@@ -122,6 +123,52 @@ describe('memory and features', () => {
   });
 });
 
+test('members know nothing of each other: they predict the mean of what each predicts alone, and train on the mean of their losses', async () => {
+  const questions = randomQuestions(9, 10, WIDTH);
+  const shape = { featureWidth: WIDTH, rows: rowsFor(questions.length) };
+  const batch = batchFrom(WIDTH, questions.slice(0, 5), questions.slice(5));
+  const MEMBERS = 3;
+  const together = plural.create({ ...SMALL, members: MEMBERS }, shape);
+  const alone = plural.create(SMALL, shape);
+  const parameters = together.initialise((tensor) => randomStream(4, tensor));
+  const random = randomStream(5, 'memory');
+  const memory = tensorOf(together.layout, parameters, 'items.memory');
+  for (let i = 0; i < memory.length; i++) memory[i] = 0.03 * random.normal();
+
+  const part = (member: number) => {
+    const own = new Float32Array(alone.layout.size);
+    const width = memory.length / shape.rows / MEMBERS;
+    for (const { name } of alone.layout.entries) {
+      const theirs = tensorOf(together.layout, parameters, name.replace('items.0.', `items.${member}.`));
+      const row = (i: number) => Math.floor(i / width) * width * MEMBERS + member * width + (i % width);
+      const values = tensorOf(alone.layout, own, name);
+      for (let i = 0; i < values.length; i++) values[i] = theirs[name === 'items.memory' ? row(i) : i]!;
+    }
+    return own;
+  };
+  const run = async (predictor: typeof alone, values: Float32Array) => {
+    const outputs: Record<string, number[]> = {};
+    for (const graph of [predictor.predictionGraph(), predictor.trainingGraph()]) {
+      const session = await openGraph(graph);
+      for (const [name, data] of Object.entries(await session.run(predictor.feeds(batch), values))) {
+        outputs[name] = [...data];
+      }
+      await session.close();
+    }
+    return outputs;
+  };
+
+  const found = await run(together, parameters);
+  const each = await Promise.all(Array.from({ length: MEMBERS }, (_, member) => run(alone, part(member))));
+  for (const name of [GRAPH_NAMES.probabilities, GRAPH_NAMES.loss]) {
+    for (const [i, value] of found[name]!.entries()) {
+      const mean = each.reduce((sum, outputs) => sum + outputs[name]![i]!, 0) / MEMBERS;
+      expect(value).toBeCloseTo(mean, 6);
+    }
+    expect(each[0]![name]).not.toEqual(each[1]![name]);
+  }
+});
+
 describe('training', () => {
   const questions = randomQuestions(9, 40, WIDTH);
 
@@ -140,7 +187,7 @@ describe('training', () => {
 
   test('an unseen group is predicted on known questions from memory, on new ones from features, and on both better than without the context', async () => {
     const predictor = plural.create(
-      { rank: 1, itemWidth: 16 },
+      { rank: 1, itemWidth: 16, members: 2 },
       { featureWidth: WIDTH, rows: rowsFor(questions.length) },
     );
     const engine = new HostEngine({

@@ -5,7 +5,15 @@ import { type GpoOptions, gpoOptions } from '../gpo/options.ts';
 /** Options of `plural`: those of the item memory, and what stands beside it. Defaults were chosen on countries that are not reported on: experiments/pluralllm. */
 export const pluralOptions = z.strictObject({
   ...factorOptions.shape,
-  rank: factorOptions.shape.rank.default(2),
+  rank: factorOptions.shape.rank.default(6),
+  initialDeviation: factorOptions.shape.initialDeviation.default(3),
+  /**
+   * How many respondents an answered question counts as, against the prior of a group's vector. Not learned: the answers of the groups that
+   * train are in the memory, so what suits them is too much for a group that is not. Less where most questions were asked of a few groups.
+   */
+  evidence: factorOptions.shape.evidence.default(5),
+  /** How many memories with networks of their own are trained beside each other; a prediction is the mean of theirs. */
+  members: z.int().min(1).max(32).default(4),
   /** Hidden layers of the network that reads an item's bias and factors off its features. */
   itemLayers: z.int().min(1).max(8).default(2),
   /** Their width. */

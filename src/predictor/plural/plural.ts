@@ -14,7 +14,7 @@ import {
   type PredictorShape,
   type TrainablePredictor,
 } from '../predictor.ts';
-import { pluralForward } from './forward.ts';
+import { type MemberOutput, pluralForward } from './forward.ts';
 import { type PluralOptions, pluralOptions, transformerOptions } from './options.ts';
 import { initialisePlural, pluralLayout, TENSORS } from './parameters.ts';
 
@@ -26,14 +26,23 @@ function forward(
   source: FeatureSource,
 ) {
   const inputs = { ...gpoInputs(featureWidth, source), ...answerInputs() };
-  return { inputs, ...pluralForward(inputs, parameters.tensor(TENSORS.memory), options, parameters) };
+  return { inputs, members: pluralForward(inputs, parameters.tensor(TENSORS.memory), options, parameters) };
+}
+
+function mean(nodes: readonly Node[]): Node {
+  return g.div(nodes.reduce(g.add), g.constant(nodes.length));
+}
+
+/** What the members predict on average: [T]. */
+function meanShares(members: readonly MemberOutput[]): Node {
+  return mean(members.map(({ remembered }) => remembered.probabilities));
 }
 
 /** The same with separate inputs, for use without our code. The memory has one row more, of nothing: that of every question that is not in the survey. */
 function standaloneForward(options: PluralOptions, featureWidth: number, parameters: ParameterViews): Node {
   const memory = g.pad(parameters.tensor(TENSORS.memory), 0, 0, 1);
   const inputs = { ...answerInputs(), ...standaloneInputs(featureWidth) };
-  return pluralForward(inputs, memory, options, parameters).remembered.probabilities;
+  return meanShares(pluralForward(inputs, memory, options, parameters));
 }
 
 function createPlural(options: PluralOptions, shape: PredictorShape): TrainablePredictor {
@@ -51,14 +60,16 @@ function createPlural(options: PluralOptions, shape: PredictorShape): TrainableP
       name: 'plural',
       layout,
       loss: (parameters, source) => {
-        const { inputs, remembered, unasked } = forward(options, featureWidth, parameters, source);
-        const { targetShares } = inputs;
+        const { inputs, members } = forward(options, featureWidth, parameters, source);
         const weight = g.constant(options.unseenWeight);
-        return g.add(klLoss(targetShares, remembered), g.mul(weight, klLoss(targetShares, unasked)));
+        const lossOf = ({ remembered, unasked }: MemberOutput) =>
+          g.add(klLoss(inputs.targetShares, remembered), g.mul(weight, klLoss(inputs.targetShares, unasked)));
+        // Each is trained on its own prediction, not on the mean: what they get wrong then differs, and the mean is better than they are.
+        return mean(members.map(lossOf));
       },
       predictions: (parameters, source) => {
-        const { remembered } = forward(options, featureWidth, parameters, source);
-        return { [GRAPH_NAMES.probabilities]: remembered.probabilities };
+        const { members } = forward(options, featureWidth, parameters, source);
+        return { [GRAPH_NAMES.probabilities]: meanShares(members) };
       },
     }),
     exportGraph: (values, metadata) => {
