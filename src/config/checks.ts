@@ -23,6 +23,18 @@ function checkSchedule({ training }: ConfigFields): void {
   });
 }
 
+/** Refuses a run that ends before every parameter was sent once. */
+function checkParts({ training, updates }: ConfigFields): void {
+  const { rounds } = training;
+  const { parts } = updates;
+  if (parts <= rounds) return;
+  throw new PluralError(
+    'CONFIG_CONFLICT',
+    `updates.parts is ${parts}, but training.rounds is ${rounds}: some parts would never be sent`,
+    { hint: `Set updates.parts to at most ${rounds}, or training.rounds to at least ${parts}.` },
+  );
+}
+
 /** Refuses what single values do not show: pieces that do not fit together. */
 export function checkTogether(config: ConfigFields): void {
   const { data, strategy, protection } = config;
@@ -32,6 +44,7 @@ export function checkTogether(config: ConfigFields): void {
     });
   }
   checkSchedule(config);
+  checkParts(config);
   const needs = byName('strategy', STRATEGIES, strategy.name).needs;
   const reveals = byName('protection', PROTECTIONS, protection.name).reveals;
   if (needs === 'rows' && reveals === 'sum') {

@@ -424,7 +424,9 @@ describe('rounds that send a part of the parameters', () => {
 
   test('go with all others, with every protection, and with noise', () => {
     for (const strategy of ['fedavg', 'fedprox', 'qfedavg', 'adaptive'])
-      expect(() => configOf(`strategy=${strategy}`, 'updates.parts=1024')).not.toThrow();
+      expect(() =>
+        configOf(`strategy=${strategy}`, 'updates.parts=1024', 'training.rounds=1024'),
+      ).not.toThrow();
     const noisy = 'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8 } }';
     for (const protection of ['protection=seal', noisy])
       expect(() => configOf('strategy.weighting=equal', protection, 'updates.parts=4')).not.toThrow();
@@ -435,6 +437,24 @@ describe('rounds that send a part of the parameters', () => {
       roundPlugins(configOf(`updates.parts=${parts}`), 10, { size: 1001, counted: null }).protection
         .replyBytes;
     expect([bytes(1), bytes(4)]).toEqual([8 + 4 * 1001, 8 + 4 * 251]);
+  });
+
+  test('are at least as many as there are parts: otherwise some would never be sent', () => {
+    const made = (parts: number, rounds: number) => () =>
+      configOf(`updates.parts=${parts}`, `training.rounds=${rounds}`);
+    for (const [parts, rounds] of [
+      [1, 1],
+      [7, 7],
+      [7, 8],
+    ] as const)
+      expect(made(parts, rounds)).not.toThrow();
+    for (const parts of [8, 1024]) {
+      expect(thrownBy(made(parts, 7))).toMatchObject({
+        code: 'CONFIG_CONFLICT',
+        message: expect.stringMatching(new RegExp(`updates.parts is ${parts}, but training.rounds is 7`)),
+        hint: `Set updates.parts to at most 7, or training.rounds to at least ${parts}.`,
+      });
+    }
   });
 
   test.each(['0', '1025', '1.5'])('%s parts are CONFIG_INVALID', (parts) => {

@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import { asStage } from '../../src/core/brand.ts';
 import { setupOf } from '../../src/simulate/experiment.ts';
 import { initialModel } from '../../src/training/initial-model.ts';
 import { startPool } from '../../src/training/pool.ts';
@@ -10,9 +12,14 @@ const folder = temporaryFolder();
 const GROUPS = 4;
 const PARTS = 4;
 
-/** The same in every round, so that a shorter run is the beginning of a longer one. */
-const experimentOf = (rounds: number, ...overrides: readonly string[]) =>
-  tinyExperiment(GROUPS, `training.rounds=${rounds}`, 'training.schedule=constant', ...overrides);
+/** The same in every round, so that a shorter run is the beginning of a longer one. Cut off after it was checked: a run of fewer rounds than parts is refused. */
+function experimentOf(rounds: number, ...overrides: readonly string[]) {
+  const longest = [`training.rounds=${PARTS}`, 'training.schedule=constant'];
+  const experiment = tinyExperiment(GROUPS, ...longest, ...overrides);
+  const { config } = experiment;
+  const cut: Config = asStage({ ...config, training: { ...config.training, rounds } });
+  return { ...experiment, config: cut };
+}
 
 const pool = startPool(setupOf(experimentOf(1)), 1);
 afterAll(() => pool.close());
