@@ -5,6 +5,7 @@ import { inParts } from '../privacy/in-parts.ts';
 import type { Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
 import { countingRows } from '../strategy/counted-rows.ts';
+import { withLeastWeight } from '../strategy/least-weight.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { STRATEGIES } from '../strategy/table.ts';
 import { weightBounds } from '../strategy/weight-bounds.ts';
@@ -45,11 +46,11 @@ export function roundPlugins(
   { size: parameters, counted }: Pick<ParameterLayout, 'size' | 'counted'>,
 ) {
   const { protection, training, seed, updates } = config;
-  const strategy = strategyOf(config);
+  const chosen = strategyOf(config);
   // Of one part there is nothing to gather.
   const parts =
     updates.parts === 1 ? null : new Parts({ seed, parts: updates.parts, parameters, always: counted });
-  const weights = weightBounds(strategy, questions);
+  const weights = weightBounds(chosen, questions);
   const shape = {
     rounds: training.rounds,
     parameters: parts?.most ?? parameters,
@@ -61,6 +62,7 @@ export function roundPlugins(
   };
   const kind = byName('protection', PROTECTIONS, protection.name);
   const protecting = kind.create(optionsOf(protection), shape);
+  const strategy = withLeastWeight(chosen, protecting.leastWeight);
   return {
     strategy:
       counted === null

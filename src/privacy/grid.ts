@@ -60,6 +60,14 @@ export function stepOf(settings: Pick<Grid, 'bits' | 'clipValue' | 'mostWeight'>
   return (settings.clipValue * settings.mostWeight) / largestOf(settings.bits);
 }
 
+/**
+ * The smallest weight whose largest number is a step: no more than twice what is clipped comes of rounding it, and it takes more than one
+ * unit of the weights' own grid (scalars.ts), as 2^(bits-1) > 2^(bits-1) - 1.
+ */
+export function leastWeightOf({ bits, mostWeight }: Pick<Grid, 'bits' | 'mostWeight'>): number {
+  return mostWeight / largestOf(bits);
+}
+
 /** The largest number of `bits` bits with a sign. */
 function largestOf(bits: number): number {
   return 2 ** (bits - 1) - 1;

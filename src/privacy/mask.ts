@@ -1,3 +1,4 @@
+import { leastWeightOf } from './grid.ts';
 import { MASK, MaskedCollection } from './mask/collection.ts';
 import { MaskedGroup } from './mask/group-part.ts';
 import { Heard } from './mask/heard.ts';
@@ -25,6 +26,7 @@ export const mask = defineProtection({
     const settings = maskSettings(options, shape);
     return {
       groups: { least: settings.least, most: settings.most },
+      leastWeight: leastWeightOf(settings.grid),
       replyBytes: packedBytes(wordsOf(shape.parameters, settings.grid), settings.grid.ringBits),
       guarantee: settings.noise,
       join: (setup) => new MaskedGroup(new Heard(settings, setup)),

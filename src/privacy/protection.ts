@@ -177,6 +177,8 @@ export interface Protection {
   readonly trustees: readonly string[];
   /** Whom the configuration names who could read every update together with the aggregator, and how many of them; null where it names nobody. */
   readonly custody: Custody | null;
+  /** The smallest weight that is not lost in the rounding; 0 where none is. */
+  readonly leastWeight: number;
   /** About the longest payload of a reply, in bytes; no reply is more than 64 KiB longer. */
   readonly replyBytes: number;
   /** Null where no noise is added. */
@@ -191,7 +193,7 @@ export interface Protection {
 
 type Declared = 'name' | 'reveals' | 'steps' | 'updateStep';
 /** What most protections do not need. */
-type Usual = 'prepare' | 'trustees' | 'custody' | 'sealedSums';
+type Usual = 'prepare' | 'trustees' | 'custody' | 'leastWeight' | 'sealedSums';
 
 /** A kind of protection in the plug-in table. */
 export interface ProtectionKind extends Pick<Protection, Declared> {
@@ -222,6 +224,7 @@ export function defineProtection<Options extends z.ZodType>(
       prepare: () => Promise.resolve(),
       trustees: [],
       custody: null,
+      leastWeight: 0,
       sealedSums: null,
       ...kind.create(kind.options.parse(given), shape),
     }),

@@ -1,3 +1,4 @@
+import { leastWeightOf } from './grid.ts';
 import {
   defineProtection,
   type GroupSetup,
@@ -64,6 +65,7 @@ function sealed(name: string, settings: SealSettings, { parameters }: RunShape) 
     trustees,
     custody:
       committee.kind === 'named' ? { members: committee.members, threshold: committee.threshold } : null,
+    leastWeight: leastWeightOf(settings.grid),
     replyBytes: Math.max(ciphertext, shares),
     guarantee: settings.noise,
     prepare: prepareRing,
