@@ -13,6 +13,7 @@ import { predictWith } from '../training/pool-predict.ts';
 import { checkDevice } from '../training/self-check.ts';
 import { shareFloats } from '../training/shared-data.ts';
 import type { Model, Update } from '../wire/stages.ts';
+import { isCode, sitsOut } from './failures.ts';
 import { type LocalOptions, type Prepared, prepare } from './local-setup.ts';
 
 /** How well a model predicts a group, and on how many of its questions. */
@@ -27,7 +28,7 @@ export interface LocalWork {
   readonly protection: Protection;
   /** How updates become the next model, where the group itself adds them to it. */
   readonly strategy: Strategy;
-  /** Trains from a model; the same round and model give the same update. `told`: what the group tells of the model. No loss where nothing is trained on. */
+  /** Trains from a model; the same round and model give the same update. `told`: what the group tells of the model. No loss where nothing is trained on. Errors: NOT_FINITE, ROUND_REFUSED for a model that gives the group no weight. */
   update(round: number, model: Model, told: number | null): Promise<{ update: Update; loss: number | null }>;
   /** How well a model predicts this group's answers from some of them; null where it has none. */
   score(model: Model): Promise<OwnScore | null>;
@@ -70,6 +71,8 @@ class OwnWork implements LocalWork {
     const { config, usable } = this.#prepared;
     const { localSteps, rounds } = config.training;
     const received = model.parameters;
+    // Before training, which diverges from a model that cannot be scored.
+    const score = this.strategy.scores ? await this.#scoreToWeigh(round, model) : null;
     const { parameters: trained, loss } = await this.#workers().run<'train'>({
       kind: 'train',
       parameters: received,
@@ -82,7 +85,6 @@ class OwnWork implements LocalWork {
       proximal: this.strategy.local.proximal,
       keepOptimizer: false,
     });
-    const score = this.strategy.scores ? (await this.score(model)).alignment : null;
     const weight = this.strategy.weightOf({ questions: usable, score });
     const rows = ownRows(config, this.#prepared, 0);
     const group = this.#group;
@@ -94,6 +96,19 @@ class OwnWork implements LocalWork {
     const score = await this.#scoreOf(model);
     this.#scored = { model: model.digest, score };
     return score;
+  }
+
+  /**
+   * What the strategy weighs the group by. A model whose predictions are not finite gives no weight, and whoever made it should not end the
+   * processes of all groups. Training that diverges does end them: it follows from the settings of the run, and comes again. Errors: ROUND_REFUSED.
+   */
+  async #scoreToWeigh(round: number, model: Model): Promise<number> {
+    try {
+      return (await this.score(model)).alignment;
+    } catch (thrown) {
+      if (!isCode(thrown, ['NOT_FINITE'])) throw thrown;
+      throw sitsOut(round, `its weight follows from a score, and the model has none: ${thrown.message}`);
+    }
   }
 
   async #scoreOf(model: Model): Promise<OwnScore> {

@@ -1,12 +1,12 @@
 import { asStage } from '../core/brand.ts';
 import { sha256 } from '../core/digest.ts';
-import { PluralError } from '../core/errors.ts';
 import type { GroupPart, RoundContext } from '../privacy/protection.ts';
 import type { Place } from '../round/group.ts';
 import { freshSecret, isSignedBy } from '../wire/identity.ts';
 import { runDigest } from '../wire/run-definition.ts';
 import type { ProtectedUpdate, Update } from '../wire/stages.ts';
 import { encodeSubmission } from '../wire/submission.ts';
+import { sitsOut } from './failures.ts';
 import type { GroupMemory } from './group-memory.ts';
 import type { GroupRecord } from './group-record.ts';
 import type { ParticipantOptions } from './participation.ts';
@@ -77,12 +77,10 @@ export class RoundPart {
     if (open?.round === round && open.attempt === attempt) return open.secret;
     const { store, definition } = this.#options;
     if (this.#hides && store.loadOpened(runDigest(definition)) >= round) {
-      throw refused(
+      throw sitsOut(
         round,
         'it sent its update in another attempt, and two sums of one round would tell what their difference is',
-        {
-          hint: 'Who runs the aggregator can start the run again: it then skips this round.',
-        },
+        'Who runs the aggregator can start the run again: it then skips this round.',
       );
     }
     const secret = freshSecret();
@@ -103,7 +101,7 @@ export class RoundPart {
   async #hear(place: Place, fetch: boolean): Promise<void> {
     const { store, api } = this.#options;
     if (store.loadShown(place) !== null) return;
-    if (!fetch) throw refused(place.round, `what step ${place.step} showed is lost here`);
+    if (!fetch) throw sitsOut(place.round, `what step ${place.step} showed is lost here`);
     store.saveShown(place, await api.shown(place, MOST_SHOWN_BYTES));
   }
 
@@ -137,7 +135,7 @@ export class RoundPart {
   #checkSame(place: Place, digest: string): void {
     const before = this.#sentIn(place)[place.step] ?? digest;
     if (!this.#hides || before === digest) return;
-    throw refused(place.round, 'what was to be sent is lost, and training gave another update');
+    throw sitsOut(place.round, 'what was to be sent is lost, and training gave another update');
   }
 
   /** What was sent in the attempt, with bytes that are about to be. */
@@ -150,10 +148,4 @@ export class RoundPart {
     );
     return { round, attempt, digests };
   }
-}
-
-function refused(round: number, reason: string, { hint }: { hint?: string } = {}): PluralError {
-  return new PluralError('ROUND_REFUSED', `this group takes no further part in round ${round}: ${reason}`, {
-    hint: hint ?? 'It takes part again from the next round on.',
-  });
 }

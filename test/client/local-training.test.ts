@@ -14,6 +14,7 @@ import { trainFederated } from '../../src/simulate/federated.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { initialModel } from '../../src/training/initial-model.ts';
 import { startPool } from '../../src/training/pool.ts';
+import { makeModel } from '../../src/wire/model.ts';
 import type { RunDefinition, RunPlan } from '../../src/wire/run-definition.ts';
 import type { Model } from '../../src/wire/stages.ts';
 import { ROOT, SMALL, temporaryFolder } from '../support/cli.ts';
@@ -165,6 +166,24 @@ describe("a group's own work", () => {
     const model = initialModel(run.experiment.predictor, 7);
     const text = Buffer.from(work.exportModel(model)!).toString('latin1');
     expect(text).toContain(canonicalJson({ round: 0, digest: model.digest }));
+  });
+
+  test('of a model that cannot be scored is none where the score is its weight: the round goes on without the group', async () => {
+    const broken = makeModel(1, initialModel(run.experiment.predictor, 7).parameters.fill(Number.NaN));
+    const [group] = trainingGroups();
+    const withScores = { ...plan.config, strategy: { name: 'qfedavg', weighting: 'questions', q: 1 } };
+    const work = await workOf(group!, { definition: defined({ config: withScores }) });
+    await expect(work.update(2, broken, null)).rejects.toMatchObject({
+      code: 'ROUND_REFUSED',
+      message: expect.stringMatching(/no further part in round 2: its weight follows from a score/),
+    });
+    // A model of a later round that can be scored: the work is as it was.
+    const { update } = await work.update(3, initialModel(run.experiment.predictor, 7), null);
+    expect(update.weight).toBeGreaterThan(0);
+    // Without scores training meets it, and diverges.
+    await expect((await workOf(group!)).update(2, broken, null)).rejects.toMatchObject({
+      code: 'NOT_FINITE',
+    });
   });
 
   test('that is closed is given up', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { sitsOut } from '../../src/client/failures.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { recordDigest, signRecord } from '../../src/wire/model-record.ts';
 import { decodeSubmission } from '../../src/wire/submission.ts';
@@ -108,6 +109,28 @@ describe('watch', () => {
       const [outcome] = await Promise.all([one.start().takeRound(), other.start().takeRound()]);
       expect(outcome).toMatchObject({ round: 1, score: null });
     });
+  });
+
+  test('a round that its work gives it no part in is sat out with a reason, and the next one is not', async () => {
+    const { aggregator, groups } = started(2, { rounds: 2 });
+    const [one, other] = groups as [FakeGroup, FakeGroup];
+    const { update } = one.work;
+    one.work.update = async (round, model, told) => {
+      if (round === 1) throw sitsOut(round, 'the model has no score');
+      return update(round, model, told);
+    };
+    const watching = Promise.all([one.start().watch(), other.start().watch()]);
+    await until(() => one.store.loadRecord().satOut !== null && aggregator.state.replies[0]?.length === 1);
+    expect(one.events.filter(({ type }) => type === 'refused')).toEqual([
+      expect.objectContaining({ code: 'ROUND_REFUSED', message: expect.stringContaining('has no score') }),
+    ]);
+    // Of two groups both are needed: the round is opened again, and the group has another try.
+    one.work.update = update;
+    aggregator.deliver({ type: 'deadline', round: 1, step: 0 });
+    aggregator.deliver({ type: 'start' });
+    await watching;
+    expect(aggregator.state).toMatchObject({ phase: 'finished', round: 2 });
+    expect(one.work.trained).toEqual([1, 2]);
   });
 
   test('ends with the model so far where the run is stopped', async () => {
