@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { bytesOf, float32From } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { invariant } from '../core/errors.ts';
-import type { SealedSums } from '../privacy/protection.ts';
+import type { ReadSum, SealedSums } from '../privacy/protection.ts';
 import { type StrategyState, strategyStateSchema } from '../strategy/strategy.ts';
-import { weightBounds } from '../strategy/weight-bounds.ts';
 import { encodeCbor, readCbor } from '../wire/cbor.ts';
 import { makeModel } from '../wire/model.ts';
 import { type ModelRecord, modelRecordSchema } from '../wire/model-record.ts';
@@ -51,6 +50,17 @@ function keptFrom(bytes: Uint8Array): Kept | null {
 /** Who can be meant by the names at answers that do not fit: boxes are not signed. */
 function blamed(accused: readonly string[]): string {
   return `the answers of ${accused.join(', ')} do not fit: that can be their doing, that of groups that dealt them shares, or of the aggregator, which passed the answers on`;
+}
+
+/** What there is to say of a sum that was read; null where all of it is as it should be. */
+function warningAbout(round: number, { aggregate, impossible, accused }: ReadSum): string | null {
+  const sum = `the sum of round ${round}`;
+  const named = accused.length === 0 ? '' : `; ${blamed(accused)}`;
+  if (impossible) {
+    return `${sum} says what no groups can have sent, the model stays: the aggregator or a group changed it${named}`;
+  }
+  if (aggregate === null) return `${sum} cannot be opened, the model stays${named}`;
+  return named === '' ? null : `${sum} was opened all the same${named}`;
 }
 
 /**
@@ -116,7 +126,7 @@ export class ClearModel {
     return { ...(aggregate === null ? kept : this.#add(kept, aggregate)), record };
   }
 
-  /** The sum of a round; null where nothing opens it. */
+  /** The sum of a round; null where nothing opens it, or where it is none of groups that do as they should. */
   async #read({ record: before }: Kept, record: ModelRecord): Promise<Aggregate | null> {
     const { definition, readersKey = null } = this.#options;
     invariant(readersKey !== null, "a group that joined with the readers' key");
@@ -124,23 +134,16 @@ export class ClearModel {
     const sealed = await downloadSealedSum(downloadsOf(this.#options), record, this.#sealedSums.mostBytes);
     const { parameters } = definition.plan;
     const context = { run, round, model: before.model, parameters };
-    const { aggregate, accused } = this.#sealedSums.read(sealed, context, readersKey);
-    const named = accused.length === 0 ? '' : `; ${blamed(accused)}`;
-    if (aggregate === null) this.#warn(`the sum of round ${round} cannot be opened, the model stays${named}`);
-    else if (accused.length > 0) this.#warn(`the sum of round ${round} was opened all the same${named}`);
-    return aggregate;
+    const read = this.#sealedSums.read(sealed, context, readersKey);
+    const warning = warningAbout(round, read);
+    if (warning !== null) this.#warn(warning);
+    return read.aggregate;
   }
 
   /** What makes no model leaves it as it was, for everybody: nobody opens the round again. */
   #add(kept: Kept, aggregate: Aggregate): Kept {
     const { strategy } = this.#options.work;
     const { round } = aggregate;
-    if (!this.#sealedSums.isPossible(aggregate, weightBounds(strategy, 1).least)) {
-      this.#warn(
-        `the sum of round ${round} says what no groups can have sent, the model stays: the aggregator or a group changed it`,
-      );
-      return kept;
-    }
     try {
       const model = makeModel(kept.record.round, kept.parameters);
       const next = strategy.next(model, aggregate, kept.strategy);

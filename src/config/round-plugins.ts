@@ -1,6 +1,7 @@
 import { PluralError } from '../core/errors.ts';
 import { suggestion } from '../core/suggest.ts';
 import type { ParameterLayout } from '../predictor/layout.ts';
+import { checkingSums } from '../privacy/checked-sums.ts';
 import { inParts } from '../privacy/in-parts.ts';
 import type { Reveals } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
@@ -63,12 +64,13 @@ export function roundPlugins(
   const kind = byName('protection', PROTECTIONS, protection.name);
   const protecting = kind.create(optionsOf(protection), shape);
   const strategy = withLeastWeight(chosen, protecting.leastWeight);
+  const honest = { leastWeight: weightBounds(strategy, questions).least, counted };
   return {
     strategy:
       counted === null
         ? strategy
         : countingRows(strategy, counted, { unit: countUnit(config), mostWeight: shape.mostWeight }),
-    protection: parts === null ? protecting : inParts(protecting, parts),
+    protection: checkingSums(parts === null ? protecting : inParts(protecting, parts), honest),
   };
 }
 

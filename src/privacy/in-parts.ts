@@ -1,14 +1,8 @@
 import { asStage } from '../core/brand.ts';
 import type { Parts } from '../wire/parts.ts';
 import type { Aggregate, Update } from '../wire/stages.ts';
-import type {
-  Collection,
-  GroupPart,
-  GroupSetup,
-  Protection,
-  RoundContext,
-  SealedSums,
-} from './protection.ts';
+import { withMappedSum } from './mapped-sum.ts';
+import type { GroupPart, GroupSetup, Protection, RoundContext, SealedSums } from './protection.ts';
 
 /** What of a round's context tells which part it sends. */
 type Sent = Pick<RoundContext, 'round' | 'parameters'>;
@@ -33,27 +27,13 @@ function joining(protection: Protection, parts: Parts, setup: GroupSetup): Group
   };
 }
 
-function collecting(collection: Collection, parts: Parts): Collection {
-  return {
-    screen: (step, reply, publicKey) => collection.screen(step, reply, publicKey),
-    add: (step, reply) => collection.add(step, reply),
-    noteOf: (step, reply) => collection.noteOf(step, reply),
-    recall: (step, group, note) => collection.recall(step, group, note),
-    close: (step, groups) => collection.close(step, groups),
-    show: (step, group) => collection.show(step, group),
-    lacks: () => collection.lacks(),
-    finish: () => scattered(collection.finish(), parts),
-    accused: () => collection.accused(),
-  };
-}
-
 function sealing(sealedSums: SealedSums, parts: Parts): SealedSums {
   return {
     ...sealedSums,
     collect: (context) => sealedSums.collect(shortened(context, parts)),
     read: (sealed, context, readersKey) => {
-      const { aggregate, accused } = sealedSums.read(sealed, shortened(context, parts), readersKey);
-      return { aggregate: aggregate === null ? null : scattered(aggregate, parts), accused };
+      const { aggregate, ...about } = sealedSums.read(sealed, shortened(context, parts), readersKey);
+      return { aggregate: aggregate === null ? null : scattered(aggregate, parts), ...about };
     },
   };
 }
@@ -67,7 +47,8 @@ export function inParts(protection: Protection, parts: Parts): Protection {
   return {
     ...protection,
     join: (setup) => joining(protection, parts, setup),
-    collect: (context) => collecting(protection.collect(shortened(context, parts)), parts),
+    collect: (context) =>
+      withMappedSum(protection.collect(shortened(context, parts)), (sum) => scattered(sum, parts)),
     sealedSums: sealedSums === null ? null : sealing(sealedSums, parts),
   };
 }

@@ -6,6 +6,7 @@ import { STEP } from './mask/messages.ts';
 import { maskOptions, maskSettings } from './mask/settings.ts';
 import { defineProtection } from './protection.ts';
 import { packedBytes } from './secure-sum/packing.ts';
+import { isPossibleSum } from './secure-sum/possible-sum.ts';
 import { wordsOf } from './secure-sum/words.ts';
 
 /** Secure aggregation by masking: the aggregator learns the sum of the updates and nothing else. */
@@ -29,6 +30,7 @@ export const mask = defineProtection({
       leastWeight: leastWeightOf(settings.grid),
       replyBytes: packedBytes(wordsOf(shape.parameters, settings.grid), settings.grid.ringBits),
       guarantee: settings.noise,
+      isPossible: (sum, honest) => isPossibleSum(settings, sum, honest),
       join: (setup) => new MaskedGroup(new Heard(settings, setup)),
       collect: (context) => new MaskedCollection(settings, context),
     };

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { CountedRows } from '../wire/counted-rows.ts';
 import type { Holds } from '../wire/holds.ts';
 import type { Identity, isSignedBy } from '../wire/identity.ts';
 import type { Aggregate, ProtectedUpdate, Update } from '../wire/stages.ts';
@@ -94,8 +95,10 @@ export interface SealingCollection extends Collection {
 
 /** What a reader finds in a sealed sum. */
 export interface ReadSum {
-  /** Null where nothing opens it: the model stays as it was. All readers come to the same. */
+  /** Null where nothing opens it, or it is impossible: the model stays as it was. All readers come to the same. */
   readonly aggregate: Aggregate | null;
+  /** Whether it opens to what no groups can have sent: who passes a sum on can add to it without being able to open it. */
+  readonly impossible: boolean;
   /**
    * In code-unit order: the groups whose answers do not fit, by their own fault, by that of who dealt them shares, or of the aggregator: nobody
    * signs what it passes on. Nobody where no answer opens.
@@ -114,11 +117,14 @@ export interface SealedSums {
    * what no honest aggregator publishes.
    */
   read(sealed: Uint8Array, context: Omit<RoundContext, 'attempt'>, readersKey: Uint8Array): ReadSum;
-  /**
-   * Whether groups that do as they should can have sent what adds up to this: who passes a sum on can add to it without being able to open
-   * it. `leastWeight`: the smallest weight that the strategy gives a group.
-   */
-  isPossible(aggregate: Aggregate, leastWeight: number): boolean;
+}
+
+/** What all updates of groups that do as they should have in common, beside the clip of their protection. */
+export interface HonestUpdates {
+  /** The smallest weight that the strategy gives a group. */
+  readonly leastWeight: number;
+  /** Where they count rows, each by the clip; null: nowhere. */
+  readonly counted: CountedRows | null;
 }
 
 /**
@@ -185,6 +191,8 @@ export interface Protection {
   readonly guarantee: Guarantee | null;
   /** Loads what the two below need; to be awaited once before either is called. */
   prepare(): Promise<void>;
+  /** Whether groups that do as they should can have sent what adds up to this; true where nothing bounds what they send. */
+  isPossible(sum: Aggregate, honest: HonestUpdates): boolean;
   /** Null where the aggregator opens the sums itself, also because the protection knows no other way. */
   readonly sealedSums: SealedSums | null;
   join(setup: GroupSetup): GroupPart;
@@ -193,7 +201,7 @@ export interface Protection {
 
 type Declared = 'name' | 'reveals' | 'steps' | 'updateStep';
 /** What most protections do not need. */
-type Usual = 'prepare' | 'trustees' | 'custody' | 'leastWeight' | 'sealedSums';
+type Usual = 'prepare' | 'trustees' | 'custody' | 'leastWeight' | 'isPossible' | 'sealedSums';
 
 /** A kind of protection in the plug-in table. */
 export interface ProtectionKind extends Pick<Protection, Declared> {
@@ -225,6 +233,7 @@ export function defineProtection<Options extends z.ZodType>(
       trustees: [],
       custody: null,
       leastWeight: 0,
+      isPossible: () => true,
       sealedSums: null,
       ...kind.create(kind.options.parse(given), shape),
     }),

@@ -1,7 +1,9 @@
+import type { Aggregate } from '../wire/stages.ts';
 import { leastWeightOf } from './grid.ts';
 import {
   defineProtection,
   type GroupSetup,
+  type HonestUpdates,
   type RoundContext,
   type RunShape,
   type SealedSums,
@@ -13,7 +15,6 @@ import { Heard } from './seal/heard.ts';
 import { prepareRing } from './seal/loaded-ring.ts';
 import { MOST_MEMBERS, SEALED_BYTES, STEP } from './seal/messages.ts';
 import { OpeningCollection } from './seal/opening-collection.ts';
-import { isPossibleSum } from './seal/possible-sum.ts';
 import { PublishingCollection } from './seal/publishing-collection.ts';
 import { openSealedSum } from './seal/read-sum.ts';
 import { mostSealedSumBytes } from './seal/sealed-sum.ts';
@@ -24,6 +25,7 @@ import {
   sealSingleOptions,
   sealSingleSettings,
 } from './seal/settings.ts';
+import { isPossibleSum } from './secure-sum/possible-sum.ts';
 import { wordsOf } from './secure-sum/words.ts';
 
 const SEAL = 'seal';
@@ -47,7 +49,6 @@ function sealedSums(name: string, settings: SealSettings, parameters: number): S
     mostBytes: mostSealedSumBytes(settings, parameters),
     collect: (context) => new PublishingCollection(name, settings, context),
     read: (sealed, context, readersKey) => openSealedSum(settings, sealed, context, readersKey),
-    isPossible: (aggregate, leastWeight) => isPossibleSum(settings, aggregate, leastWeight),
   };
 }
 
@@ -69,6 +70,7 @@ function sealed(name: string, settings: SealSettings, { parameters }: RunShape) 
     replyBytes: Math.max(ciphertext, shares),
     guarantee: settings.noise,
     prepare: prepareRing,
+    isPossible: (sum: Aggregate, honest: HonestUpdates) => isPossibleSum(settings, sum, honest, trustees),
     join: (setup: GroupSetup) => new SealingGroup(new Heard(settings, setup)),
     sealedSums: published,
     collect: (context: RoundContext) =>

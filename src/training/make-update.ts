@@ -11,9 +11,16 @@ export interface OwnRows {
   readonly unit: number;
 }
 
+/** The float32 that is no smaller: what is beyond the clip is cut to it exactly, what is below would be rounded by chance. */
+function roundedUp(value: number): number {
+  const nearest = Math.fround(value);
+  return nearest >= value ? nearest : Math.fround(value * (1 + 2 ** -23));
+}
+
 /** Rows that the group has no answers for, or that the received model says too few groups have answers for, do not change; touched ones are counted. */
 function countRows(delta: Float32Array, received: Float32Array, { counted, touched, unit }: OwnRows): void {
   const { offset, rows, least } = counted;
+  const one = roundedUp(unit);
   for (let row = 0; row < rows; row++) {
     const own = touched(row);
     // Of one group nothing is kept back, so it need not be known first.
@@ -23,7 +30,7 @@ function countRows(delta: Float32Array, received: Float32Array, { counted, touch
         delta[position] = 0;
       });
     }
-    delta[offset + row] = own ? unit : 0;
+    delta[offset + row] = own ? one : 0;
   }
 }
 

@@ -91,7 +91,11 @@ describe('an aggregator with all answers of the committee', () => {
       Buffer.from(sha256(sealed), 'hex'),
     ];
     for (const guess of known) {
-      expect(held.sealedSums!.read(sealed, context, guess)).toEqual({ aggregate: null, accused: [] });
+      expect(held.sealedSums!.read(sealed, context, guess)).toEqual({
+        aggregate: null,
+        impossible: false,
+        accused: [],
+      });
     }
     // With the key, it is a share of what an aggregator opens that is not to hold ciphertext.
     expect(held.sealedSums!.read(sealed, context, READERS).accused).toEqual([]);
@@ -173,7 +177,11 @@ describe('an aggregator that passes other answers on than it got', () => {
   test('where none of them opens, names nobody', () => {
     const answers = content().answers.map(({ x }) => ({ x, sealed: nonsense }));
     const framed = writeSealedSum({ ...content(), answers });
-    expect(held.sealedSums!.read(framed, context, READERS)).toEqual({ aggregate: null, accused: [] });
+    expect(held.sealedSums!.read(framed, context, READERS)).toEqual({
+      aggregate: null,
+      impossible: false,
+      accused: [],
+    });
   });
 });
 
@@ -220,7 +228,11 @@ describe('an answer that is used again', () => {
     const at = Buffer.from(two).indexOf(readSealedSum(two, settings, PARAMETERS)!.answers[0]!.sealed);
     const mixed = Buffer.from(two);
     for (const [index, { sealed }] of one.answers.entries()) mixed.set(sealed, at + index * sealed.length);
-    expect(held.sealedSums!.read(mixed, context, READERS)).toEqual({ aggregate: null, accused: [] });
+    expect(held.sealedSums!.read(mixed, context, READERS)).toEqual({
+      aggregate: null,
+      impossible: false,
+      accused: [],
+    });
   });
 });
 

@@ -3,6 +3,7 @@ import { ClearModel } from '../../src/client/clear-model.ts';
 import { trustIn } from '../../src/client/follow.ts';
 import { asStage } from '../../src/core/brand.ts';
 import { sha256 } from '../../src/core/digest.ts';
+import { checkingSums } from '../../src/privacy/checked-sums.ts';
 import type { SealingCollection } from '../../src/privacy/protection.ts';
 import { SCALAR_WORDS } from '../../src/privacy/scalars.ts';
 import { sealOptions, sealSettings } from '../../src/privacy/seal/settings.ts';
@@ -22,7 +23,7 @@ const PARAMETERS = 30;
 const ROUNDS = 5;
 const READERS = Buffer.from(sha256('readers'), 'hex');
 const HELD = { ...SHAPE, holds: 'ciphertext' } as const;
-const held = seal.create({ mostGroups: 8 }, HELD);
+const held = checkingSums(seal.create({ mostGroups: 8 }, HELD), { leastWeight: 1, counted: null });
 const settings = sealSettings(sealOptions.parse({ mostGroups: 8 }), HELD);
 const updates = updatesOf(4, PARAMETERS).map((update) => asStage({ ...update, round: 1 }));
 /** The words of their sum. */

@@ -74,15 +74,15 @@ export function openSealedSum(
   const chances = readersChances(readersKey, sha256(frame));
   const sum = opened(settings, sealedSum, { parameters, shares, chances });
   // Where none opens, it is not members that are wrong: the key is another, or something else was passed on.
-  if (shares.length === 0) return { aggregate: null, accused: [] };
+  if (shares.length === 0) return { aggregate: null, impossible: false, accused: [] };
   const fitting = new Set(shares.map(({ member }) => member));
   for (const liar of sum?.liars ?? []) fitting.delete(liar);
   const accused = answers.flatMap(({ x }) => (fitting.has(members[x - 1]!) ? [] : [members[x - 1]!]));
-  if (sum === null) return { aggregate: null, accused };
+  if (sum === null) return { aggregate: null, impossible: false, accused };
   const aggregate: Aggregate = asStage({
     round,
     groups: [...survivors],
     ...sumOfWords(sum.words, settings),
   });
-  return { aggregate, accused };
+  return { aggregate, impossible: false, accused };
 }
