@@ -7,6 +7,7 @@ import type { GridSummary } from '../src/report/grid/summary.ts';
 import { comparisonMarkdown, markdownTable } from '../src/report/table.ts';
 import { readRecord } from '../src/report/write.ts';
 import { figureText } from './benchmark.ts';
+import { communicationPlot, type Sent } from './communication-plot.ts';
 
 /**
  * Prints the tables of a document from committed results: `npm run readme` rewrites them, a test compares.
@@ -131,13 +132,19 @@ function overSeedsTable(path: string, what: string): string {
   return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.commit)}`;
 }
 
-/** Alignment against bytes, the first row as the measure of both. */
-function communicationTable(): string {
-  const saved = overSeeds('experiments/pluralllm/communication.json');
-  const figures = saved.rows.map(({ scores }) => ({
+/** What was sent in each setting, and what came of it. */
+function sentIn({ rows }: OverSeeds): Sent[] {
+  return rows.map(({ label, scores }) => ({
+    label,
     alignment: scores.map(({ mean }) => mean),
     bytes: spread(scores.map(({ uploadedBytes }) => uploadedBytes))[0],
   }));
+}
+
+/** Alignment against bytes, the first row as the measure of both. */
+function communicationTable(path: string): string {
+  const saved = overSeeds(path);
+  const figures = sentIn(saved);
   const first = figures[0]!;
   const columns = [
     left('settings'),
@@ -194,7 +201,9 @@ const TABLES: Readonly<Record<string, () => string>> = {
   gpo: () => experimentTable('experiments/gpo'),
   settings: () => settingsTable('experiments/gpo/settings.json'),
   'predictor-seeds': () => overSeedsTable('experiments/predictors/seeds.json', 'predictor'),
-  communication: communicationTable,
+  communication: () => communicationTable('experiments/pluralllm/communication.json'),
+  'communication-gpo': () => communicationTable('experiments/pluralllm/communication-gpo.json'),
+  fairness: () => overSeedsTable('experiments/pluralllm/fairness.json', 'strategy'),
   countries: () => countriesTable('experiments/pluralllm/countries.json'),
   predictors: () => settingsTable('experiments/predictors/choose.json'),
   memory: () => benchmarkTable('memory'),
@@ -229,6 +238,13 @@ export const DOCUMENTS: readonly string[] = [
   'docs/benchmark.md',
 ];
 
+/** Pictures that are drawn from committed results. */
+export const PICTURES: Readonly<Record<string, () => string>> = {
+  'experiments/pluralllm/communication-gpo.svg': () =>
+    communicationPlot(sentIn(overSeeds('experiments/pluralllm/communication-gpo.json'))),
+};
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [path, draw] of Object.entries(PICTURES)) writeFileSync(at(path), draw());
   for (const path of DOCUMENTS) writeFileSync(at(path), withTables(readFileSync(at(path), 'utf8')));
 }
