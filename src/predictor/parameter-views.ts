@@ -16,7 +16,7 @@ interface View {
   readonly offset: number;
   readonly size: number;
   readonly node: Node;
-  /** The loss does not depend on it, so its gradient is written as exact zeros. */
+  /** Its gradient is written as exact zeros. */
   readonly frozen: boolean;
 }
 
@@ -44,11 +44,11 @@ export class ParameterViews {
 
   /** A whole tensor, or some of its rows (rows of a row-major tensor are adjacent in the flat vector). */
   tensor(name: string, rows?: RowRange): Node {
-    return this.#view(name, rows, false);
+    return entryOf(this.#layout, name).frozen ? this.frozen(name, rows) : this.#view(name, rows, false);
   }
 
   /**
-   * The same for parameters that cannot change the loss. Rounding would give them gradients of 1e-9 instead
+   * The same for parameters that are not trained, or cannot change the loss. Of those, rounding would give them gradients of 1e-9 instead
    * of 0, which Adam's division by their own size would turn into steps in a random direction.
    */
   frozen(name: string, rows?: RowRange): Node {
