@@ -83,12 +83,18 @@ export class ParameterViews {
 
   /** Gradient of a loss for the whole flat vector, float32 [layout.size]. */
   gradientOf(loss: Node): Node {
-    return g.concat(this.#gradients(loss).map(flat), 0);
+    return g.concat(this.#gradients(loss).views.map(flat), 0);
+  }
+
+  /** The same, and the gradient for an input of the graph. */
+  gradientWith(loss: Node, input: Node): { readonly parameters: Node; readonly input: Node } {
+    const { views, others } = this.#gradients(loss, [input]);
+    return { parameters: g.concat(views.map(flat), 0), input: others[0]! };
   }
 
   /** The same in the parts of the layout, named as `partGradient` names them. */
   gradientParts(loss: Node): Record<string, Node> {
-    const found = this.#gradients(loss);
+    const found = this.#gradients(loss).views;
     return Object.fromEntries(
       partsOf(this.#layout).map((part) => {
         const own = found.filter(({ offset }) => part.offset <= offset && offset < part.offset + part.size);
@@ -97,8 +103,8 @@ export class ParameterViews {
     );
   }
 
-  /** Gradients of all views, in the order of the flat vector, which they must cover. */
-  #gradients(loss: Node): readonly (View & { readonly gradient: Node })[] {
+  /** Gradients of all views, in the order of the flat vector, which they must cover, and of other nodes. */
+  #gradients(loss: Node, others: readonly Node[] = []) {
     const views = [...this.#views.values()].sort((a, b) => a.offset - b.offset);
     let covered = 0;
     for (const view of views) {
@@ -107,15 +113,15 @@ export class ParameterViews {
     }
     invariant(covered === this.#layout.size, `parameters from ${covered} on are not read`);
     const trained = views.filter((view) => !view.frozen);
-    const found = gradients(
-      loss,
-      trained.map((view) => view.node),
-    );
+    const found = gradients(loss, [...trained.map((view) => view.node), ...others]);
     const gradientOf = new Map(trained.map((view, index) => [view, found[index]!]));
-    return views.map((view) => ({
-      ...view,
-      gradient: gradientOf.get(view) ?? g.constant(Array<number>(view.size).fill(0)),
-    }));
+    return {
+      views: views.map((view) => ({
+        ...view,
+        gradient: gradientOf.get(view) ?? g.constant(Array<number>(view.size).fill(0)),
+      })),
+      others: found.slice(trained.length),
+    };
   }
 }
 

@@ -303,10 +303,10 @@ describe('what spoils counts of rows, or makes them tell of single groups', () =
 describe('what moves parameters that nothing trains', () => {
   const privacy = 'protection={ name: mask, differentialPrivacy: { epsilon: 8 }, clipNorm: 1 }';
   test.each([
-    ['weight decay', 'training.weightDecay=0.01'],
-    ['noise', privacy],
-  ])('is CONFIG_CONFLICT with the staged transformer, and fine with gpo: %s', (_, override) => {
-    const made = (predictor: string) => () => configOf(`predictor={ name: ${predictor} }`, override);
+    ['weight decay', ['training.weightDecay=0.01']],
+    ['noise', [privacy, 'strategy.weighting=equal']],
+  ])('is CONFIG_CONFLICT with the staged transformer, and fine with gpo: %s', (_, overrides) => {
+    const made = (predictor: string) => () => configOf(`predictor={ name: ${predictor} }`, ...overrides);
     expect(made('gpo')).not.toThrow();
     expect(made('staged')).toThrow(
       expect.objectContaining({ code: 'CONFIG_CONFLICT', message: expect.stringContaining('"staged"') }),
