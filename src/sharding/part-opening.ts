@@ -1,10 +1,11 @@
 import type { ParameterLayout } from '../predictor/layout.ts';
 import type { StagedOptions } from '../predictor/staged/options.ts';
 import type { AdamOptions } from '../training/optimizer.ts';
-import { type BoundaryAxis, boundaryAxes } from './boundary-axes.ts';
+import { boundaryAxes } from './boundary-axes.ts';
 import { type Floats, openPart, type PartSession, type Precision } from './part-session.ts';
 import { PartState } from './part-state.ts';
 import type { PartGraphs, PartShape } from './stage-graphs.ts';
+import type { SharedAxis } from './stage-optimizer.ts';
 
 /** What a part is opened with. */
 export interface PartOpening {
@@ -16,7 +17,7 @@ export interface PartOpening {
   /** Default float32. */
   readonly precision?: Precision;
   /** As in PartSetup. */
-  readonly shared?: readonly BoundaryAxis[];
+  readonly shared?: readonly SharedAxis[];
 }
 
 /** The state of a part that is being opened. */

@@ -4,15 +4,15 @@ import type { AdamOptions } from '../training/optimizer.ts';
 import type { BoundaryAxis } from './boundary-axes.ts';
 import { turnSpace } from './morph.ts';
 import { type Floats, inPrecision, type Precision } from './part-session.ts';
-import { freshMoments, stageAdamStep } from './stage-optimizer.ts';
+import { freshMoments, type SharedAxis, sharedAxes, stageAdamStep } from './stage-optimizer.ts';
 
 /** What a part trains. */
 export interface PartSetup {
   readonly layout: ParameterLayout;
   /** Axes of the part that touch spaces. */
   readonly axes: readonly BoundaryAxis[];
-  /** Along which the second moment is shared; left out: `axes`, without which training does not commute with morphs. */
-  readonly shared?: readonly BoundaryAxis[];
+  /** Along which the second moment is shared; left out: `sharedAxes`, without which training does not commute with morphs. */
+  readonly shared?: readonly SharedAxis[];
   /** Parameters to begin with, [layout.size]. */
   readonly parameters: Floats;
   readonly optimizer: AdamOptions;
@@ -60,7 +60,7 @@ export class PartState {
   /** A step along the mean of the gradients added since the last one. */
   step(learningRate: number): void {
     invariant(this.#tasks > 0, 'a step without a gradient');
-    const { layout, axes, shared = axes, optimizer } = this.#setup;
+    const { layout, axes, shared = sharedAxes(layout, axes), optimizer } = this.#setup;
     const mean = this.#gradient.map((sum) => sum / this.#tasks);
     stageAdamStep(layout, shared, this.#masters, mean, this.#moments, learningRate, optimizer);
     this.#gradient.fill(0);

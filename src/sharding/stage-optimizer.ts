@@ -1,4 +1,5 @@
 import type { ParameterEntry, ParameterLayout } from '../predictor/layout.ts';
+import { HEAD_HIDDEN_BIAS } from '../predictor/staged/parameters.ts';
 import { type AdamFactors, type AdamOptions, adamFactors } from '../training/optimizer.ts';
 import type { BoundaryAxis } from './boundary-axes.ts';
 import type { Floats } from './part-session.ts';
@@ -8,6 +9,19 @@ export interface StageMoments {
   readonly first: Float64Array;
   readonly second: Float64Array;
   steps: number;
+}
+
+/** An axis of a tensor along which the second moment is shared. */
+export type SharedAxis = Pick<BoundaryAxis, 'entry' | 'axis'>;
+
+/**
+ * Where second moments are shared: along all axes that can be turned, and over the bias of the head's hidden layer. A unit of that layer which is on in all
+ * rows adds the same to all options of a question, so its bias has no effect on a KL loss and a gradient of pure rounding, which by itself
+ * Adam would divide by its own size (ADR 2): sharded and whole training would part by whole steps.
+ */
+export function sharedAxes({ entries }: ParameterLayout, axes: readonly BoundaryAxis[]): SharedAxis[] {
+  const hidden = entries.filter(({ name }) => name === HEAD_HIDDEN_BIAS).map((entry) => ({ entry, axis: 0 }));
+  return [...axes, ...hidden];
 }
 
 /** The moments before the first step. */
@@ -53,7 +67,7 @@ function stepTensor(
  */
 export function stageAdamStep(
   { entries }: ParameterLayout,
-  shared: readonly BoundaryAxis[],
+  shared: readonly SharedAxis[],
   parameters: Float64Array,
   gradient: Floats,
   moments: StageMoments,

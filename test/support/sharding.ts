@@ -4,8 +4,10 @@ import { GRAPH_NAMES, type TrainablePredictor } from '../../src/predictor/predic
 import { type StagedOptions, stagedOptions } from '../../src/predictor/staged/options.ts';
 import { staged } from '../../src/predictor/staged/staged.ts';
 import { boundaryAxes } from '../../src/sharding/boundary-axes.ts';
+import { innerKey, morphFrom, turnSpace } from '../../src/sharding/morph.ts';
 import { type Floats, openPart, type Precision } from '../../src/sharding/part-session.ts';
 import { PartState } from '../../src/sharding/part-state.ts';
+import { morphBoundary, type ShardedModel } from '../../src/sharding/sharded-model.ts';
 import { ADAM_DEFAULTS, type AdamOptions } from '../../src/training/optimizer.ts';
 import { type BatchQuestion, batchFrom, randomQuestions } from './random-batch.ts';
 
@@ -81,8 +83,8 @@ export async function openTwin(setup: TwinSetup): Promise<Twin> {
   const predictor = tinyPredictor(options);
   const { layout } = predictor;
   const axes = boundaryAxes(layout, options);
-  const shared = elementwise === true ? [] : axes;
-  const state = new PartState({ layout, axes, shared, parameters, optimizer, precision });
+  const shared = elementwise === true ? { shared: [] } : {};
+  const state = new PartState({ layout, axes, ...shared, parameters, optimizer, precision });
   const training = await openPart(predictor.trainingGraph({ precision }), precision);
   const prediction = await openPart(predictor.predictionGraph({ precision }), precision);
   return {
@@ -113,4 +115,54 @@ export function distance(a: Floats, b: Floats): number {
   let worst = 0;
   for (let i = 0; i < a.length; i++) worst = Math.max(worst, Math.abs(a[i]! - b[i]!));
   return worst;
+}
+
+/** Predictions of a flat vector of parameters in one graph, in float64. */
+export async function openWhole(options: StagedOptions) {
+  const predictor = tinyPredictor(options);
+  const session = await openPart(predictor.predictionGraph({ precision: 'float64' }), 'float64');
+  return {
+    layout: predictor.layout,
+    axes: boundaryAxes(predictor.layout, options),
+    predict: async (parameters: Floats, batch: Batch): Promise<Floats> =>
+      (await session.run(parameters, {}, predictor.feeds(batch)))[GRAPH_NAMES.probabilities]!,
+    close: () => session.close(),
+  };
+}
+
+/** Numbers of all spaces of a model, from that after the front to that before the head. */
+export function allSpaces({ stages, layersPerStage }: StagedOptions): number[] {
+  return Array.from({ length: 2 * stages * layersPerStage + 1 }, (_, space) => space);
+}
+
+/** What an epoch turns a boundary by. */
+export function rotationOf({ width }: StagedOptions, epoch: number, boundary: number): Float64Array {
+  return morphFrom(keyOf(epoch, 'boundary', boundary), width);
+}
+
+/** Morphs all boundaries of a model and all spaces inside its stages. */
+export function morphAll(model: ShardedModel, { stages, width }: StagedOptions, epoch: number): void {
+  for (let boundary = 0; boundary <= stages; boundary++) {
+    morphBoundary(model, boundary, keyOf(epoch, 'boundary', boundary), width);
+  }
+  for (const [index, stage] of model.stages.entries()) stage.foldInside(keyOf(epoch, 'inside', index));
+}
+
+/** The same on a flat vector of the whole model, in place. */
+export function turnAll(values: Floats, options: StagedOptions, epoch: number): void {
+  const axes = boundaryAxes(tinyPredictor(options).layout, options);
+  const { stages, layersPerStage, width } = options;
+  for (let boundary = 0; boundary <= stages; boundary++) {
+    turnSpace(values, axes, 2 * layersPerStage * boundary, rotationOf(options, epoch, boundary));
+  }
+  for (const space of allSpaces(options)) {
+    const stage = Math.floor(space / (2 * layersPerStage));
+    if (space === 2 * layersPerStage * stage) continue;
+    turnSpace(values, axes, space, morphFrom(innerKey(keyOf(epoch, 'inside', stage), space), width));
+  }
+}
+
+/** All parameters of a sharded model as one flat vector. */
+export function mastersOf({ front, stages, head }: ShardedModel): Float64Array {
+  return Float64Array.from([front, ...stages, head].flatMap((part) => [...part.masters()]));
 }

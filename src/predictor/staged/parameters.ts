@@ -24,6 +24,9 @@ export function layerName(stage: number, layer: number): string {
 /** The matrix before the norm of the head. */
 export const HEAD_NORM = 'head.norm';
 
+/** The bias of the head's hidden layer. */
+export const HEAD_HIDDEN_BIAS = 'predictor.0.bias';
+
 /** Tensors of one layer. Rows are multiplied from the right, x W, so matrices are [in, out], unlike torch's. */
 function layerTensors(name: string, { width, feedforward }: StagedOptions): TensorShape[] {
   const square = [width, width];
