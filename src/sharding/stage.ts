@@ -64,11 +64,6 @@ export class Stage {
     return this.#part.state.masters();
   }
 
-  /** Names of all that the stage's graphs are fed. */
-  get told(): ReadonlySet<string> {
-    return new Set([...this.#part.forward.inputs, ...this.#part.backward.inputs]);
-  }
-
   async close(): Promise<void> {
     await Promise.all([this.#part.forward.close(), this.#part.backward.close()]);
   }

@@ -5,14 +5,16 @@ const { shape } = gpoOptions;
 
 /** Fewest stages: of two, each would have a neighbour on one side only, which the data's side has on the other. */
 const LEAST_STAGES = 3;
-const MOST_STAGES = 32;
+/** Together no more layers than gpo may have. */
+const MOST_STAGES = 16;
+const MOST_LAYERS_PER_STAGE = 6;
 
 /** Options of the staged transformer: those of gpo, but for where it can be cut. */
 export const stagedOptions = z.strictObject({
   /** Stages between the embedder and the head, each of which a keeper can hold. */
   stages: z.int().min(LEAST_STAGES).max(MOST_STAGES).default(3),
   /** Layers of each. */
-  layersPerStage: z.int().min(1).max(32).default(2),
+  layersPerStage: z.int().min(1).max(MOST_LAYERS_PER_STAGE).default(2),
   width: shape.width,
   heads: shape.heads,
   feedforward: shape.feedforward,
