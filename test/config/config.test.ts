@@ -301,7 +301,7 @@ describe('what spoils counts of rows, or makes them tell of single groups', () =
 });
 
 describe('what moves parameters that nothing trains', () => {
-  const privacy = 'protection={ name: mask, differentialPrivacy: { epsilon: 8 }, clipNorm: 1 }';
+  const privacy = 'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8 } }';
   test.each([
     ['weight decay', ['training.weightDecay=0.01']],
     ['noise', [privacy, 'strategy.weighting=equal']],
