@@ -74,6 +74,9 @@ export function communicationPlot(rows: readonly Sent[]): string {
     ],
   });
   for (const style of [...svg.querySelectorAll('style')]) style.remove();
+  const title = document.createElement('title');
+  title.textContent = 'Alignment of the unseen groups against the bytes that one group sends';
+  svg.prepend(title);
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
   svg.setAttribute('style', 'background: white; color: #222; font: 12px sans-serif');
   return `${svg.outerHTML}\n`;

@@ -21,7 +21,7 @@ const FLOORS: Floors = {
   privacy: 2,
   strategy: 2,
   training: 3,
-  sharding: 3,
+  sharding: 4,
   config: 4,
   round: 4,
   evaluate: 4,

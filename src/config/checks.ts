@@ -155,6 +155,31 @@ function checkCounted(config: ConfigFields): void {
   }
 }
 
+/** Refuses what would move parameters that nothing trains back to where they belong. */
+function checkFrozen(config: ConfigFields): void {
+  const { predictor, protection, training } = config;
+  const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
+  if (!layout.entries.some(({ frozen }) => frozen)) return;
+  const refused = (what: string, hint: string) =>
+    new PluralError(
+      'CONFIG_CONFLICT',
+      `${what}, and predictor "${predictor.name}" has some that no training moves back`,
+      {
+        hint,
+      },
+    );
+  if (training.weightDecay > 0) {
+    throw refused('training.weightDecay makes all parameters smaller', 'Set training.weightDecay=0.');
+  }
+  const { differentialPrivacy = null } = optionsOf(protection);
+  if (differentialPrivacy !== null) {
+    throw refused(
+      'protection.differentialPrivacy adds noise to all parameters',
+      'Choose predictor "gpo" with predictor.norm=pre, or leave protection.differentialPrivacy out.',
+    );
+  }
+}
+
 /** Refuses an aggregator without models under a protection that opens every sum there, and a readers' key that nobody would use. */
 function checkHolds({ aggregator }: ConfigFields, { name, sealedSums }: Protection): void {
   const { holds, readers } = aggregator;
@@ -181,6 +206,7 @@ export function checkPlugins(config: ConfigFields): void {
   checkStrategy(config);
   const { protection } = roundPlugins(config, 1, { size: 1, counted: null });
   checkCounted(config);
+  checkFrozen(config);
   checkParticipation(config, protection);
   checkGroups(config, protection);
   checkHolds(config, protection);

@@ -8,6 +8,15 @@ export interface ParameterEntry {
   /** Position of its first element in the flat vector. */
   readonly offset: number;
   readonly size: number;
+  /** Read, and never trained: the gradient has exact zeros in its place. */
+  readonly frozen: boolean;
+}
+
+/** A tensor that is to be laid out. */
+export interface TensorShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly frozen?: boolean;
 }
 
 /** Where each tensor of a predictor stands in its flat float32 vector. */
@@ -20,11 +29,11 @@ export interface ParameterLayout {
 }
 
 /** Lays tensors out one after the other, in the order given. */
-export function layOut(tensors: readonly { name: string; shape: readonly number[] }[]): ParameterLayout {
+export function layOut(tensors: readonly TensorShape[]): ParameterLayout {
   let offset = 0;
-  const entries = tensors.map(({ name, shape }) => {
+  const entries = tensors.map(({ name, shape, frozen = false }) => {
     const size = shape.reduce((product, dim) => product * dim, 1);
-    const entry = { name, shape, offset, size };
+    const entry = { name, shape, offset, size, frozen };
     offset += size;
     return entry;
   });
@@ -56,6 +65,20 @@ export function entryOf(layout: ParameterLayout, name: string): ParameterEntry {
 export function tensorOf(layout: ParameterLayout, flat: Float32Array, name: string): Float32Array {
   const { offset, size } = entryOf(layout, name);
   return flat.subarray(offset, offset + size);
+}
+
+/** Part of a flat vector, end exclusive. */
+export interface ParameterRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The tensors of a range as a layout of their own; INTERNAL where the range cuts a tensor. */
+export function rangeLayout({ entries }: ParameterLayout, { start, end }: ParameterRange): ParameterLayout {
+  const inside = entries.filter(({ offset }) => start <= offset && offset < end);
+  const layout = layOut(inside);
+  invariant(inside[0]?.offset === start && layout.size === end - start, `tensors of ${start}..${end}`);
+  return layout;
 }
 
 /** Elements from which on a tensor is worth an input and an output of its own: a megabyte. */

@@ -16,7 +16,7 @@ interface View {
   readonly offset: number;
   readonly size: number;
   readonly node: Node;
-  /** The loss does not depend on it, so its gradient is written as exact zeros. */
+  /** Its gradient is written as exact zeros. */
   readonly frozen: boolean;
 }
 
@@ -44,11 +44,11 @@ export class ParameterViews {
 
   /** A whole tensor, or some of its rows (rows of a row-major tensor are adjacent in the flat vector). */
   tensor(name: string, rows?: RowRange): Node {
-    return this.#view(name, rows, false);
+    return entryOf(this.#layout, name).frozen ? this.frozen(name, rows) : this.#view(name, rows, false);
   }
 
   /**
-   * The same for parameters that cannot change the loss. Rounding would give them gradients of 1e-9 instead
+   * The same for parameters that are not trained, or cannot change the loss. Of those, rounding would give them gradients of 1e-9 instead
    * of 0, which Adam's division by their own size would turn into steps in a random direction.
    */
   frozen(name: string, rows?: RowRange): Node {
@@ -83,12 +83,18 @@ export class ParameterViews {
 
   /** Gradient of a loss for the whole flat vector, float32 [layout.size]. */
   gradientOf(loss: Node): Node {
-    return g.concat(this.#gradients(loss).map(flat), 0);
+    return g.concat(this.#gradients(loss).views.map(flat), 0);
+  }
+
+  /** The same, and the gradient for an input of the graph. */
+  gradientWith(loss: Node, input: Node): { readonly parameters: Node; readonly input: Node } {
+    const { views, others } = this.#gradients(loss, [input]);
+    return { parameters: g.concat(views.map(flat), 0), input: others[0]! };
   }
 
   /** The same in the parts of the layout, named as `partGradient` names them. */
   gradientParts(loss: Node): Record<string, Node> {
-    const found = this.#gradients(loss);
+    const found = this.#gradients(loss).views;
     return Object.fromEntries(
       partsOf(this.#layout).map((part) => {
         const own = found.filter(({ offset }) => part.offset <= offset && offset < part.offset + part.size);
@@ -97,8 +103,8 @@ export class ParameterViews {
     );
   }
 
-  /** Gradients of all views, in the order of the flat vector, which they must cover. */
-  #gradients(loss: Node): readonly (View & { readonly gradient: Node })[] {
+  /** Gradients of all views, in the order of the flat vector, which they must cover, and of other nodes. */
+  #gradients(loss: Node, others: readonly Node[] = []) {
     const views = [...this.#views.values()].sort((a, b) => a.offset - b.offset);
     let covered = 0;
     for (const view of views) {
@@ -107,15 +113,15 @@ export class ParameterViews {
     }
     invariant(covered === this.#layout.size, `parameters from ${covered} on are not read`);
     const trained = views.filter((view) => !view.frozen);
-    const found = gradients(
-      loss,
-      trained.map((view) => view.node),
-    );
+    const found = gradients(loss, [...trained.map((view) => view.node), ...others]);
     const gradientOf = new Map(trained.map((view, index) => [view, found[index]!]));
-    return views.map((view) => ({
-      ...view,
-      gradient: gradientOf.get(view) ?? g.constant(Array<number>(view.size).fill(0)),
-    }));
+    return {
+      views: views.map((view) => ({
+        ...view,
+        gradient: gradientOf.get(view) ?? g.constant(Array<number>(view.size).fill(0)),
+      })),
+      others: found.slice(trained.length),
+    };
   }
 }
 

@@ -4,9 +4,10 @@ import { factor } from './factor/factor.ts';
 import { gpo } from './gpo/gpo.ts';
 import { plural } from './plural/plural.ts';
 import type { PredictorKind } from './predictor.ts';
+import { staged } from './staged/staged.ts';
 
 /** Every kind of trained predictor. To add one: write its file, add it here, call the conformance suite. */
-export const PREDICTORS: readonly PredictorKind[] = [gpo, factor, plural];
+export const PREDICTORS: readonly PredictorKind[] = [gpo, factor, plural, staged];
 
 /** The kind of a name; CONFIG_INVALID with the nearest name where there is none. */
 export function predictorKind(name: string): PredictorKind {

@@ -300,6 +300,20 @@ describe('what spoils counts of rows, or makes them tell of single groups', () =
   });
 });
 
+describe('what moves parameters that nothing trains', () => {
+  const privacy = 'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8 } }';
+  test.each([
+    ['weight decay', ['training.weightDecay=0.01']],
+    ['noise', [privacy, 'strategy.weighting=equal']],
+  ])('is CONFIG_CONFLICT with the staged transformer, and fine with gpo: %s', (_, overrides) => {
+    const made = (predictor: string) => () => configOf(`predictor={ name: ${predictor} }`, ...overrides);
+    expect(made('gpo')).not.toThrow();
+    expect(made('staged')).toThrow(
+      expect.objectContaining({ code: 'CONFIG_CONFLICT', message: expect.stringContaining('"staged"') }),
+    );
+  });
+});
+
 test('mask has 4 bits and more, seal 8', () => {
   expect(thrownBy(() => configOf('protection={ name: mask, bits: 4 }'))).toBeUndefined();
   expect(thrownBy(() => configOf('protection={ name: mask, bits: 3 }'))).toMatchObject({

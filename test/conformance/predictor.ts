@@ -108,21 +108,40 @@ export function predictorConformance({ kind, options }: PredictorCase): void {
         const moved = point.map((value, i) => value + step * direction[i]!);
         return (await session.run(feeds, moved))[GRAPH_NAMES.loss]![0]!;
       };
+      const trained = layout.entries.filter(({ frozen }) => !frozen);
+      const along = (entries: typeof layout.entries) => {
+        const direction = new Float64Array(layout.size);
+        for (const { offset, size } of entries) {
+          for (let i = offset; i < offset + size; i++) direction[i] = random.normal();
+        }
+        return direction;
+      };
       const directions = [
-        ...Array.from({ length: DIRECTIONS }, () => point.map(() => random.normal())),
+        ...Array.from({ length: DIRECTIONS }, () => along(trained)),
         // Along one tensor at a time, so that an error in a small one does not drown.
-        ...layout.entries.map(({ offset, size }) =>
-          point.map((_, i) => (i >= offset && i < offset + size ? random.normal() : 0)),
-        ),
+        ...trained.map((entry) => along([entry])),
       ];
       for (const [index, direction] of directions.entries()) {
         const slope = ((await lossAt(direction, STEP)) - (await lossAt(direction, -STEP))) / (2 * STEP);
         const claimed = gradient.reduce((sum, value, i) => sum + value * direction[i]!, 0);
-        const where = layout.entries[index - DIRECTIONS]?.name ?? 'all';
+        const where = trained[index - DIRECTIONS]?.name ?? 'all';
         expect(Math.abs(claimed - slope) / Math.max(1, Math.abs(slope)), where).toBeLessThan(1e-6);
       }
       await session.close();
     });
+
+    const frozen = layout.entries.filter((entry) => entry.frozen);
+    if (frozen.length > 0) {
+      test('what is not trained has a gradient of exactly 0', async () => {
+        const session = await openGraph(predictor.trainingGraph());
+        const feeds = predictor.feeds(batchFrom(FEATURE_WIDTH, context, targets));
+        const gradient = (await session.run(feeds, initialise()))[GRAPH_NAMES.gradient]!;
+        for (const { name, offset, size } of frozen) {
+          expect(new Set(gradient.subarray(offset, offset + size)), name).toEqual(new Set([0]));
+        }
+        await session.close();
+      });
+    }
 
     test('loss and gradient in float32 are those in float64', async () => {
       const feeds = predictor.feeds(batchFrom(FEATURE_WIDTH, context, targets));

@@ -3,17 +3,15 @@ import type { Node } from '../../graph/node.ts';
 import * as g from '../../graph/ops.ts';
 import type { Batch } from '../batch.ts';
 import { type FeatureSource, type Feeds, GRAPH_NAMES } from '../predictor.ts';
+import type { GpoRows } from './attention.ts';
 
 /** Symbols of the graph's sizes: all points, context points, target points, rows of the feature table. */
 export const ROWS = { whole: 'N', head: 'C', tail: 'T', table: 'R' } as const;
 
 /** What a transformer is given to predict from. */
-export interface TokenInputs {
+export interface TokenInputs extends GpoRows {
   /** (feature, share) of all points [N, F + 1], context first; the share of a target is 0. */
   readonly tokens: Node;
-  readonly boundary: g.Boundary;
-  /** Context points as float [1]. */
-  readonly contextSize: Node;
   /** Question of each target point, int32 [T]. */
   readonly questions: Node;
 }
@@ -35,10 +33,9 @@ function tokenNode(featureWidth: number, source: FeatureSource): Node {
   return g.concat([source === 'half-table' ? g.toFloat(rows) : rows, shares], 1);
 }
 
-/** The input nodes of a graph; `feedsOf` gives their values. Sizes are fed, not counted: integer operators run on the CPU whatever the device. */
-export function gpoInputs(featureWidth: number, source: FeatureSource): GpoInputs {
+/** Where the context ends, as inputs of a graph: all that a graph without features and answers is told of a batch. */
+export function rowInputs(): GpoRows {
   return {
-    tokens: tokenNode(featureWidth, source),
     boundary: {
       whole: ROWS.whole,
       head: ROWS.head,
@@ -48,6 +45,14 @@ export function gpoInputs(featureWidth: number, source: FeatureSource): GpoInput
       beforeTail: g.input('rows_before_target', [2], 'int64'),
     },
     contextSize: g.input('context_size', [1]),
+  };
+}
+
+/** The input nodes of a graph; `feedsOf` gives their values. Sizes are fed, not counted: integer operators run on the CPU whatever the device. */
+export function gpoInputs(featureWidth: number, source: FeatureSource): GpoInputs {
+  return {
+    tokens: tokenNode(featureWidth, source),
+    ...rowInputs(),
     targetSize: g.input('target_size', [1]),
     questions: g.input('target_question', [ROWS.tail], 'int32'),
     targetShares: g.input('target_share', [ROWS.tail]),
@@ -113,6 +118,16 @@ function rowFeeds({ context, target }: Batch): Feeds {
   };
 }
 
+/** What to feed to `rowInputs`: points of the context and of the targets. */
+export function rowCountFeeds(context: number, target: number): Feeds {
+  return {
+    context_count: counts(context),
+    rows_after_context: counts(0, target),
+    rows_before_target: counts(context, 0),
+    context_size: size(context),
+  };
+}
+
 /** What to feed for a batch. `tokens` lie in the scratch memory. */
 export function feedsOf(batch: Batch, source: FeatureSource = 'fed', scratch = new Scratch()): Feeds {
   const { context, target } = batch;
@@ -120,10 +135,7 @@ export function feedsOf(batch: Batch, source: FeatureSource = 'fed', scratch = n
   const targetCount = target.rows.length;
   return {
     ...(source === 'fed' ? { tokens: tokensOf(batch, scratch) } : rowFeeds(batch)),
-    context_count: counts(contextCount),
-    rows_after_context: counts(0, targetCount),
-    rows_before_target: counts(contextCount, 0),
-    context_size: size(contextCount),
+    ...rowCountFeeds(contextCount, targetCount),
     target_size: size(targetCount),
     target_share: { type: 'float32', data: target.probabilities, dims: [targetCount] },
     target_question: { type: 'int32', data: target.questions, dims: [targetCount] },

@@ -34,7 +34,7 @@ export function gpoLoss(
   targets: GpoTargets,
   predicted: QuestionSoftmax,
   output: GpoOutput,
-  options: GpoOptions,
+  options: Pick<GpoOptions, 'loss' | 'stdFloor'>,
 ): Node {
   return options.loss === 'nll'
     ? gaussianLoss(targets, predicted, output.logScale, options.stdFloor)

@@ -1,6 +1,7 @@
 import type { Node } from '../../graph/node.ts';
 import * as g from '../../graph/ops.ts';
 import type { ParameterViews } from '../parameter-views.ts';
+import { attention, type GpoRows } from './attention.ts';
 import { type GpoOptions, NORM_EPSILON } from './options.ts';
 
 /** Predicted location and log scale of the share of each target point, each [T]. */
@@ -9,10 +10,14 @@ export interface GpoOutput {
   readonly logScale: Node;
 }
 
-/** MLP from (feature, share) to a token: linear layers with ReLU between them. */
-function embed(tokens: Node, options: GpoOptions, parameters: ParameterViews): Node {
+/** MLP from (feature, share) to a token: linear layers with ReLU between them. tokens [N, F + 1] -> [N, width]. */
+export function gpoEmbedder(
+  tokens: Node,
+  { embedderLayers }: Pick<GpoOptions, 'embedderLayers'>,
+  parameters: ParameterViews,
+): Node {
   let hidden = tokens;
-  for (let layer = 0; layer < options.embedderLayers; layer++) {
+  for (let layer = 0; layer < embedderLayers; layer++) {
     hidden = linear(layer === 0 ? hidden : g.relu(hidden), `embedder.${2 * layer}`, parameters);
   }
   return hidden;
@@ -26,27 +31,7 @@ function norm(x: Node, name: string, parameters: ParameterViews): Node {
   return g.layerNorm(x, parameters.tensor(`${name}.weight`), parameters.tensor(`${name}.bias`), NORM_EPSILON);
 }
 
-/** The rows of a transformer: where the context ends, and how many rows it has, as float [1]. */
-export interface GpoRows {
-  readonly boundary: g.Boundary;
-  readonly contextSize: Node;
-}
-
-/** Mean over the context rows, as a constant: [1, d]. */
-function commonPart(x: Node, contextSize: Node): Node {
-  const sums = g.reshape(g.columnSums(x), [1, x.shape[1]!]);
-  return g.detach(g.div(sums, contextSize));
-}
-
-/**
- * Multi-head attention from every asking row to the context rows only: targets see neither each other nor
- * themselves, so a group's predictions for all its questions come out of one forward pass.
- * asking [R, d], context [C, d] -> [R, d].
- *
- * What all context rows have in common is taken off them first and its value added to the result. Attention does not change: it shifts
- * all scores of a query alike, and the weights of a row sum to 1. For the same reasons no gradient flows through it, nor to the bias
- * of the keys; and the backward pass does not lose its digits to the common part.
- */
+/** Attention of a layer whose projections stand below each other in one tensor, as torch has them. */
 function attend(
   asking: Node,
   context: Node,
@@ -60,16 +45,12 @@ function attend(
   const weight = (index: number) => parameters.tensor(`${layer}.self_attn.in_proj_weight`, rows(index));
   const bias = (index: number) => parameters.tensor(`${layer}.self_attn.in_proj_bias`, rows(index));
   parameters.frozen(`${layer}.self_attn.in_proj_bias`, rows(1));
-  const split = (x: Node) => g.reshape(x, [x.shape[0]!, heads, width / heads]);
-  const scale = g.constant(1 / Math.sqrt(width / heads));
-  const queries = g.mul(g.transpose(split(g.linear(asking, weight(0), bias(0))), [1, 0, 2]), scale);
-  const common = commonPart(context, contextSize);
-  const own = g.sub(context, common);
-  const keys = g.transpose(split(g.gemm(own, weight(1), { transposeB: true })), [1, 2, 0]);
-  const values = g.transpose(split(g.gemm(own, weight(2), { transposeB: true })), [1, 0, 2]);
-  const mixed = g.transpose(g.mix(g.matmul(queries, keys), values), [1, 0, 2]);
-  const commonValue = g.linear(common, weight(2), bias(2));
-  const result = g.add(g.reshape(mixed, [asking.shape[0]!, width]), commonValue);
+  const result = attention(asking, context, contextSize, heads, {
+    queries: (x) => g.linear(x, weight(0), bias(0)),
+    keys: (x) => g.gemm(x, weight(1), { transposeB: true }),
+    values: (x) => g.gemm(x, weight(2), { transposeB: true }),
+    commonValue: (x) => g.linear(x, weight(2), bias(2)),
+  });
   return linear(result, `${layer}.self_attn.out_proj`, parameters);
 }
 
@@ -100,18 +81,12 @@ function encode(
   return g.add(mixed, feedForward(norm(mixed, `${layer}.norm2`, parameters), layer, parameters));
 }
 
-/** The GPO transformer: tokens [N, F + 1] (context rows first, shares of targets zero) to its output. */
-export function gpoTransformer(
-  tokens: Node,
-  rows: GpoRows,
-  options: GpoOptions,
+/** Two layers from the rows of the targets [T, width] to the output. */
+export function gpoHead(
+  hidden: Node,
+  { boundary }: Pick<GpoRows, 'boundary'>,
   parameters: ParameterViews,
 ): GpoOutput {
-  let hidden = embed(tokens, options, parameters);
-  for (let layer = 0; layer < options.layers; layer++) {
-    hidden = encode(hidden, layer, rows, options, parameters);
-  }
-  if (options.norm === 'pre') hidden = norm(hidden, 'encoder.norm', parameters);
   const features = g.relu(linear(hidden, 'predictor.0', parameters));
   // The bias of the location shifts all options of a question alike, which softmax does not see.
   const biases = [
@@ -119,6 +94,21 @@ export function gpoTransformer(
     parameters.tensor('predictor.2.bias', [1, 2]),
   ];
   const output = g.linear(features, parameters.tensor('predictor.2.weight'), g.concat(biases, 0));
-  const column = (index: number) => g.reshape(g.slice(output, 1, index, index + 1), [rows.boundary.tail]);
+  const column = (index: number) => g.reshape(g.slice(output, 1, index, index + 1), [boundary.tail]);
   return { location: column(0), logScale: column(1) };
+}
+
+/** The GPO transformer: tokens [N, F + 1] (context rows first, shares of targets zero) to its output. */
+export function gpoTransformer(
+  tokens: Node,
+  rows: GpoRows,
+  options: GpoOptions,
+  parameters: ParameterViews,
+): GpoOutput {
+  let hidden = gpoEmbedder(tokens, options, parameters);
+  for (let layer = 0; layer < options.layers; layer++) {
+    hidden = encode(hidden, layer, rows, options, parameters);
+  }
+  if (options.norm === 'pre') hidden = norm(hidden, 'encoder.norm', parameters);
+  return gpoHead(hidden, rows, parameters);
 }

@@ -1,0 +1,78 @@
+import { invariant } from '../core/errors.ts';
+import type { ParameterLayout } from '../predictor/layout.ts';
+import type { AdamOptions } from '../training/optimizer.ts';
+import type { BoundaryAxis } from './boundary-axes.ts';
+import { turnSpace } from './morph.ts';
+import { type Floats, inPrecision, type Precision } from './part-session.ts';
+import { freshMoments, type SharedAxis, sharedAxes, stageAdamStep } from './stage-optimizer.ts';
+
+/** What a part trains. */
+export interface PartSetup {
+  readonly layout: ParameterLayout;
+  /** Axes of the part that touch spaces. */
+  readonly axes: readonly BoundaryAxis[];
+  /** Along which the second moment is shared; left out: `sharedAxes`, without which training does not commute with morphs. */
+  readonly shared?: readonly SharedAxis[];
+  /** Parameters to begin with, [layout.size]. */
+  readonly parameters: Floats;
+  readonly optimizer: AdamOptions;
+  readonly precision: Precision;
+}
+
+/**
+ * Parameters of one part with their moments and the gradients of the step that is under way. They are kept in float64 and cast for the
+ * graphs: each morph rounds them all, and in float32 that would add up over a run.
+ */
+export class PartState {
+  readonly #setup: PartSetup;
+  readonly #masters: Float64Array;
+  readonly #moments;
+  readonly #gradient: Float64Array;
+  #tasks = 0;
+  #cast: Floats | null = null;
+
+  constructor(setup: PartSetup) {
+    const { parameters, layout } = setup;
+    invariant(parameters.length === layout.size, `${parameters.length} parameters for ${layout.size}`);
+    this.#setup = setup;
+    this.#masters = Float64Array.from(parameters);
+    this.#moments = freshMoments(layout.size);
+    this.#gradient = new Float64Array(layout.size);
+  }
+
+  /** The parameters as the graphs take them; valid until the next step or morph. */
+  forGraphs(): Floats {
+    this.#cast ??= inPrecision(this.#masters, this.#setup.precision);
+    return this.#cast;
+  }
+
+  /** The parameters now, as a copy. */
+  masters(): Float64Array {
+    return this.#masters.slice();
+  }
+
+  /** Adds the gradient of one task to those of the step. */
+  add(gradient: Floats): void {
+    this.#tasks++;
+    for (let i = 0; i < this.#gradient.length; i++) this.#gradient[i]! += gradient[i]!;
+  }
+
+  /** A step along the mean of the gradients added since the last one. */
+  step(learningRate: number): void {
+    invariant(this.#tasks > 0, 'a step without a gradient');
+    const { layout, axes, shared = sharedAxes(layout, axes), optimizer } = this.#setup;
+    const mean = this.#gradient.map((sum) => sum / this.#tasks);
+    stageAdamStep(layout, shared, this.#masters, mean, this.#moments, learningRate, optimizer);
+    this.#gradient.fill(0);
+    this.#tasks = 0;
+    this.#cast = null;
+  }
+
+  /** Turns one of the part's spaces: parameters and first moments; second moments do not change. */
+  turn(space: number, rotation: Float64Array): void {
+    invariant(this.#tasks === 0, 'a morph in the middle of a step');
+    turnSpace(this.#masters, this.#setup.axes, space, rotation);
+    turnSpace(this.#moments.first, this.#setup.axes, space, rotation);
+    this.#cast = null;
+  }
+}
