@@ -36,6 +36,7 @@ interface Played {
 async function play(folder: string, { resume = false, grid = gridWith(), stop }: Played = {}) {
   const interrupt = new AbortController();
   const cells: GridEvent[] = [];
+  const failed: GridEvent[] = [];
   let seen = 0;
   const outcome = runGrid(grid, {
     folder,
@@ -43,10 +44,11 @@ async function play(folder: string, { resume = false, grid = gridWith(), stop }:
     signal: interrupt.signal,
     emit: (event) => {
       if (event.type === 'cell') cells.push(event);
+      if (event.type === 'cell-failed') failed.push(event);
       if (event.type === stop?.type && ++seen === stop.after) interrupt.abort();
     },
   });
-  return { outcome, cells };
+  return { outcome, cells, failed };
 }
 
 /** What must not depend on interruptions: everything but the time that runs took. */
@@ -109,6 +111,55 @@ describe('a grid of runs', () => {
     await outcome;
     expect(states(cells)).toEqual(['resumed', 'new', 'new', 'new']);
     expect(timeless(folder)).toBe(timeless(whole));
+  });
+
+  it('runs the other cells where one fails, then ends with its error, and tries it again', async () => {
+    const folder = join(root, 'failing');
+    const stopped = await play(folder, { stop: { type: 'done', after: 1 } });
+    await expect(stopped.outcome).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    const own = readFileSync(join(folder, first, 'result.json'));
+    const other = readFileSync(join(whole, 'local-steps-2/seed-1/result.json'));
+    writeFileSync(join(folder, first, 'result.json'), other);
+    const { outcome, cells, failed } = await play(folder, { resume: true });
+    await expect(outcome).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+      message: expect.stringMatching(/^1 of 4 runs failed: training\.localSteps=1, seed 0: .*other settings/),
+      hint: expect.stringContaining(`run ${folder} --resume`),
+    });
+    expect(failed).toMatchObject([
+      { number: 1, cells: 4, folder: join(folder, first), setting: 'training.localSteps=1', seed: 0 },
+    ]);
+    expect(states(cells)).toEqual(['new', 'new', 'new']);
+    for (const name of ['summary.json', 'report.html', 'grid.lock']) {
+      expect(existsSync(join(folder, name)), name).toBe(false);
+    }
+    writeFileSync(join(folder, first, 'result.json'), own);
+    const again = await play(folder, { resume: true });
+    await again.outcome;
+    expect(states(again.cells)).toEqual(['finished', 'finished', 'finished', 'finished']);
+    expect(timeless(folder)).toBe(timeless(whole));
+  });
+
+  it('counts what failed and what is done, also where it is stopped', async () => {
+    const axes = [{ key: 'training.learningRate', values: [1e30, 0.001] }];
+    const grid = gridWith({ count: 2 }, axes);
+    const folder = join(root, 'diverging');
+    const stopped = await play(folder, { grid, stop: { type: 'done', after: 1 } });
+    await expect(stopped.outcome).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+      message: expect.stringContaining('1 of 4 runs are done, 2 failed'),
+    });
+    const { outcome, cells, failed } = await play(folder, { resume: true, grid });
+    await expect(outcome).rejects.toMatchObject({
+      code: 'NOT_FINITE',
+      message: expect.stringMatching(/^2 of 4 runs failed: the first is training\.learningRate=.*, seed 0: /),
+    });
+    expect(failed).toMatchObject([
+      { seed: 0, code: 'NOT_FINITE' },
+      { seed: 1, code: 'NOT_FINITE' },
+    ]);
+    expect(states(cells)).toEqual(['resumed', 'resumed', 'finished', 'new']);
+    expect(existsSync(join(folder, 'summary.json'))).toBe(false);
   });
 
   it('does not touch a grid that is not the one asked for', async () => {
