@@ -30,7 +30,7 @@ export interface GridOutcome {
 /**
  * Runs every cell of a grid, one after the other, and what they say together. All are prepared before the first one runs:
  * what one of them cannot do is refused at once. Finished cells are read, a half-done one goes on. One that fails stops no
- * other, but there is no summary until all are done.
+ * other, but no summary is written until all are done. A grid that is resumed may have more seeds than before, after those.
  *
  * Errors: after the last cell the first of those of `runExperiment`, with its cell named; RUN_EXISTS, RUN_NOT_FOUND,
  * CHECKPOINT_MISMATCH, FOLDER_IN_USE; INTERRUPTED when `signal` fires.
