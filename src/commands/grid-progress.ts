@@ -1,4 +1,4 @@
-import type { EmitGrid, GridEvent } from '../simulate/grid/events.ts';
+import type { CellNames, EmitGrid, GridEvent } from '../simulate/grid/events.ts';
 import { showProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -16,7 +16,15 @@ function aboutSplits({ seeds, seedsDrawSplits }: Extract<GridEvent, { type: 'gri
     : 'All seeds share one split of the groups.';
 }
 
-/** Shows a grid: a line for each run, and below it what `showProgress` shows of the run. */
+function numberOf({ number, cells }: CellNames): string {
+  return `${number} of ${cells}`;
+}
+
+function nameOf({ setting, seed }: CellNames): string {
+  return `${setting}, seed ${seed}`;
+}
+
+/** Shows a grid: a line for each run, one more where it fails, and between them what `showProgress` shows of the run. */
 export function showGridProgress(terminal: Terminal): EmitGrid {
   const showRun = showProgress(terminal);
   return (event) => {
@@ -28,9 +36,10 @@ export function showGridProgress(terminal: Terminal): EmitGrid {
       if (about !== '') terminal.note(about);
     } else if (event.type === 'cell') {
       terminal.event(event);
-      terminal.note(
-        `\nRun ${event.number} of ${event.cells}: ${event.setting}, seed ${event.seed}${STATES[event.state]}`,
-      );
+      terminal.note(`\nRun ${numberOf(event)}: ${nameOf(event)}${STATES[event.state]}`);
+    } else if (event.type === 'cell-failed') {
+      terminal.event(event);
+      terminal.note(`Run ${numberOf(event)} failed: ${nameOf(event)}: ${event.code}: ${event.message}`);
     } else showRun(event);
   };
 }

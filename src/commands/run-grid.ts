@@ -50,7 +50,7 @@ function choose({ config, overrides, seed, seeds, grid, outputDir }: GridFlags):
   }
   if (seeds !== undefined || grid.length > 0) {
     throw new PluralError('USAGE', `${config} is a folder: what runs in it is settled`, {
-      hint: 'Give a configuration file with --seeds and --grid, or the folder alone with --resume.',
+      hint: `Give the folder alone with --resume. More seeds: the configuration file with --seeds and --grid as they were made, --resume and --output-dir ${config}.`,
     });
   }
   if (outputDir !== undefined) {

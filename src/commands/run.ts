@@ -90,12 +90,14 @@ export const runCommand = defineCommand({
       .option('resume', {
         type: 'boolean',
         default: false,
-        describe: 'go on with the newest run of this name, or with the run folder given',
+        describe:
+          'go on with the newest run or grid of this name, or with the folder given; runs of a grid that failed are tried again',
       })
       .option('output-dir', { type: 'string', describe: 'run folder (default: runs/<name>, numbered)' })
       .option('seeds', {
         type: 'string',
-        describe: "a run for each of N seeds, counted from the configuration's, or for each of a list: 0,3,7",
+        describe:
+          "a run for each of N seeds, counted from the configuration's, or for each of a list: 0,3,7; with --resume the grid may get more, after those it has",
       })
       .option('grid', {
         type: 'string',
@@ -115,6 +117,10 @@ export const runCommand = defineCommand({
       .example(
         '$0 run configs/quickstart.yaml --seeds 3 --grid training.localSteps=3,6 data.splitSeed=0',
         'six runs on one split, compared with their spread over the seeds',
+      )
+      .example(
+        '$0 run configs/quickstart.yaml --seeds 5 --grid training.localSteps=3,6 data.splitSeed=0 --resume',
+        'two more seeds in the newest grid of that name',
       )
       .example('$0 run runs/quickstart --resume', 'go on after an interruption; a grid of runs too'),
   run: async (flags, terminal) => {

@@ -81,7 +81,33 @@ describe('run with seeds and a grid', () => {
     await refused('USAGE', config, '--seed', '1', '--seeds', '0,2');
     await refused('RUN_EXISTS', config, ...TINY, '--output-dir', whole);
     await refused('RUN_EXISTS', whole);
-    await refused('CHECKPOINT_MISMATCH', config, ...TINY, '--seeds', '3', '--resume', '--output-dir', whole);
+    const resumed = [config, ...TINY, '--resume', '--output-dir', whole];
+    await refused('CHECKPOINT_MISMATCH', ...resumed, '--seeds', '3');
+    await refused('CHECKPOINT_MISMATCH', ...resumed, ...GRID.slice(2), '--seeds', '0,2');
+  });
+
+  it('runs only the seeds that are added by --resume', async () => {
+    expect((await run('grown', '--seeds', '1', ...GRID.slice(2))).code).toBe(0);
+    const grown = await run('grown', ...GRID, '--resume');
+    expect(grown.code).toBe(0);
+    expect(grown.stderr.match(/^Run \d of 4: .*, seed 0 \(finished before\)$/gm)).toHaveLength(2);
+    expect(grown.stderr.match(/^Run \d of 4: .*, seed 1$/gm)).toHaveLength(2);
+    expect(timeless('grown')).toEqual(timeless('whole'));
+  });
+
+  it('shows which run failed, runs the others, and ends with its exit code', async () => {
+    const failing = await run('failing', '--grid', 'training.learningRate=1.0e+30,0.001');
+    expect(failing.code).toBe(8);
+    expect(failing.stderr).toMatch(
+      /^Run 1 of 2 failed: training\.learningRate=1e\+30, seed 0: NOT_FINITE: /m,
+    );
+    expect(failing.stderr).toContain('Run 2 of 2: training.learningRate=0.001, seed 0');
+    expect(failing.stderr).toContain(
+      'error NOT_FINITE: 1 of 2 runs failed: training.learningRate=1e+30, seed 0:',
+    );
+    expect(failing.stderr).toContain(`pluralllm run ${join(folder, 'failing')} --resume`);
+    expect(existsSync(join(folder, 'failing', 'summary.json'))).toBe(false);
+    expect(existsSync(join(folder, 'failing', 'learning-rate-0.001', 'seed-0', 'result.json'))).toBe(true);
   });
 
   it('writes the report again by `report`', async () => {

@@ -1,28 +1,19 @@
 import { type GroupScore, SPLITS, type Summary } from '../../evaluate/evaluation.ts';
 import type { CurvePoint, Figures, MethodRecord, RunRecord } from '../record.ts';
+import { eachFigure } from './figures.ts';
 import { spreadOf } from './spread.ts';
 import { methodIds, methodOver } from './summary.ts';
 
 type Summaries = MethodRecord['summaries'];
 
-function meanOf(values: readonly number[]): number {
+function meanOf(values: readonly (number | undefined)[]): number {
   return spreadOf(values).mean ?? 0;
 }
 
 function averageSummary(summaries: readonly Summary[]): Summary {
-  const over = (figure: Exclude<keyof Summary, 'calibrationError'>): number =>
-    meanOf(summaries.map((summary) => summary[figure]));
-  const calibrationError = spreadOf(summaries.map((summary) => summary.calibrationError)).mean;
-  return {
-    mean: over('mean'),
-    worst: over('worst'),
-    meanOverQuestions: over('meanOverQuestions'),
-    coefficientOfVariation: over('coefficientOfVariation'),
-    fairnessIndex: over('fairnessIndex'),
-    questionFairness: over('questionFairness'),
-    meanDistanceBase2: over('meanDistanceBase2'),
-    ...(calibrationError === null ? {} : { calibrationError }),
-  };
+  const means = eachFigure((figure) => meanOf(summaries.map((summary) => summary[figure])));
+  const { calibrationError: _unmeasured, ...rest } = means;
+  return summaries.some(({ calibrationError }) => calibrationError !== undefined) ? means : rest;
 }
 
 function averageSummaries(all: readonly Summaries[]): Summaries {

@@ -1,5 +1,6 @@
 import { SPLITS, type SplitName, type Summary } from '../../evaluate/evaluation.ts';
 import type { MethodRecord, RunRecord } from '../record.ts';
+import { eachFigure } from './figures.ts';
 import type { Axis, GridRecords, SettingRuns } from './records.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
@@ -55,17 +56,7 @@ function splitSpread(
 ): SplitSpread | undefined {
   const summaries = methods.map((method) => method?.summaries[split]);
   if (summaries.every((summary) => summary === undefined)) return undefined;
-  const over = (figure: keyof Summary): Spread => spreadOf(summaries.map((summary) => summary?.[figure]));
-  return {
-    mean: over('mean'),
-    worst: over('worst'),
-    meanOverQuestions: over('meanOverQuestions'),
-    coefficientOfVariation: over('coefficientOfVariation'),
-    fairnessIndex: over('fairnessIndex'),
-    questionFairness: over('questionFairness'),
-    meanDistanceBase2: over('meanDistanceBase2'),
-    calibrationError: over('calibrationError'),
-  };
+  return eachFigure((figure) => spreadOf(summaries.map((summary) => summary?.[figure])));
 }
 
 /** One method's records, one for each run; undefined where a run lacks it. */

@@ -93,29 +93,35 @@ export function gridIn(folder: string, overrides: readonly string[]): Grid {
   });
 }
 
-function core({ axes, seeds, cells }: GridDefinition): string {
-  return canonicalJson({ axes, seeds, cells });
+/** Whether two parts of definitions say the same. */
+function same(one: unknown, other: unknown): boolean {
+  return canonicalJson(one) === canonicalJson(other);
 }
 
-/** What differs first between two definitions, in words. */
-function difference(before: GridDefinition, now: GridDefinition): string {
-  if (canonicalJson(before.axes) !== canonicalJson(now.axes)) return 'it varies other keys or values';
-  if (canonicalJson(before.seeds) !== canonicalJson(now.seeds))
+/** What differs first between a stored definition and one that goes on with it, in words; null: at most seeds at the end. */
+function difference(before: GridDefinition, now: GridDefinition): string | null {
+  if (!same(before.axes, now.axes)) return 'it varies other keys or values';
+  if (!same(before.seeds, now.seeds.slice(0, before.seeds.length)))
     return `its seeds are ${before.seeds.join(', ')}, yours ${now.seeds.join(', ')}`;
-  const i = before.cells.findIndex((cell, n) => canonicalJson(cell) !== canonicalJson(now.cells[n]));
-  const same = before.cells[i]?.configDigest === now.cells[i]?.configDigest;
-  return `${same ? 'the data' : 'the configuration'} of ${before.cells[i]?.folder ?? 'a cell'} is another`;
+  const asked = new Map(now.cells.map((cell) => [cell.folder, cell]));
+  const changed = before.cells.find((cell) => !same(cell, asked.get(cell.folder) ?? null));
+  if (changed === undefined) return null;
+  const configured = changed.configDigest === asked.get(changed.folder)?.configDigest;
+  return `${configured ? 'the data' : 'the configuration'} of ${changed.folder} is another`;
 }
 
-/** Refuses to go on with a grid that is not the one asked for. Errors: CHECKPOINT_MISMATCH, those of `readDefinition`. */
-export function checkSameGrid(folder: string, asked: GridDefinition): void {
+/**
+ * Sees to it that the definition in a folder is the one asked for, and writes it where it has more seeds than the stored one,
+ * after those. To be called by who holds the folder's lock: another process may add seeds too.
+ * Errors: CHECKPOINT_MISMATCH for any other difference, those of `readDefinition`, WRITE_FAILED.
+ */
+export function growDefinition(folder: string, asked: GridDefinition): void {
   const before = readDefinition(folder);
-  if (core(before) === core(asked)) return;
-  throw new PluralError(
-    'CHECKPOINT_MISMATCH',
-    `${folder} belongs to another grid: ${difference(before, asked)}`,
-    {
-      hint: `Nothing was written. Go on with that grid by: pluralllm run ${folder} --resume, or choose another folder with --output-dir.`,
-    },
-  );
+  const other = difference(before, asked);
+  if (other !== null) {
+    throw new PluralError('CHECKPOINT_MISMATCH', `${folder} belongs to another grid: ${other}`, {
+      hint: `Nothing was written. Go on with that grid by: pluralllm run ${folder} --resume, or choose another folder with --output-dir. Seeds can be added after those it has.`,
+    });
+  }
+  if (asked.seeds.length > before.seeds.length) writeDefinition(folder, asked);
 }

@@ -5,7 +5,7 @@ import { listFolder, makeFolder } from '../../core/files.ts';
 import { takeLock } from '../../core/lock-file.ts';
 import { newestNumbered, nextNumbered } from '../numbered-folders.ts';
 import { checkFree, GRID_FILE, isGrid, isRun, type RunPlace, removeLeftovers } from '../run-folder.ts';
-import { checkSameGrid, type GridDefinition, writeDefinition } from './definition.ts';
+import { type GridDefinition, growDefinition, writeDefinition } from './definition.ts';
 import type { Grid } from './grid.ts';
 
 /**
@@ -28,16 +28,18 @@ export function chooseGridFolder({ name, output }: Grid, place: RunPlace): strin
 }
 
 /**
- * Takes the folder for this process and sees to it that the definition in it is the grid's; the answer gives it back.
+ * Takes the folder for this process and sees to it that the definition in it is the grid's, with the seeds that are
+ * added to it; the answer gives it back.
  * Errors: FOLDER_IN_USE, CHECKPOINT_MISMATCH, RUN_EXISTS, WRITE_FAILED.
  */
 export function openGridFolder(folder: string, definition: GridDefinition, resume: boolean): () => void {
-  if (resume) checkSameGrid(folder, definition);
   makeFolder(folder);
   const unlock = takeLock(join(folder, 'grid.lock'), `the grid in ${folder}`);
   try {
-    if (resume) removeLeftovers(folder);
-    else {
+    if (resume) {
+      growDefinition(folder, definition);
+      removeLeftovers(folder);
+    } else {
       // Somebody else may have been quicker since the folder was chosen.
       checkFree(folder);
       writeDefinition(folder, definition);

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { PluralError } from '../../core/errors.ts';
 import type { GridRecords } from '../../report/grid/records.ts';
 import { type GridSummary, summariseGrid } from '../../report/grid/summary.ts';
 import { writeGrid } from '../../report/grid/write.ts';
@@ -7,13 +6,12 @@ import type { RunRecord } from '../../report/record.ts';
 import { readRecord } from '../../report/write.ts';
 import { prepareExperiment } from '../experiment.ts';
 import { fingerprintOf } from '../progress.ts';
-import { runExperiment } from '../run.ts';
-import { isRun, type RunPlace } from '../run-folder.ts';
+import type { RunPlace } from '../run-folder.ts';
 import { definitionOf, gridIn } from './definition.ts';
 import type { EmitGrid } from './events.ts';
-import { finishedRecord } from './finished.ts';
-import { type Cell, cellFolder, cellName, type Grid, inCell, seedsDrawSplits } from './grid.ts';
-import { chooseGridFolder, clearUnbegun, openGridFolder } from './place.ts';
+import { cellFolder, cellName, type Grid, inCell, seedsDrawSplits } from './grid.ts';
+import { chooseGridFolder, openGridFolder } from './place.ts';
+import { runCells } from './run-cells.ts';
 
 export interface GridOptions extends RunPlace {
   /** Told everything that happens, as it happens. */
@@ -31,10 +29,11 @@ export interface GridOutcome {
 
 /**
  * Runs every cell of a grid, one after the other, and what they say together. All are prepared before the first one runs:
- * what one of them cannot do is refused at once. Finished cells are read, a half-done one goes on.
+ * what one of them cannot do is refused at once. Finished cells are read, a half-done one goes on. One that fails stops no
+ * other, but no summary is written until all are done. A grid that is resumed may have more seeds than before, after those.
  *
- * Errors: those of `runExperiment` with the cell named; RUN_EXISTS, RUN_NOT_FOUND, CHECKPOINT_MISMATCH, FOLDER_IN_USE;
- * INTERRUPTED when `signal` fires.
+ * Errors: after the last cell the first of those of `runExperiment`, with its cell named; RUN_EXISTS, RUN_NOT_FOUND,
+ * CHECKPOINT_MISMATCH, FOLDER_IN_USE; INTERRUPTED when `signal` fires.
  */
 export async function runGrid(grid: Grid, options: GridOptions): Promise<GridOutcome> {
   const folder = chooseGridFolder(grid, options);
@@ -42,10 +41,7 @@ export async function runGrid(grid: Grid, options: GridOptions): Promise<GridOut
   const unlock = openGridFolder(folder, definitionOf(grid, fingerprints), options.resume);
   try {
     options.emit(startOf(grid, folder));
-    const runs: RunRecord[] = [];
-    for (const [i, cell] of grid.cells.entries()) {
-      runs.push(await runCell(cell, { ...options, grid, folder, index: i, fingerprint: fingerprints[i]! }));
-    }
+    const runs = await runCells({ ...options, folder, cells: grid.cells, fingerprints });
     const records = recordsOf(grid, runs);
     const summary = summariseGrid(records);
     return { folder, report: await writeGrid(folder, records, summary), records, summary };
@@ -77,51 +73,6 @@ function startOf(grid: Grid, folder: string) {
     seeds: grid.seeds,
     seedsDrawSplits: grid.seeds.length > 1 && grid.cells.some(({ config }) => seedsDrawSplits(config)),
   };
-}
-
-interface CellPlace extends GridOptions {
-  readonly grid: Grid;
-  readonly folder: string;
-  readonly index: number;
-  readonly fingerprint: string;
-}
-
-async function runCell(cell: Cell, place: CellPlace): Promise<RunRecord> {
-  const { emit, signal, fingerprint } = place;
-  const folder = join(place.folder, cellFolder(cell));
-  try {
-    if (signal?.aborted === true) throw new PluralError('INTERRUPTED', 'the grid was stopped');
-    const finished = await finishedRecord(folder, cell, fingerprint);
-    clearUnbegun(folder);
-    const resume = isRun(folder);
-    emit({
-      type: 'cell',
-      number: place.index + 1,
-      cells: place.grid.cells.length,
-      folder,
-      setting: cell.setting.label,
-      seed: cell.seed,
-      state: finished !== null ? 'finished' : resume ? 'resumed' : 'new',
-    });
-    if (finished !== null) return finished;
-    const run = { folder, resume, emit, ...(signal === undefined ? {} : { signal }) };
-    return (await runExperiment(cell.config, run)).record;
-  } catch (thrown) {
-    if (thrown instanceof PluralError && thrown.code === 'INTERRUPTED') throw interrupted(place, thrown);
-    throw inCell(cellName(cell), thrown);
-  }
-}
-
-function interrupted({ folder, index, grid }: CellPlace, cause: unknown): PluralError {
-  const done = `${index} of ${grid.cells.length} runs are done`;
-  return new PluralError(
-    'INTERRUPTED',
-    `the grid in ${folder} was stopped; ${done}, what was finished is kept`,
-    {
-      hint: `Go on with: pluralllm run ${folder} --resume`,
-      cause,
-    },
-  );
 }
 
 /**

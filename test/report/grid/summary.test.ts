@@ -154,6 +154,23 @@ describe('the average of runs', () => {
     expect(new Set(counts)).toEqual(new Set([1, 2]));
   });
 
+  it('has every figure, and the calibration error where it was measured', () => {
+    const own = [0, 1].map((i) => federated(i).summaries.unseen!);
+    for (const figure of FIGURES) {
+      expect(average.summaries.unseen?.[figure]).toBeCloseTo((own[0]![figure]! + own[1]![figure]!) / 2, 12);
+    }
+    const unmeasured = records.map((record) => ({
+      ...record,
+      methods: record.methods.map((method) => {
+        const { calibrationError: _, ...unseen } = method.summaries.unseen!;
+        return { ...method, summaries: { unseen } };
+      }),
+    }));
+    const { calibrationError: _, ...rest } = average.summaries.unseen!;
+    const again = averageRecords(unmeasured).methods.find(({ id }) => id === 'federated')!;
+    expect(again.summaries).toEqual({ unseen: rest });
+  });
+
   it('averages curves round by round', () => {
     expect(average.curve.map(({ round }) => round)).toEqual([0, 1, 2, 3, 4, 5, 6]);
     average.curve.forEach(({ summaries }, round) => {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { takeLock } from '../../../src/core/lock-file.ts';
 import { writeSurvey } from '../../../src/data/survey-folder.ts';
 import { gridIn } from '../../../src/simulate/grid/definition.ts';
 import type { GridEvent } from '../../../src/simulate/grid/events.ts';
@@ -36,6 +37,7 @@ interface Played {
 async function play(folder: string, { resume = false, grid = gridWith(), stop }: Played = {}) {
   const interrupt = new AbortController();
   const cells: GridEvent[] = [];
+  const failed: GridEvent[] = [];
   let seen = 0;
   const outcome = runGrid(grid, {
     folder,
@@ -43,10 +45,11 @@ async function play(folder: string, { resume = false, grid = gridWith(), stop }:
     signal: interrupt.signal,
     emit: (event) => {
       if (event.type === 'cell') cells.push(event);
+      if (event.type === 'cell-failed') failed.push(event);
       if (event.type === stop?.type && ++seen === stop.after) interrupt.abort();
     },
   });
-  return { outcome, cells };
+  return { outcome, cells, failed };
 }
 
 /** What must not depend on interruptions: everything but the time that runs took. */
@@ -111,6 +114,83 @@ describe('a grid of runs', () => {
     expect(timeless(folder)).toBe(timeless(whole));
   });
 
+  it('runs the other cells where one fails, then ends with its error, and tries it again', async () => {
+    const folder = join(root, 'failing');
+    const stopped = await play(folder, { stop: { type: 'done', after: 1 } });
+    await expect(stopped.outcome).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    const own = readFileSync(join(folder, first, 'result.json'));
+    const other = readFileSync(join(whole, 'local-steps-2/seed-1/result.json'));
+    writeFileSync(join(folder, first, 'result.json'), other);
+    const { outcome, cells, failed } = await play(folder, { resume: true });
+    await expect(outcome).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+      message: expect.stringMatching(/^1 of 4 runs failed: training\.localSteps=1, seed 0: .*other settings/),
+      hint: expect.stringContaining(`run ${folder} --resume`),
+    });
+    expect(failed).toMatchObject([
+      { number: 1, cells: 4, folder: join(folder, first), setting: 'training.localSteps=1', seed: 0 },
+    ]);
+    expect(states(cells)).toEqual(['new', 'new', 'new']);
+    for (const name of ['summary.json', 'report.html', 'grid.lock']) {
+      expect(existsSync(join(folder, name)), name).toBe(false);
+    }
+    writeFileSync(join(folder, first, 'result.json'), own);
+    const again = await play(folder, { resume: true });
+    await again.outcome;
+    expect(states(again.cells)).toEqual(['finished', 'finished', 'finished', 'finished']);
+    expect(timeless(folder)).toBe(timeless(whole));
+  });
+
+  it('counts what failed and what is done, also where it is stopped', async () => {
+    const axes = [{ key: 'training.learningRate', values: [1e30, 0.001] }];
+    const grid = gridWith({ count: 2 }, axes);
+    const folder = join(root, 'diverging');
+    const stopped = await play(folder, { grid, stop: { type: 'done', after: 1 } });
+    await expect(stopped.outcome).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+      message: expect.stringContaining('1 of 4 runs are done, 2 failed'),
+    });
+    const { outcome, cells, failed } = await play(folder, { resume: true, grid });
+    await expect(outcome).rejects.toMatchObject({
+      code: 'NOT_FINITE',
+      message: expect.stringMatching(/^2 of 4 runs failed: the first is training\.learningRate=.*, seed 0: /),
+    });
+    expect(failed).toMatchObject([
+      { seed: 0, code: 'NOT_FINITE' },
+      { seed: 1, code: 'NOT_FINITE' },
+    ]);
+    expect(states(cells)).toEqual(['resumed', 'resumed', 'finished', 'new']);
+    expect(existsSync(join(folder, 'summary.json'))).toBe(false);
+  });
+
+  it('takes seeds after those it has, runs those alone, and comes to the summary of all', async () => {
+    const folder = join(root, 'grown');
+    const { outcome: small } = await play(folder, { grid: gridWith({ list: [0] }) });
+    await small;
+    const before = statSync(join(folder, first, 'result.json')).mtimeMs;
+    // Stopped before the first new run is done: the folder alone says which seeds it has now.
+    const grown = await play(folder, { resume: true, stop: { type: 'begin', after: 1 } });
+    await expect(grown.outcome).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(gridIn(folder, []).seeds).toEqual([0, 1]);
+    const { outcome, cells } = await play(folder, { resume: true, grid: gridIn(folder, []) });
+    await outcome;
+    expect(states(cells)).toEqual(['finished', 'resumed', 'finished', 'new']);
+    expect(statSync(join(folder, first, 'result.json')).mtimeMs).toBe(before);
+    expect(readFileSync(join(folder, 'grid.json'), 'utf8')).toBe(
+      readFileSync(join(whole, 'grid.json'), 'utf8'),
+    );
+    expect(timeless(folder)).toBe(timeless(whole));
+  });
+
+  it('takes no seeds while another process has the folder', async () => {
+    const before = readFileSync(join(whole, 'grid.json'), 'utf8');
+    const unlock = takeLock(join(whole, 'grid.lock'), 'the grid');
+    const { outcome } = await play(whole, { resume: true, grid: gridWith({ count: 3 }) });
+    await expect(outcome).rejects.toMatchObject({ code: 'FOLDER_IN_USE' });
+    unlock();
+    expect(readFileSync(join(whole, 'grid.json'), 'utf8')).toBe(before);
+  });
+
   it('does not touch a grid that is not the one asked for', async () => {
     const before = readFileSync(join(whole, 'grid.json'), 'utf8');
     const refused = async (played: Played, code: string, words: string) => {
@@ -120,11 +200,10 @@ describe('a grid of runs', () => {
       });
     };
     await refused({}, 'RUN_EXISTS', 'already holds a grid');
-    await refused(
-      { resume: true, grid: gridWith({ count: 3 }) },
-      'CHECKPOINT_MISMATCH',
-      'seeds are 0, 1, yours 0, 1, 2',
-    );
+    for (const list of [[0], [1], [1, 0], [0, 2], [2, 0, 1]]) {
+      const yours = `seeds are 0, 1, yours ${list.join(', ')}`;
+      await refused({ resume: true, grid: gridWith({ list }) }, 'CHECKPOINT_MISMATCH', yours);
+    }
     const axes = [{ key: 'training.localSteps', values: [1, 3] }];
     await refused(
       { resume: true, grid: gridWith({ count: 2 }, axes) },
@@ -133,6 +212,9 @@ describe('a grid of runs', () => {
     );
     const changed = gridIn(whole, ['training.rounds=3']);
     await refused({ resume: true, grid: changed }, 'CHECKPOINT_MISMATCH', `the configuration of ${first}`);
+    const longer = gridOver({ ...BASE, training: { ...BASE.training, rounds: 3 } }, AXES, { count: 3 });
+    await refused({ resume: true, grid: longer }, 'CHECKPOINT_MISMATCH', `the configuration of ${first}`);
+    expect(existsSync(join(whole, 'grid.lock'))).toBe(false);
     expect(readFileSync(join(whole, 'grid.json'), 'utf8')).toBe(before);
     // The number of workers changes no figure.
     const { outcome, cells } = await play(whole, {
