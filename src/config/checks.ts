@@ -1,4 +1,5 @@
 import { PluralError } from '../core/errors.ts';
+import type { ParameterLayout } from '../predictor/layout.ts';
 import { predictorKind } from '../predictor/table.ts';
 import type { Protection } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
@@ -134,9 +135,8 @@ function checkGroups(config: ConfigFields, protection: Protection): void {
  * Refuses what spoils the counts of rows, or makes them tell of single groups: a bound on the norm, which cuts them by the same factor as all else; weights that
  * follow from scores, which the count of a row that one group touched would tell; rounds of some groups, whose counts differ by who was asked.
  */
-function checkCounted(config: ConfigFields): void {
+function checkCounted(config: ConfigFields, layout: ParameterLayout): void {
   const { predictor, protection, round } = config;
-  const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
   if (layout.counted === null) return;
   const refused = (what: string) =>
     new PluralError('CONFIG_CONFLICT', what, {
@@ -156,9 +156,8 @@ function checkCounted(config: ConfigFields): void {
 }
 
 /** Refuses what would move parameters that nothing trains back to where they belong. */
-function checkFrozen(config: ConfigFields): void {
+function checkFrozen(config: ConfigFields, layout: ParameterLayout): void {
   const { predictor, protection, training } = config;
-  const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
   if (!layout.entries.some(({ frozen }) => frozen)) return;
   const refused = (what: string, hint: string) =>
     new PluralError(
@@ -205,8 +204,11 @@ function checkHolds({ aggregator }: ConfigFields, { name, sealedSums }: Protecti
 export function checkPlugins(config: ConfigFields): void {
   checkStrategy(config);
   const { protection } = roundPlugins(config, 1, { size: 1, counted: null });
-  checkCounted(config);
-  checkFrozen(config);
+  const { predictor } = config;
+  // What the checks ask of a layout does not depend on the data.
+  const { layout } = predictorKind(predictor.name).create(optionsOf(predictor), { featureWidth: 1, rows: 1 });
+  checkCounted(config, layout);
+  checkFrozen(config, layout);
   checkParticipation(config, protection);
   checkGroups(config, protection);
   checkHolds(config, protection);
