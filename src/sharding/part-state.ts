@@ -25,6 +25,7 @@ export interface PartSetup {
  */
 export class PartState {
   readonly #setup: PartSetup;
+  readonly #shared: readonly SharedAxis[];
   readonly #masters: Float64Array;
   readonly #moments;
   readonly #gradient: Float64Array;
@@ -32,9 +33,10 @@ export class PartState {
   #cast: Floats | null = null;
 
   constructor(setup: PartSetup) {
-    const { parameters, layout } = setup;
+    const { parameters, layout, axes, shared = sharedAxes(layout, axes) } = setup;
     invariant(parameters.length === layout.size, `${parameters.length} parameters for ${layout.size}`);
     this.#setup = setup;
+    this.#shared = shared;
     this.#masters = Float64Array.from(parameters);
     this.#moments = freshMoments(layout.size);
     this.#gradient = new Float64Array(layout.size);
@@ -60,9 +62,9 @@ export class PartState {
   /** A step along the mean of the gradients added since the last one. */
   step(learningRate: number): void {
     invariant(this.#tasks > 0, 'a step without a gradient');
-    const { layout, axes, shared = sharedAxes(layout, axes), optimizer } = this.#setup;
+    const { layout, optimizer } = this.#setup;
     const mean = this.#gradient.map((sum) => sum / this.#tasks);
-    stageAdamStep(layout, shared, this.#masters, mean, this.#moments, learningRate, optimizer);
+    stageAdamStep(layout, this.#shared, this.#masters, mean, this.#moments, learningRate, optimizer);
     this.#gradient.fill(0);
     this.#tasks = 0;
     this.#cast = null;

@@ -1,5 +1,6 @@
 import type { Batch } from '../predictor/batch.ts';
 import { feedsOf } from '../predictor/gpo/inputs.ts';
+import type { Feeds } from '../predictor/predictor.ts';
 import type { Floats, Frame, TaskRows } from './part-session.ts';
 import type { ShardedModel } from './sharded-model.ts';
 
@@ -8,16 +9,16 @@ function rowsOf({ context, target }: Batch): TaskRows {
 }
 
 /** Frames on all boundaries, from the front's to the last stage's. */
-async function forward({ front, stages }: ShardedModel, batch: Batch): Promise<Frame[]> {
-  const frames = [await front.forward(feedsOf(batch))];
+async function forward({ front, stages }: ShardedModel, batch: Batch, feeds: Feeds): Promise<Frame[]> {
+  const frames = [await front.forward(feeds)];
   for (const stage of stages) frames.push(await stage.forward(frames.at(-1)!, rowsOf(batch)));
   return frames;
 }
 
 /** The loss of a task; the gradients of all parts are added to those of their steps. */
 async function differentiate(model: ShardedModel, batch: Batch): Promise<number> {
-  const frames = await forward(model, batch);
   const feeds = feedsOf(batch);
+  const frames = await forward(model, batch, feeds);
   const { loss, dx } = await model.head.backward(frames.at(-1)!, feeds);
   let dy = dx;
   for (const [index, stage] of [...model.stages.entries()].reverse()) {
@@ -41,6 +42,7 @@ export async function shardedStep(
 
 /** Predicted share of each target point, [T], by the same path forward only. */
 export async function shardedPredict(model: ShardedModel, batch: Batch): Promise<Floats> {
-  const frames = await forward(model, batch);
-  return model.head.predict(frames.at(-1)!, feedsOf(batch));
+  const feeds = feedsOf(batch);
+  const frames = await forward(model, batch, feeds);
+  return model.head.predict(frames.at(-1)!, feeds);
 }

@@ -51,7 +51,7 @@ function createStaged(options: StagedOptions, { featureWidth }: PredictorShape):
   };
 }
 
-/** A transformer that can be trained as any other, and cut into stages that nobody holds all of. */
+/** A transformer that is trained as any other, and made of stages so that it can be cut. */
 export const staged = definePredictor({
   name: 'staged',
   describe: 'transformer of pre-norm layers in stages, between which it can be cut for sharded training',
