@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
 import { formatBytes } from '../src/core/bytes.ts';
+import { meanOf } from '../src/evaluate/group-scores.ts';
+import { plotElement } from '../src/report/plots/canvas.ts';
 
 /** A way to train the same steps: what a group sent, and how well the unseen groups were predicted with each seed. */
 export interface Sent {
@@ -27,7 +28,7 @@ export function communicationPlot(rows: readonly Sent[]): string {
   const points = rows.map(({ label, bytes, alignment }) => ({
     label,
     bytes,
-    mean: alignment.reduce((sum, value) => sum + value, 0) / alignment.length,
+    mean: meanOf(alignment),
     lowest: Math.min(...alignment),
     highest: Math.max(...alignment),
     colour: colourOf(label),
@@ -40,10 +41,8 @@ export function communicationPlot(rows: readonly Sent[]): string {
     at: top - ((top - bottom) * (i + 0.5)) / names.length,
     number: i + 1,
   }));
-  const { document } = parseHTML('<!doctype html><html></html>');
-  const svg = Plot.plot({
+  const svg = plotElement({
     ...SIZE,
-    document,
     x: {
       type: 'log',
       labelAnchor: 'left',
@@ -73,8 +72,7 @@ export function communicationPlot(rows: readonly Sent[]): string {
       }),
     ],
   });
-  for (const style of [...svg.querySelectorAll('style')]) style.remove();
-  const title = document.createElement('title');
+  const title = svg.ownerDocument.createElement('title');
   title.textContent = 'Alignment of the unseen groups against the bytes that one group sends';
   svg.prepend(title);
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
