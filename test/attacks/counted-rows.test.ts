@@ -95,7 +95,7 @@ describe.each(PLACES)('%s', (_, protection, holds) => {
       );
   });
 
-  test('what is left: a group that counts itself in moves a row as any with answers does, no farther', () => {
+  test('a group that counts itself in moves a row as any with answers does, no farther', () => {
     const lie = lying(CLIP, CLIP, 3);
     expect(movedBy(sumOf(ours, lie)!)).toBeCloseTo(CLIP, 3);
   });
