@@ -4,7 +4,13 @@ import type { AdamOptions } from '../training/optimizer.ts';
 import type { BoundaryAxis } from './boundary-axes.ts';
 import { turnSpace } from './morph.ts';
 import { type Floats, inPrecision, type Precision } from './part-session.ts';
-import { freshMoments, type SharedAxis, sharedAxes, stageAdamStep } from './stage-optimizer.ts';
+import {
+  freshMoments,
+  type SharedAxis,
+  type StageMoments,
+  sharedAxes,
+  stageAdamStep,
+} from './stage-optimizer.ts';
 
 /** What a part trains. */
 export interface PartSetup {
@@ -17,6 +23,11 @@ export interface PartSetup {
   readonly parameters: Floats;
   readonly optimizer: AdamOptions;
   readonly precision: Precision;
+}
+
+/** Parameters and moments of a part, float64 [layout.size] each, and the number of steps taken. */
+export interface PartMemory extends StageMoments {
+  readonly masters: Float64Array;
 }
 
 /**
@@ -53,6 +64,25 @@ export class PartState {
     return this.#masters.slice();
   }
 
+  /** A state of other parameters that are trained alike, with fresh moments. */
+  fresh(parameters: Floats): PartState {
+    return new PartState({ ...this.#setup, parameters });
+  }
+
+  memory(): PartMemory {
+    const { first, second, steps } = this.#moments;
+    return { masters: this.masters(), first: first.slice(), second: second.slice(), steps };
+  }
+
+  restore({ masters, first, second, steps }: PartMemory): void {
+    this.#masters.set(masters);
+    this.#moments.first.set(first);
+    this.#moments.second.set(second);
+    this.#moments.steps = steps;
+    this.#dropGradients();
+    this.#cast = null;
+  }
+
   /** Adds the gradient of one task to those of the step. */
   add(gradient: Floats): void {
     this.#tasks++;
@@ -65,9 +95,13 @@ export class PartState {
     const { layout, optimizer } = this.#setup;
     const mean = this.#gradient.map((sum) => sum / this.#tasks);
     stageAdamStep(layout, this.#shared, this.#masters, mean, this.#moments, learningRate, optimizer);
+    this.#dropGradients();
+    this.#cast = null;
+  }
+
+  #dropGradients(): void {
     this.#gradient.fill(0);
     this.#tasks = 0;
-    this.#cast = null;
   }
 
   /** Turns one of the part's spaces: parameters and first moments; second moments do not change. */
