@@ -68,7 +68,7 @@ class OwnWork implements LocalWork {
   }
 
   async update(round: number, model: Model, told: number | null) {
-    const { config, usable } = this.#prepared;
+    const { config, usable, predictor } = this.#prepared;
     const { localSteps, rounds } = config.training;
     const received = model.parameters;
     // Before training, which diverges from a model that cannot be scored.
@@ -86,7 +86,7 @@ class OwnWork implements LocalWork {
       keepOptimizer: false,
     });
     const weight = this.strategy.weightOf({ questions: usable, score });
-    const rows = ownRows(config, this.#prepared, 0);
+    const rows = ownRows(config, { ...this.#prepared, layout: predictor.layout }, 0);
     const group = this.#group;
     return { update: makeUpdate({ group, round, weight, received, trained, score: told, rows }), loss };
   }

@@ -9,7 +9,7 @@ import { ADAM_DEFAULTS } from '../training/optimizer.ts';
 import { ParameterMemory } from '../training/parameter-memory.ts';
 import { learningRateAt } from '../training/schedule.ts';
 import { shareFloats } from '../training/shared-data.ts';
-import { evaluateModel, evaluatePoint, evaluationDue, type RunContext } from './context.ts';
+import { evaluateModel, evaluatePoint, evaluationDue, predictorFrom, type RunContext } from './context.ts';
 import { pluginsOf } from './experiment.ts';
 import { checkpointStore, freshProgress, type Progress, storedFloats } from './progress.ts';
 
@@ -106,7 +106,9 @@ export async function trainCentralised(
   };
 
   emit({ type: 'begin', method, label: method.replaceAll('-', ' '), round: progress.round, rounds });
-  if (stored === null) await evaluatePoint(run, method, parameters, progress, 0);
+  const evaluateAt = (step: number) =>
+    evaluatePoint(run, method, predictorFrom(run, parameters), progress, step);
+  if (stored === null) await evaluateAt(0);
   let evaluated: Evaluated | undefined;
   for (let round = progress.round + 1; round <= rounds; round++) {
     const started = performance.now();
@@ -119,7 +121,7 @@ export async function trainCentralised(
     progress.losses.push(loss);
     emit({ type: 'round', method, round, rounds, loss });
     if (evaluationDue(experiment, round)) {
-      evaluated = await evaluatePoint(run, method, parameters, progress, round * stepsPerRound);
+      evaluated = await evaluateAt(round * stepsPerRound);
     }
     const { first, second, steps } = memory.snapshot();
     store.save(progress, {

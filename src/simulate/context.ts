@@ -49,21 +49,21 @@ export function predictorFrom({ pool, experiment }: RunContext, parameters: Floa
   return predictWith(pool, experiment.survey.questions, shareFloats(parameters));
 }
 
-/** Evaluates a model on all groups. */
+/** Evaluates a model on all groups, through the pool of a run. */
 export function evaluateModel(run: RunContext, parameters: Float32Array): Promise<Evaluated> {
   return evaluateOn(run, predictorFrom(run, parameters));
 }
 
-/** Evaluates a model, adds the point to the curve, and tells about it. */
+/** Evaluates what a model predicts, adds the point to the curve, and tells about it. */
 export async function evaluatePoint(
   run: RunContext,
   method: string,
-  parameters: Float32Array,
+  predict: Predict,
   progress: Progress,
   step: number,
 ): Promise<Evaluated> {
   const started = performance.now();
-  const evaluated = await evaluateModel(run, parameters);
+  const evaluated = await evaluateOn(run, predict);
   progress.seconds.evaluate += (performance.now() - started) / 1000;
   const { round, losses, curve } = progress;
   const since = losses.slice(curve.at(-1)?.round ?? 0);

@@ -9,6 +9,7 @@ import { splitGroups, splitQuestions } from '../data/split.ts';
 import type { Survey } from '../data/survey.ts';
 import { usableQuestions } from '../data/usable-questions.ts';
 import type { Features } from '../features/features.ts';
+import type { ParameterLayout } from '../predictor/layout.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import { type Device, resolveDevice } from '../training/device.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
@@ -31,9 +32,10 @@ export interface Experiment {
   readonly workers: number;
 }
 
-/** Strategy and protection of an experiment. Errors: CONFIG_CONFLICT. */
-export function pluginsOf({ config, survey, heldOutQuestions, predictor }: Experiment) {
-  return roundPlugins(config, survey.questions.length - heldOutQuestions.length, predictor.layout);
+/** Strategy and protection of an experiment. `layout`: that of an update, where it is not the predictor's. Errors: CONFIG_CONFLICT. */
+export function pluginsOf(experiment: Experiment, layout: ParameterLayout = experiment.predictor.layout) {
+  const { config, survey, heldOutQuestions } = experiment;
+  return roundPlugins(config, survey.questions.length - heldOutQuestions.length, layout);
 }
 
 async function surveyOf(config: Config, emit: Emit): Promise<Survey> {

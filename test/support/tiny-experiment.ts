@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { configFrom } from '../../src/config/load.ts';
 import { predictorOf, shapeOf } from '../../src/config/worker-setup.ts';
+import type { RunContext } from '../../src/simulate/context.ts';
 import type { Experiment } from '../../src/simulate/experiment.ts';
 import { type FederatedResult, trainFederated } from '../../src/simulate/federated.ts';
 import type { TrainingPool } from '../../src/training/pool.ts';
@@ -35,16 +36,24 @@ export function tinyExperiment(groups: number, ...overrides: readonly string[]):
   };
 }
 
-/** Trains it federated, in a folder of its own inside `folder`. */
-export function trainTiny(
+/** What its methods work with, in a folder of its own inside `folder`. */
+export function tinyRun(
   experiment: Experiment,
   { folder, pool }: { readonly folder: string; readonly pool: TrainingPool },
-): Promise<FederatedResult> {
-  return trainFederated({
+): RunContext {
+  return {
     experiment,
     pool,
     folder: mkdtempSync(join(folder, 'tiny-')),
     fingerprint: 'ab'.repeat(32),
     emit: () => undefined,
-  });
+  };
+}
+
+/** Trains it federated, in a folder of its own inside `folder`. */
+export function trainTiny(
+  experiment: Experiment,
+  place: { readonly folder: string; readonly pool: TrainingPool },
+): Promise<FederatedResult> {
+  return trainFederated(tinyRun(experiment, place));
 }
