@@ -14,7 +14,7 @@ const PIECE = new Uint8Array(4096);
  * Uniform doubles in [0, 1) with 53 bits from the AES-256-CTR keystream of a key: not from the streams of core/random.ts, which are for
  * experiments and keep 64 bits of a key. Words are read as little-endian on every machine.
  */
-function keyedUniform(key: Uint8Array): Uniform {
+export function keyedUniform(key: Uint8Array): Uniform {
   invariant(key.length === KEY_BYTES, `a key of ${key.length} bytes`);
   const cipher = createCipheriv('aes-256-ctr', key, FIRST_COUNTER);
   let piece = Buffer.alloc(0);

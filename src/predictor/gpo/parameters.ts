@@ -75,7 +75,11 @@ export function initialBound(entry: ParameterEntry, layout: ParameterLayout): nu
 }
 
 /** Draws from U(-bound, bound). */
-export function fillUniform(values: Float32Array | Float64Array, bound: number, random: RandomStream): void {
+export function fillUniform(
+  values: Float32Array | Float64Array,
+  bound: number,
+  random: Pick<RandomStream, 'uniform'>,
+): void {
   for (let i = 0; i < values.length; i++) values[i] = bound * (2 * random.uniform() - 1);
 }
 

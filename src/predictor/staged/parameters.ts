@@ -27,6 +27,8 @@ export const HEAD_NORM = 'head.norm';
 /** The bias of the head's hidden layer. */
 export const HEAD_HIDDEN_BIAS = 'predictor.0.bias';
 
+type Uniforms = Pick<RandomStream, 'uniform'>;
+
 /** Tensors of one layer. Rows are multiplied from the right, x W, so matrices are [in, out], unlike torch's. */
 function layerTensors(name: string, { width, feedforward }: StagedOptions): TensorShape[] {
   const square = [width, width];
@@ -87,7 +89,7 @@ function turnNorm(
   layout: ParameterLayout,
   flat: Float32Array,
   { name, shape }: ParameterEntry,
-  random: RandomStream,
+  random: Uniforms,
 ): void {
   const rotation = haarOrthogonal(shape[0]!, random.uniform);
   tensorOf(layout, flat, name).set(rotation);
@@ -98,11 +100,11 @@ function turnNorm(
 
 /**
  * A start that computes what ordinary pre-norm layers of torch's initial distributions would: identities on the skips, rotations before the
- * norms. float32 [layout.size].
+ * norms. float32 [layout.size]. The layout may be that of a part.
  */
 export function initialiseStaged(
   layout: ParameterLayout,
-  streamOf: (tensor: string) => RandomStream,
+  streamOf: (tensor: string) => Uniforms,
 ): Float32Array {
   const flat = new Float32Array(layout.size);
   for (const entry of layout.entries) {

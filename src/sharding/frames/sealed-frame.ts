@@ -1,0 +1,83 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { sha256 } from '../../core/digest.ts';
+import { PluralError } from '../../core/errors.ts';
+import { encodeCbor, readCbor } from '../../wire/cbor.ts';
+import { type Identity, isSignedBy, signatureSchema } from '../../wire/identity.ts';
+import type { Frame } from '../part-session.ts';
+import { type FrameHeader, frameHeaderSchema } from './header.ts';
+import type { Link } from './link.ts';
+import { packFrame, payloadBytes, unpackFrame } from './payload.ts';
+
+const CIPHER = 'aes-256-gcm';
+/** Drawn at random: after 2^32 frames under a key, two of them meet with a chance of 2^-33 (NIST SP 800-38D). An epoch has far fewer. */
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+/** Keys and values of the header, and the three members. */
+const MOST_ITEMS = 64;
+
+const frameSchema = z.strictObject({
+  header: frameHeaderSchema,
+  sealed: z.instanceof(Uint8Array),
+  signature: signatureSchema,
+});
+
+/** A frame as it is carried: anybody can read where it goes, and nothing of what is in it. */
+export type SealedFrame = z.output<typeof frameSchema>;
+
+function refused(reason: string): PluralError {
+  return new PluralError('FRAME_REFUSED', `a frame was refused: ${reason}`, {
+    hint: 'It was changed on its way, or its sender runs something else. The round can be tried again.',
+  });
+}
+
+function signedBytes({ header, sealed }: Pick<SealedFrame, 'header' | 'sealed'>): Uint8Array {
+  return Buffer.from(['pluralllm-frame-v1', sha256(encodeCbor(header)), sha256(sealed)].join('\n'));
+}
+
+/** Packs, seals and signs a frame: AES-256-GCM under the link's key of the direction, with the header bound to it. */
+export function sealFrame(frame: Frame, header: FrameHeader, link: Link, identity: Identity): Uint8Array {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, link.sealKey(header.from), nonce);
+  cipher.setAAD(encodeCbor(header));
+  const body = [cipher.update(packFrame(frame, header.type)), cipher.final()];
+  const sealed = new Uint8Array(Buffer.concat([nonce, ...body, cipher.getAuthTag()]));
+  const signature = identity.sign(signedBytes({ header, sealed }));
+  return encodeCbor({ header, sealed, signature });
+}
+
+/** What a relay does: reads where a frame goes, and checks who says so and that it is no longer than it says. Errors: FRAME_REFUSED. */
+export function readFrame(bytes: Uint8Array): SealedFrame {
+  const frame = readCbor(bytes, frameSchema, MOST_ITEMS);
+  if (frame === null) throw refused('it cannot be read');
+  const { header, sealed, signature } = frame;
+  const { type, rows, width, from } = header;
+  if (sealed.byteLength !== NONCE_BYTES + payloadBytes(type, rows, width) + TAG_BYTES) {
+    throw refused('its length is not that of its shape');
+  }
+  if (!isSignedBy(from, signedBytes(frame), signature)) throw refused('its sender did not sign it');
+  return frame;
+}
+
+/** The numbers of a frame that `readFrame` gave. Errors: FRAME_REFUSED where it was sealed under another key or changed; NOT_FINITE. */
+export function openFrame({ header, sealed }: SealedFrame, link: Link): Frame {
+  const decipher = createDecipheriv(CIPHER, link.sealKey(header.from), sealed.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(encodeCbor(header));
+  decipher.setAuthTag(sealed.subarray(sealed.byteLength - TAG_BYTES));
+  let bytes: Uint8Array;
+  try {
+    const body = sealed.subarray(NONCE_BYTES, sealed.byteLength - TAG_BYTES);
+    bytes = new Uint8Array(Buffer.concat([decipher.update(body), decipher.final()]));
+  } catch {
+    throw refused('it does not open');
+  }
+  const frame = unpackFrame(bytes, header);
+  if (frame === null) {
+    throw new PluralError('NOT_FINITE', 'a frame between two parts of the model has NaN or infinity in it', {
+      hint: 'Training diverged: lower training.learningRate, or raise predictor.stdFloor.',
+    });
+  }
+  return frame;
+}

@@ -1,0 +1,33 @@
+import type { FrameHeader } from '../frames/header.ts';
+import { misplaced } from './round-ledger.ts';
+import { type Seats, sidesOf } from './seats.ts';
+
+/** What a keeper is, as far as frames that come to it go by it. */
+export interface Place {
+  /** Digest of the run. */
+  readonly run: string;
+  readonly id: string;
+  /** Number of its stage. */
+  readonly index: number;
+  readonly seats: Seats;
+  readonly width: number;
+  readonly epoch: number;
+}
+
+/**
+ * A frame must come from the part on the other side of a boundary of this stage, in this epoch, and be of the shape that goes over it.
+ * Errors: FRAME_REFUSED.
+ */
+export function checkRoute(header: FrameHeader, { run, id, index, seats, width, epoch }: Place): void {
+  const { kind, boundary, group, context, target } = header;
+  if (header.run !== run || header.to !== id) throw misplaced('it is for somebody else');
+  const back = kind === 'backward';
+  if (boundary !== index + (back ? 1 : 0)) throw misplaced(`boundary ${boundary} is not of this stage`);
+  const sides = sidesOf(seats, group, boundary);
+  if (header.from !== (back ? sides.after : sides.before)) {
+    throw misplaced('it is not from the part next to this');
+  }
+  if (header.epoch !== epoch) throw misplaced(`it is of epoch ${header.epoch}, not ${epoch}`);
+  const rows = boundary === seats.keepers.length ? target : context + target;
+  if (header.rows !== rows || header.width !== width) throw misplaced('it is of another shape');
+}

@@ -1,0 +1,220 @@
+import { invariant } from '../../core/errors.ts';
+import type { Batch } from '../../predictor/batch.ts';
+import type { ParameterLayout } from '../../predictor/layout.ts';
+import type { StagedOptions } from '../../predictor/staged/options.ts';
+import { stagedLayout } from '../../predictor/staged/parameters.ts';
+import { stagedParts } from '../../predictor/staged/parts.ts';
+import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import type { AdamOptions } from '../../training/optimizer.ts';
+import { identityOf } from '../../wire/identity.ts';
+import type { FrameType } from '../frames/header.ts';
+import type { Seat } from '../frames/link.ts';
+import { Front } from '../front.ts';
+import { type OuterRound, ShardedGroup, type ShardedGroupSetup } from '../group/sharded-group.ts';
+import { Head } from '../head.ts';
+import { morphStages } from '../keeper/epoch.ts';
+import { Keeper, type KeeperMemory } from '../keeper/keeper.ts';
+import type { RoundOrder } from '../keeper/round-ledger.ts';
+import type { Seats } from '../keeper/seats.ts';
+import { ownKey, turnExitOnce } from '../keeper/secret-stage.ts';
+import type { Floats } from '../part-session.ts';
+import { Stage } from '../stage.ts';
+import { LocalRelay } from './relay.ts';
+
+/** What a sharded run in one process is opened with. */
+export interface LocalShardedSetup {
+  /** Digest of the run. */
+  readonly run: string;
+  readonly options: StagedOptions;
+  readonly featureWidth: number;
+  readonly optimizer: AdamOptions;
+  readonly groups: readonly string[];
+  readonly frames: FrameType;
+  /** The secret of 32 bytes of a participant: `keeper 0` and so on, or `group NAME`. */
+  readonly secretOf: (who: string) => Uint8Array;
+  /** The parameters that a stage starts from, of its own layout. */
+  readonly startOf: (stage: number, layout: ParameterLayout) => Floats;
+  readonly blur?: ShardedGroupSetup['blur'];
+  /** Is told of every frame that is handed over. */
+  readonly seen?: (to: string, frame: Uint8Array) => void;
+}
+
+/** Training of a round: who trains on what, from which front and head. */
+export interface LocalRound extends Omit<RoundOrder, 'groups'> {
+  readonly groups: readonly string[];
+  readonly outer: Pick<OuterRound, 'front' | 'head'>;
+  readonly batchOf: (group: string, step: number) => Batch;
+}
+
+/** What a group has of a round: its own front and head after it, float64, and its mean loss. */
+export interface OuterTrained {
+  readonly front: Float64Array;
+  readonly head: Float64Array;
+  readonly loss: number;
+}
+
+interface Participant {
+  readonly name: string;
+  readonly identity: ReturnType<typeof identityOf>;
+  readonly keys: ReturnType<typeof keyPairOf>;
+  readonly secret: Uint8Array;
+}
+
+/** Identity and agreement keys that follow from a secret, each from a key of its own. */
+function participant(name: string, secret: Uint8Array): Participant {
+  const identity = identityOf(Buffer.from(ownKey(secret, 'identity')).toString('hex'));
+  return { name, identity, keys: keyPairOf(ownKey(secret, 'agreement')), secret };
+}
+
+function seatOf({ identity, keys }: Participant): Seat {
+  return { id: identity.publicKey, agreementKey: keys.publicKey };
+}
+
+interface Member {
+  readonly id: string;
+  readonly member: ShardedGroup;
+}
+
+type Members = ReadonlyMap<string, Member>;
+
+/** Front and head, whose sessions all groups share. */
+interface Outer {
+  readonly front: Front;
+  readonly head: Head;
+}
+
+async function openKeeper(
+  { run, options, optimizer, startOf, frames }: LocalShardedSetup,
+  { own, seats, index, layout }: { own: Participant; seats: Seats; index: number; layout: ParameterLayout },
+): Promise<Keeper> {
+  const { identity, keys, secret } = own;
+  const { width } = options;
+  const stage = await Stage.open({ options, layout, parameters: startOf(index, layout), optimizer }, index);
+  turnExitOnce(stage, width, secret);
+  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames });
+}
+
+function openGroup(
+  { run, frames, blur }: LocalShardedSetup,
+  { own, seats, front, head, relay }: Outer & { own: Participant; seats: Seats; relay: LocalRelay },
+): Member {
+  const { identity, keys } = own;
+  const send = (frame: Uint8Array) => relay.carry(frame);
+  const blurred = blur === undefined ? {} : { blur };
+  const member = new ShardedGroup({ run, identity, keys, seats, front, head, frames, send, ...blurred });
+  relay.join(identity.publicKey, async (frame) => {
+    member.receive(frame);
+    return [];
+  });
+  return { id: identity.publicKey, member };
+}
+
+/**
+ * Keepers, groups and relay of a sharded run in one process, each with nothing but what it would have on a machine of its own: they exchange sealed frames only.
+ * For simulations, benchmarks and tests; the process as a whole has the model.
+ */
+export class LocalShardedRun {
+  readonly keepers: readonly Keeper[];
+  readonly #relay: LocalRelay;
+  readonly #groups: Members;
+  readonly #outer: Outer;
+
+  private constructor(relay: LocalRelay, keepers: readonly Keeper[], groups: Members, outer: Outer) {
+    this.#relay = relay;
+    this.keepers = keepers;
+    this.#groups = groups;
+    this.#outer = outer;
+  }
+
+  /** Errors: ENGINE_FAILED, STAGE_TAKEN. */
+  static async open(setup: LocalShardedSetup): Promise<LocalShardedRun> {
+    const { options, featureWidth, optimizer, secretOf } = setup;
+    const parts = stagedParts(stagedLayout(options, featureWidth), options);
+    const named = (name: string) => participant(name, secretOf(name));
+    const keeping = parts.stages.map((_, index) => named(`keeper ${index}`));
+    const grouped = setup.groups.map((group) => named(`group ${group}`));
+    const seats: Seats = { keepers: keeping.map(seatOf), groups: grouped.map(seatOf) };
+    const relay = new LocalRelay(setup.seen);
+    const keepers = await Promise.all(
+      keeping.map((own, index) => openKeeper(setup, { own, seats, index, layout: parts.stages[index]! })),
+    );
+    for (const [index, { identity }] of keeping.entries()) {
+      relay.join(identity.publicKey, (frame) => keepers[index]!.receive(frame));
+    }
+    const opening = (layout: ParameterLayout) => {
+      return { options, layout, parameters: new Float32Array(layout.size), optimizer };
+    };
+    const front = await Front.open(opening(parts.front), featureWidth);
+    const head = await Head.open(opening(parts.head), featureWidth);
+    const members = grouped.map((own) => openGroup(setup, { own, seats, front, head, relay }));
+    const entries = setup.groups.map((group, index) => [group, members[index]!] as const);
+    return new LocalShardedRun(relay, keepers, new Map(entries), { front, head });
+  }
+
+  get epoch(): number {
+    return this.keepers[0]!.epoch;
+  }
+
+  /** Bytes of the frames that all groups sent and received so far. */
+  get traffic(): { readonly sent: number; readonly received: number } {
+    const all = [...this.#groups.values()].map(({ member }) => member.traffic);
+    const sum = (of: (one: { sent: number; received: number }) => number) =>
+      all.reduce((total, one) => total + of(one), 0);
+    return { sent: sum(({ sent }) => sent), received: sum(({ received }) => received) };
+  }
+
+  /** Trains some groups for a round, all at once; what comes of it, in their order. Errors: those of the parts, ROUND_REFUSED, FRAME_REFUSED. */
+  async train({ groups, outer, batchOf, ...order }: LocalRound): Promise<OuterTrained[]> {
+    const { round, attempt, learningRates } = order;
+    const members = groups.map((group) => this.#group(group));
+    const ids = members.map(({ id }) => id);
+    await Promise.all(this.keepers.map((keeper) => keeper.begin({ ...order, groups: ids })));
+    return Promise.all(
+      members.map(async ({ member }, index) => {
+        member.begin({ epoch: this.epoch, round, attempt, ...outer });
+        let loss = 0;
+        for (const [step, rate] of learningRates.entries()) {
+          loss += (await member.step(batchOf(groups[index]!, step), step, rate)) / learningRates.length;
+        }
+        return { ...member.parameters(), loss };
+      }),
+    );
+  }
+
+  /** Takes over the front and head that all groups predict with, until the next round. */
+  beginPredictions(outer: LocalRound['outer']): void {
+    for (const { member } of this.#groups.values()) {
+      member.begin({ epoch: this.epoch, round: 0, attempt: 0, ...outer });
+    }
+  }
+
+  /** What the model predicts for a group's task, [T]. */
+  predict(group: string, batch: Batch): Promise<Floats> {
+    return this.#group(group).member.predict(batch);
+  }
+
+  /** Begins a new epoch; false where the stages did not fit afterwards and went back. */
+  morph(): Promise<boolean> {
+    return morphStages(this.keepers, (frame) => this.#relay.carry(frame));
+  }
+
+  /** What each keeper has, to go on from. */
+  memory(): readonly KeeperMemory[] {
+    return this.keepers.map((keeper) => keeper.memory());
+  }
+
+  restore(memory: readonly KeeperMemory[]): void {
+    for (const [index, keeper] of this.keepers.entries()) keeper.restore(memory[index]!);
+  }
+
+  async close(): Promise<void> {
+    const { front, head } = this.#outer;
+    await Promise.all([...this.keepers, front, head].map((part) => part.close()));
+  }
+
+  #group(name: string) {
+    const found = this.#groups.get(name);
+    invariant(found !== undefined, `no group ${name}`);
+    return found;
+  }
+}
