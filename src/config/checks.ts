@@ -179,6 +179,27 @@ function checkFrozen(config: ConfigFields, layout: ParameterLayout): void {
   }
 }
 
+/** Refuses a sharded run of what cannot be cut, or of training that its parts do not know. */
+function checkSharding(config: ConfigFields): void {
+  const { sharding, predictor, runtime } = config;
+  if (sharding === null) return;
+  const refused = (what: string, hint: string) =>
+    new PluralError('CONFIG_CONFLICT', `sharding: ${what}`, { hint });
+  if (predictor.name !== 'staged') {
+    throw refused(`predictor "${predictor.name}" has no stages`, 'Choose predictor "staged".');
+  }
+  if (resolveDevice(runtime.device) !== 'cpu') {
+    throw refused(`parts run on the CPU, not on "${runtime.device}"`, 'Set runtime.device=cpu.');
+  }
+  const { name, local } = strategyOf(config);
+  if (local.proximal > 0) {
+    throw refused(
+      `strategy "${name}" holds groups to the model that they received, of which they have no stage`,
+      'Choose strategy "fedavg".',
+    );
+  }
+}
+
 /** Refuses an aggregator without models under a protection that opens every sum there, and a readers' key that nobody would use. */
 function checkHolds({ aggregator }: ConfigFields, { name, sealedSums }: Protection): void {
   const { holds, readers } = aggregator;
@@ -212,4 +233,5 @@ export function checkPlugins(config: ConfigFields): void {
   checkParticipation(config, protection);
   checkGroups(config, protection);
   checkHolds(config, protection);
+  checkSharding(config);
 }

@@ -55,7 +55,15 @@ export function parseConfig(raw: unknown): Config {
  * deployed round waits, who can read its models, and where files lie. What is in the files counts, by their own digests (`fingerprintOf`).
  */
 export function configDigest(config: Config): string {
-  const { name: _name, output: _output, round, aggregator: _aggregator, updates, ...numbers } = config;
+  const {
+    name: _name,
+    output: _output,
+    round,
+    aggregator: _aggregator,
+    updates,
+    sharding,
+    ...numbers
+  } = config;
   const { runtime, data, features, ...rest } = numbers;
   const { path: _data, survey, ...chosenData } = data;
   const shipped = survey !== null && listShipped().includes(survey) ? survey : null;
@@ -69,6 +77,8 @@ export function configDigest(config: Config): string {
     ...(round.participation === 1 ? {} : { participation: round.participation }),
     // So is this where every round sends all.
     ...(updates.parts === 1 ? {} : { parts: updates.parts }),
+    // And this where every group has the whole predictor.
+    ...(sharding === null ? {} : { sharding }),
   });
 }
 

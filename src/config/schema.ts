@@ -3,6 +3,7 @@ import { FEATURE_STORAGE } from '../training/feature-storage.ts';
 import { SCHEDULES } from '../training/schedule.ts';
 import { HOLDS } from '../wire/holds.ts';
 import { digestSchema } from '../wire/run-definition.ts';
+import { FRAME_TYPES } from '../wire/shard-frame.ts';
 
 /** Baselines and comparisons that a run may make beside the federated training. */
 export const COMPARISONS = [
@@ -66,6 +67,18 @@ export const configSchema = z.strictObject({
       targetQuestions: range.default([10, 100]),
     })
     .prefault({}),
+  /** Middle stages of the predictor with keepers, none of whom has two; null: every group has the whole predictor. */
+  sharding: z
+    .strictObject({
+      /** Rounds of an epoch, after which all stages are morphed. */
+      epochRounds: z.int().min(1).default(1),
+      /** Numbers in the frames between parts: whole, or a byte each. */
+      frames: z.enum(FRAME_TYPES).default('float32'),
+      /** Noise on what leaves a group's front, in units of its root mean square: hides answers from the first keeper and costs alignment. */
+      cutNoise: z.number().min(0).max(10).default(0),
+    })
+    .nullable()
+    .default(null),
   /** Which groups a round asks, and how the rounds of a deployed run wait for them; in a simulated run all that are asked answer. */
   round: z
     .strictObject({

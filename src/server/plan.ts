@@ -44,6 +44,11 @@ export function openPlan(plan: RunPlan): OpenPlan {
       { hint: 'Raise round.quorum.' },
     );
   }
+  if (config.sharding !== null) {
+    throw new PluralError('CONFIG_CONFLICT', 'sharding: an aggregator has no relay for frames yet', {
+      hint: 'Simulate the run with "pluralllm run", or set sharding=null.',
+    });
+  }
   const { holds, readers } = config.aggregator;
   if (holds === 'ciphertext' && readers === null) {
     throw new PluralError('CONFIG_CONFLICT', "the plan does not say whose readers' key opens its sums", {

@@ -3,6 +3,7 @@ import { aggregatorStateSchema } from '../round/aggregator-state.ts';
 import { strategyStateSchema } from '../strategy/strategy.ts';
 import { asStorable } from '../training/checkpoint.ts';
 import type { Experiment } from './experiment.ts';
+import { keeperMemoriesSchema } from './keeper-memory.ts';
 import { type CheckpointStore, checkpointStore, storedFloats } from './progress.ts';
 
 /** What federated training stores beside its progress. */
@@ -10,6 +11,8 @@ const federatedStateSchema = z.object({
   aggregator: aggregatorStateSchema,
   strategy: strategyStateSchema,
   parameters: storedFloats,
+  /** Of a sharded run: what its keepers go on from. */
+  keepers: keeperMemoriesSchema.optional(),
   traffic: z.object({ uploaded: z.number(), downloaded: z.number() }),
   /** What the model was trained on. */
   features: z.object({ width: z.int(), digest: z.string() }),

@@ -19,6 +19,7 @@ import type { Learner, TrainedGroup } from './learner.ts';
 import { type Ask, type Network, networkOf, type Traffic } from './network.ts';
 import { poolLearner } from './pool-learner.ts';
 import { type CheckpointStore, freshProgress, type Progress } from './progress.ts';
+import { shardedLearner } from './sharded-learner.ts';
 
 /** What federated training leaves behind. */
 export interface FederatedResult {
@@ -86,6 +87,7 @@ class FederatedRun {
       this.#strategyState = stored.state.strategy;
       this.#model = makeModel(stored.progress.round, stored.state.parameters);
       this.#network.resume(stored.state.aggregator, stored.state.traffic);
+      this.#learner.restore(stored.state.keepers ?? null);
     }
     this.#tellBegin();
     if (stored !== null) return;
@@ -151,6 +153,7 @@ class FederatedRun {
       const group = waiting.shift()!;
       invariant(this.#groupIndex.get(group) === trained.group, 'a learner keeps the order');
       this.#roundLosses.push(trained.loss);
+      if (trained.traffic !== undefined) this.#network.countFrames(trained.traffic);
       send(this.#updateOf(group, round, trained, scores?.get(group) ?? null));
     });
     sendEmpty();
@@ -214,7 +217,9 @@ class FederatedRun {
       const evaluated = await this.#evaluatePoint(round * localSteps);
       this.#evaluated = round === rounds ? evaluated : undefined;
     }
+    const keepers = this.#learner.memory();
     this.#store.save(this.#progress, {
+      ...(keepers === null ? {} : { keepers }),
       ...trainedOn(experiment),
       aggregator: asStorable(this.#network.aggregator),
       strategy: this.#strategyState,
@@ -239,12 +244,18 @@ class FederatedRun {
   }
 }
 
-/** How the groups of a run train. */
-function learnerOf(run: RunContext): Learner {
-  return poolLearner(run);
+/** How the groups of a run train. Errors: ENGINE_FAILED. */
+async function learnerOf(run: RunContext): Promise<Learner> {
+  const { sharding } = run.experiment.config;
+  return sharding === null ? poolLearner(run) : shardedLearner(run, sharding);
 }
 
-/** Trains federated, from the start or from the last stored round; `learner`: other than that of the configuration. */
-export function trainFederated(run: RunContext, learner = learnerOf(run)): Promise<FederatedResult> {
-  return new FederatedRun(run, learner).train();
+/** Trains federated, from the start or from the last stored round; `given`: a learner other than that of the configuration. */
+export async function trainFederated(run: RunContext, given?: Learner): Promise<FederatedResult> {
+  const learner = given ?? (await learnerOf(run));
+  try {
+    return await new FederatedRun(run, learner).train();
+  } finally {
+    await learner.close();
+  }
 }

@@ -1,5 +1,7 @@
 import type { ParameterLayout } from '../predictor/layout.ts';
 import type { Predict } from '../predictor/prediction.ts';
+import type { KeeperMemory } from '../sharding/keeper/keeper.ts';
+import type { Storable } from '../training/checkpoint.ts';
 import type { Model } from '../wire/stages.ts';
 
 /** Some groups' local training in one round. */
@@ -20,6 +22,8 @@ export interface TrainedGroup {
   readonly parameters: Float32Array;
   /** Mean loss over its steps. */
   readonly loss: number;
+  /** Bytes that it exchanged with others while it trained; left out where it trained by itself. */
+  readonly traffic?: { readonly sent: number; readonly received: number };
 }
 
 /** How the groups of a federated run train, and what predicts with the model that comes of it. */
@@ -35,4 +39,9 @@ export interface Learner {
   train(asked: AskedToTrain, consume: (trained: TrainedGroup) => void): Promise<void>;
   /** What a model predicts; `parameters` float32 [layout.size]. */
   predictor(parameters: Float32Array): Predict;
+  /** What its keepers go on from between rounds, as a checkpoint takes it; null where it has none. */
+  memory(): Storable[] | null;
+  /** Goes on from that, as it was read again. */
+  restore(memories: readonly KeeperMemory[] | null): void;
+  close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Config } from '../config/config.ts';
 import { revealedBy } from '../config/round-plugins.ts';
 import { convergenceIndex } from '../evaluate/convergence.ts';
 import type { Evaluation } from '../evaluate/evaluation.ts';
@@ -39,6 +40,19 @@ function scoresOf({ scores, summaries }: Evaluation) {
   return { scores, summaries };
 }
 
+function seenBy(config: Config): string {
+  const updates =
+    revealedBy(config) === 'rows' ? "every group's update in clear" : 'only the sum of the updates';
+  return config.sharding === null ? updates : `${updates}, of front and head`;
+}
+
+function noteOn({ sharding }: Config): string {
+  const moments =
+    'Each group starts every round with fresh moments of Adam; the centralised runs keep theirs.';
+  if (sharding === null) return moments;
+  return `${moments} So do the keepers of the middle stages, who take a step along the mean of all groups in each of their steps. This run simulated the keepers in one process.`;
+}
+
 /** The record of federated training. */
 export function federatedRecord({ experiment }: RunContext, result: FederatedResult): MethodRecord {
   const { training } = experiment.config;
@@ -48,11 +62,8 @@ export function federatedRecord({ experiment }: RunContext, result: FederatedRes
     id: 'federated',
     label: 'Federated',
     kind: 'trained',
-    sees:
-      revealedBy(experiment.config) === 'rows'
-        ? "every group's update in clear"
-        : 'only the sum of the updates',
-    note: 'Each group starts every round with fresh moments of Adam; the centralised runs keep theirs.',
+    sees: seenBy(experiment.config),
+    note: noteOn(experiment.config),
     curve: progress.curve,
     ...scoresOf(evaluated.evaluation),
     convergence: convergenceOf(progress, training.localSteps, bytesPerRound),

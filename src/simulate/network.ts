@@ -99,6 +99,12 @@ export class Network {
     this.#receive(this.#answer(group, ask, update));
   }
 
+  /** Counts what a group exchanged with others of its side while it trained. */
+  countFrames({ sent, received }: { readonly sent: number; readonly received: number }): void {
+    this.#traffic.uploaded += sent;
+    this.#traffic.downloaded += received;
+  }
+
   /** Counts what groups fetched besides what they are shown in a step. */
   countDownload(bytes: number): void {
     this.#traffic.downloaded += bytes;

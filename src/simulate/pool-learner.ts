@@ -39,5 +39,8 @@ export function poolLearner(run: RunContext): Learner {
     initial: () => initialModel(predictor, config.seed),
     train,
     predictor: (parameters) => predictorFrom(run, parameters),
+    memory: () => null,
+    restore: () => undefined,
+    close: async () => undefined,
   };
 }

@@ -70,7 +70,10 @@ export async function runExperiment(config: Config, options: RunOptions): Promis
   try {
     const run: RunContext = { experiment, pool, folder, fingerprint, emit };
     const federated = await trainFederated(run);
-    writeFileAtomic(join(folder, RUN_FILES.model), exportModel(experiment, federated.model));
+    // Of a sharded run nobody has the model.
+    if (config.sharding === null) {
+      writeFileAtomic(join(folder, RUN_FILES.model), exportModel(experiment, federated.model));
+    }
     const methods = [federatedRecord(run, federated)];
     phases.push(...federatedPhases(federated));
     emit({ type: 'end', method: 'federated' });

@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { canonicalJson } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
@@ -38,11 +39,20 @@ export async function openTrainedRun(
       hint: `Train it first: pluralllm run ${folder} --resume`,
     });
   }
+  checkWhole(config);
   checkFits(experiment, stored.state, emit);
   checkSplit(experiment, stored.state.split);
   const model = makeModel(stored.progress.round, stored.state.parameters);
   const rounds = { done: stored.progress.round, all: config.training.rounds };
   return { folder, experiment, model, rounds };
+}
+
+/** Front and head alone predict nothing. */
+function checkWhole({ sharding }: Config): void {
+  if (sharding === null) return;
+  throw new PluralError('MODEL_MISMATCH', 'the run is sharded: its middle stages are with its keepers', {
+    hint: 'Its report has its scores. A run with sharding=null has a model that can be taken along.',
+  });
 }
 
 /** The features and the predictor must be those that the parameters were trained for. */

@@ -9,6 +9,20 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Shares of all target points as one list for each question. */
+export function byQuestion(
+  questions: readonly Question[],
+  targets: readonly number[],
+  shares: Float32Array,
+): Float32Array[] {
+  let position = 0;
+  return targets.map((question) => {
+    const start = position;
+    position += questions[question]!.options.length;
+    return shares.subarray(start, position);
+  });
+}
+
 /** Some items in as many runs of about the same length. */
 function inRuns<Item>(items: readonly Item[], count: number): Item[][] {
   const size = Math.ceil(items.length / count);
@@ -53,11 +67,6 @@ export function predictWith(
       if (waiting.length === 0) setImmediate(dispatch);
       waiting.push({ request, resolve, reject });
     });
-    let position = 0;
-    return request.targets.map((question) => {
-      const start = position;
-      position += questions[question]!.options.length;
-      return probabilities.subarray(start, position);
-    });
+    return byQuestion(questions, request.targets, probabilities);
   };
 }

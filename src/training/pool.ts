@@ -10,6 +10,8 @@ export interface TrainingPool {
   readonly workers: number;
   /** Does a job when a worker is free. The job's own error code where it fails; INTERRUPTED after `close`. */
   run<Kind extends Job['kind']>(job: Extract<Job, { kind: Kind }>): Promise<JobResult<Kind>>;
+  /** For work beside the pool: throws INTERRUPTED after `close`, and what ended the pool where something did. */
+  checkOpen(): void;
   /** Stops all workers; jobs under way are given up at their next step. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -62,6 +64,10 @@ class WorkerPool implements TrainingPool {
       this.#waiting.push({ job, resolve, reject });
       this.#dispatch();
     });
+  }
+
+  checkOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
   }
 
   close(): Promise<void> {

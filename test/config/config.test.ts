@@ -314,6 +314,39 @@ describe('what moves parameters that nothing trains', () => {
   });
 });
 
+describe('a sharded run', () => {
+  const sharded = (...overrides: readonly string[]) =>
+    thrownBy(() => configOf('predictor=staged', 'sharding={}', ...overrides));
+
+  test('has epochs of a round and frames of float32 where nothing is said, and a digest of its own', () => {
+    expect(sharded()).toBeUndefined();
+    const { sharding } = configOf('predictor=staged', 'sharding={}');
+    expect(sharding).toEqual({ epochRounds: 1, frames: 'float32', cutNoise: 0 });
+    const digestOf = (...overrides: readonly string[]) =>
+      configDigest(configOf('predictor=staged', ...overrides));
+    expect(digestOf('sharding={}')).not.toBe(digestOf());
+    expect(digestOf('sharding=null')).toBe(digestOf());
+  });
+
+  test.each([
+    ['a predictor without stages', 'sharding', ['predictor=gpo']],
+    ['a proximal term', 'sharding', ['strategy={ name: fedprox }']],
+    [
+      'noise for privacy',
+      '"staged"',
+      [
+        'protection={ name: mask, clipNorm: 0.01, differentialPrivacy: { epsilon: 8 } }',
+        'strategy.weighting=equal',
+      ],
+    ],
+  ])('is CONFIG_CONFLICT with %s', (_, named, overrides) => {
+    expect(sharded(...overrides)).toMatchObject({
+      code: 'CONFIG_CONFLICT',
+      message: expect.stringContaining(named),
+    });
+  });
+});
+
 test('mask has 4 bits and more, seal 8', () => {
   expect(thrownBy(() => configOf('protection={ name: mask, bits: 4 }'))).toBeUndefined();
   expect(thrownBy(() => configOf('protection={ name: mask, bits: 3 }'))).toMatchObject({
@@ -697,6 +730,8 @@ describe('the digest', () => {
     'runtime.device',
     'aggregator.holds',
     'aggregator.readers',
+    // Only with the predictor that it needs: tested with it.
+    'sharding',
   ];
   const IGNORED = [
     'name',

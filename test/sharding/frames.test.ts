@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
-import { FRAME_TYPES, type FrameHeader } from '../../src/sharding/frames/header.ts';
 import { Link } from '../../src/sharding/frames/link.ts';
 import { packFrame, payloadBytes, unpackFrame } from '../../src/sharding/frames/payload.ts';
 import { openFrame, readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
 import { decodeItems, encodeCbor } from '../../src/wire/cbor.ts';
 import { identityOf } from '../../src/wire/identity.ts';
+import { FRAME_TYPES, type FrameHeader } from '../../src/wire/shard-frame.ts';
 import { RUN } from '../support/sharded-run.ts';
 import { keyOf } from '../support/sharding.ts';
 

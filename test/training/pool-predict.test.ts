@@ -20,7 +20,7 @@ function fakePool(workers: number): TrainingPool & { readonly jobs: PredictJob[]
     );
     return { probabilities };
   };
-  return { jobs, workers, run: run as TrainingPool['run'], close: async () => {} };
+  return { jobs, workers, run: run as TrainingPool['run'], checkOpen: () => {}, close: async () => {} };
 }
 
 const request = (group: number, ...targets: number[]) => ({ group, context: [0], targets });

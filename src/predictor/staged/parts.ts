@@ -1,4 +1,4 @@
-import { type ParameterLayout, type ParameterRange, rangeLayout } from '../layout.ts';
+import { layOut, type ParameterLayout, type ParameterRange, rangeLayout } from '../layout.ts';
 import type { StagedOptions } from './options.ts';
 import { stagePrefix } from './parameters.ts';
 
@@ -25,6 +25,15 @@ export function stageRanges(
     stages: starts.map((start, stage) => ({ start, end: ends[stage]! })),
     head: { start: ends.at(-1)!, end: layout.size },
   };
+}
+
+/** The layout of front and head, one after the other: what the groups hold and average. */
+export function outerLayout(
+  layout: ParameterLayout,
+  options: Pick<StagedOptions, 'stages'>,
+): ParameterLayout {
+  const { front, head } = stagedParts(layout, options);
+  return layOut([...front.entries, ...head.entries]);
 }
 
 /** The layouts of the parts, each of a flat vector of its own; tensors keep their names. */

@@ -1,9 +1,10 @@
 import { invariant } from '../../core/errors.ts';
 import type { Batch } from '../../predictor/batch.ts';
 import { feedsOf } from '../../predictor/gpo/inputs.ts';
+import type { Feeds } from '../../predictor/predictor.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
-import type { FrameHeader, FrameKind, FrameType } from '../frames/header.ts';
+import type { FrameHeader, FrameKind, FrameType } from '../../wire/shard-frame.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
 import type { Front } from '../front.ts';
 import type { Head } from '../head.ts';
@@ -11,6 +12,9 @@ import { Links } from '../keeper/links.ts';
 import { misplaced } from '../keeper/round-ledger.ts';
 import type { Seats } from '../keeper/seats.ts';
 import type { Floats, Frame } from '../part-session.ts';
+
+/** What a frame becomes before it leaves the front, in a step of a round or in a query of some number. */
+export type Blur = (frame: Frame, at: Pick<FrameHeader, 'kind' | 'round' | 'step'>) => Frame;
 
 /** What a group's side of a sharded model is opened with. */
 export interface ShardedGroupSetup {
@@ -27,7 +31,7 @@ export interface ShardedGroupSetup {
   /** Hands a frame to whoever carries it; a failure to do so fails what waits for the answer. */
   readonly send: (frame: Uint8Array) => Promise<void>;
   /** Changes frames before they leave the front, for instance by noise; left out: as they are. */
-  readonly blur?: (frame: Frame, round: number, step: number) => Frame;
+  readonly blur?: Blur;
 }
 
 /** Where a group stands in a run, and the parameters of front and head that it begins a round with. */
@@ -85,9 +89,7 @@ export class ShardedGroup {
   /** One training step on a task, through all parts and back; its loss. Errors: those of the parts and of who carries frames. */
   async step(batch: Batch, step: number, learningRate: number): Promise<number> {
     const feeds = feedsOf(batch);
-    const y = await this.#front.forward(feeds);
-    const blurred = this.#setup.blur?.(y, this.#under.round, step) ?? y;
-    const x = await this.#exchange('forward', blurred, batch, step);
+    const x = await this.#exchange('forward', await this.#cut(feeds, 'forward', step), batch, step);
     const { loss, dx } = await this.#head.backward(x, feeds);
     const dy = await this.#exchange('backward', dx, batch, step);
     await this.#front.backward(feeds, dy);
@@ -99,8 +101,15 @@ export class ShardedGroup {
   /** Predicted share of each target point, [T], through the keepers. */
   async predict(batch: Batch): Promise<Floats> {
     const feeds = feedsOf(batch);
-    const x = await this.#exchange('query', await this.#front.forward(feeds), batch, this.#queries++);
+    const query = this.#queries++;
+    const x = await this.#exchange('query', await this.#cut(feeds, 'query', query), batch, query);
     return this.#head.predict(x, feeds);
+  }
+
+  /** What leaves the front. */
+  async #cut(feeds: Feeds, kind: FrameKind, step: number): Promise<Frame> {
+    const y = await this.#front.forward(feeds);
+    return this.#setup.blur?.(y, { kind, round: this.#under.round, step }) ?? y;
   }
 
   /** Front and head now, float64. */

@@ -1,7 +1,7 @@
 import { invariant, PluralError } from '../../core/errors.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
-import type { FrameHeader, FrameType } from '../frames/header.ts';
+import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
 import { openFrame, readFrame, type SealedFrame, sealFrame } from '../frames/sealed-frame.ts';
 import { morphFrom } from '../morph.ts';
 import type { Frame } from '../part-session.ts';

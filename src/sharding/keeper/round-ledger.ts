@@ -1,5 +1,5 @@
 import { PluralError } from '../../core/errors.ts';
-import type { FrameHeader } from '../frames/header.ts';
+import type { FrameHeader } from '../../wire/shard-frame.ts';
 import type { Floats, Frame } from '../part-session.ts';
 
 /** One attempt of a round, as the aggregator orders it. */

@@ -1,4 +1,4 @@
-import type { FrameHeader } from '../frames/header.ts';
+import type { FrameHeader } from '../../wire/shard-frame.ts';
 import { misplaced } from './round-ledger.ts';
 import { type Seats, sidesOf } from './seats.ts';
 

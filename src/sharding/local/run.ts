@@ -7,10 +7,10 @@ import { stagedParts } from '../../predictor/staged/parts.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import type { AdamOptions } from '../../training/optimizer.ts';
 import { identityOf } from '../../wire/identity.ts';
-import type { FrameType } from '../frames/header.ts';
+import type { FrameType } from '../../wire/shard-frame.ts';
 import type { Seat } from '../frames/link.ts';
 import { Front } from '../front.ts';
-import { type OuterRound, ShardedGroup, type ShardedGroupSetup } from '../group/sharded-group.ts';
+import { type Blur, type OuterRound, ShardedGroup } from '../group/sharded-group.ts';
 import { Head } from '../head.ts';
 import { morphStages } from '../keeper/epoch.ts';
 import { Keeper, type KeeperMemory } from '../keeper/keeper.ts';
@@ -34,7 +34,7 @@ export interface LocalShardedSetup {
   readonly secretOf: (who: string) => Uint8Array;
   /** The parameters that a stage starts from, of its own layout. */
   readonly startOf: (stage: number, layout: ParameterLayout) => Floats;
-  readonly blur?: ShardedGroupSetup['blur'];
+  readonly blur?: (group: string) => Blur;
   /** Is told of every frame that is handed over. */
   readonly seen?: (to: string, frame: Uint8Array) => void;
 }
@@ -46,24 +46,24 @@ export interface LocalRound extends Omit<RoundOrder, 'groups'> {
   readonly batchOf: (group: string, step: number) => Batch;
 }
 
-/** What a group has of a round: its own front and head after it, float64, and its mean loss. */
+/** What a group has of a round: its own front and head after it, float64, its mean loss, and the bytes of its frames. */
 export interface OuterTrained {
   readonly front: Float64Array;
   readonly head: Float64Array;
   readonly loss: number;
+  readonly traffic: { readonly sent: number; readonly received: number };
 }
 
 interface Participant {
-  readonly name: string;
   readonly identity: ReturnType<typeof identityOf>;
   readonly keys: ReturnType<typeof keyPairOf>;
   readonly secret: Uint8Array;
 }
 
 /** Identity and agreement keys that follow from a secret, each from a key of its own. */
-function participant(name: string, secret: Uint8Array): Participant {
+function participant(secret: Uint8Array): Participant {
   const identity = identityOf(Buffer.from(ownKey(secret, 'identity')).toString('hex'));
-  return { name, identity, keys: keyPairOf(ownKey(secret, 'agreement')), secret };
+  return { identity, keys: keyPairOf(ownKey(secret, 'agreement')), secret };
 }
 
 function seatOf({ identity, keys }: Participant): Seat {
@@ -96,11 +96,12 @@ async function openKeeper(
 
 function openGroup(
   { run, frames, blur }: LocalShardedSetup,
+  group: string,
   { own, seats, front, head, relay }: Outer & { own: Participant; seats: Seats; relay: LocalRelay },
 ): Member {
   const { identity, keys } = own;
   const send = (frame: Uint8Array) => relay.carry(frame);
-  const blurred = blur === undefined ? {} : { blur };
+  const blurred = blur === undefined ? {} : { blur: blur(group) };
   const member = new ShardedGroup({ run, identity, keys, seats, front, head, frames, send, ...blurred });
   relay.join(identity.publicKey, async (frame) => {
     member.receive(frame);
@@ -130,7 +131,7 @@ export class LocalShardedRun {
   static async open(setup: LocalShardedSetup): Promise<LocalShardedRun> {
     const { options, featureWidth, optimizer, secretOf } = setup;
     const parts = stagedParts(stagedLayout(options, featureWidth), options);
-    const named = (name: string) => participant(name, secretOf(name));
+    const named = (name: string) => participant(secretOf(name));
     const keeping = parts.stages.map((_, index) => named(`keeper ${index}`));
     const grouped = setup.groups.map((group) => named(`group ${group}`));
     const seats: Seats = { keepers: keeping.map(seatOf), groups: grouped.map(seatOf) };
@@ -146,21 +147,15 @@ export class LocalShardedRun {
     };
     const front = await Front.open(opening(parts.front), featureWidth);
     const head = await Head.open(opening(parts.head), featureWidth);
-    const members = grouped.map((own) => openGroup(setup, { own, seats, front, head, relay }));
+    const members = grouped.map((own, index) =>
+      openGroup(setup, setup.groups[index]!, { own, seats, front, head, relay }),
+    );
     const entries = setup.groups.map((group, index) => [group, members[index]!] as const);
     return new LocalShardedRun(relay, keepers, new Map(entries), { front, head });
   }
 
   get epoch(): number {
     return this.keepers[0]!.epoch;
-  }
-
-  /** Bytes of the frames that all groups sent and received so far. */
-  get traffic(): { readonly sent: number; readonly received: number } {
-    const all = [...this.#groups.values()].map(({ member }) => member.traffic);
-    const sum = (of: (one: { sent: number; received: number }) => number) =>
-      all.reduce((total, one) => total + of(one), 0);
-    return { sent: sum(({ sent }) => sent), received: sum(({ received }) => received) };
   }
 
   /** Trains some groups for a round, all at once; what comes of it, in their order. Errors: those of the parts, ROUND_REFUSED, FRAME_REFUSED. */
@@ -172,11 +167,14 @@ export class LocalShardedRun {
     return Promise.all(
       members.map(async ({ member }, index) => {
         member.begin({ epoch: this.epoch, round, attempt, ...outer });
+        const before = member.traffic;
         let loss = 0;
         for (const [step, rate] of learningRates.entries()) {
           loss += (await member.step(batchOf(groups[index]!, step), step, rate)) / learningRates.length;
         }
-        return { ...member.parameters(), loss };
+        const { sent, received } = member.traffic;
+        const traffic = { sent: sent - before.sent, received: received - before.received };
+        return { ...member.parameters(), loss, traffic };
       }),
     );
   }

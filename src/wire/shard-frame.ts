@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { publicKeySchema } from '../../wire/identity.ts';
-import { digestSchema } from '../../wire/run-definition.ts';
+import { publicKeySchema } from './identity.ts';
+import { digestSchema } from './run-definition.ts';
 
 /** What a frame is for: a training step there or back, a prediction, or the check around a morph. */
 export const FRAME_KINDS = ['forward', 'backward', 'query', 'probe'] as const;

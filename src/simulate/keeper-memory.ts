@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { bytesOf } from '../core/bytes.ts';
+import type { KeeperMemory } from '../sharding/keeper/keeper.ts';
+import type { Storable } from '../training/checkpoint.ts';
+
+/** float64 numbers as bytes. */
+const storedDoubles = z
+  .instanceof(Uint8Array)
+  .transform((bytes) => new Float64Array(new Uint8Array(bytes).buffer));
+
+/** What the keepers of a simulated run go on from, in the order of their stages. */
+export const keeperMemoriesSchema = z.array(
+  z.strictObject({
+    stage: z.strictObject({
+      masters: storedDoubles,
+      first: storedDoubles,
+      second: storedDoubles,
+      steps: z.int(),
+    }),
+    links: z.strictObject({
+      epoch: z.int(),
+      secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
+    }),
+  }),
+);
+
+/** The same as a checkpoint takes it. */
+export function storableMemories(memories: readonly KeeperMemory[]): Storable[] {
+  return memories.map(({ stage, links }) => ({
+    stage: {
+      masters: bytesOf(stage.masters),
+      first: bytesOf(stage.first),
+      second: bytesOf(stage.second),
+      steps: stage.steps,
+    },
+    links: { epoch: links.epoch, secrets: links.secrets.map(([other, secret]) => [other, secret]) },
+  }));
+}

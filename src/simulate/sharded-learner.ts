@@ -1,0 +1,157 @@
+import type { Config } from '../config/config.ts';
+import { bytesFrom } from '../core/bytes.ts';
+import { digestOf } from '../core/digest.ts';
+import { randomStream } from '../core/random.ts';
+import type { PredictionRequest } from '../predictor/prediction.ts';
+import { type StagedOptions, stagedOptions } from '../predictor/staged/options.ts';
+import { outerLayout, stageRanges } from '../predictor/staged/parts.ts';
+import type { Blur } from '../sharding/group/sharded-group.ts';
+import { secretStart } from '../sharding/keeper/secret-stage.ts';
+import { LocalShardedRun, type OuterTrained } from '../sharding/local/run.ts';
+import { batchOf } from '../training/batches.ts';
+import { initialModel } from '../training/initial-model.ts';
+import type { WorkerSetup } from '../training/jobs.ts';
+import { byQuestion } from '../training/pool-predict.ts';
+import { learningRateAt } from '../training/schedule.ts';
+import { joined, predictionBatches, taskOf } from '../training/tasks.ts';
+import { makeModel } from '../wire/model.ts';
+import type { RunContext } from './context.ts';
+import { type Experiment, setupOf } from './experiment.ts';
+import { storableMemories } from './keeper-memory.ts';
+import type { AskedToTrain, Learner, TrainedGroup } from './learner.ts';
+
+type Sharding = NonNullable<Config['sharding']>;
+
+/** Normal noise of `noise` times the root mean square of the frame; from the run's seed, as all that a simulation draws. */
+function noiseOf(seed: number, noise: number): (group: string) => Blur {
+  return (group) => (frame, at) => {
+    const random = randomStream(seed, 'cut', group, at.kind, at.round, at.step);
+    let squares = 0;
+    for (const value of frame.data) squares += value * value;
+    const stddev = noise * Math.sqrt(squares / frame.data.length);
+    return { ...frame, data: frame.data.map((value) => value + stddev * random.normal()) };
+  };
+}
+
+/** The secret of 32 bytes of a participant: of a simulated one it follows from the run's seed, and protects nothing. */
+function simulatedSecret(seed: number, who: string): Uint8Array {
+  return bytesFrom(digestOf({ seed, who, purpose: 'secret of a simulated participant' }));
+}
+
+function openRun(
+  { experiment, fingerprint }: RunContext,
+  { optimizer, seed }: WorkerSetup,
+  sharding: Sharding,
+) {
+  const { survey, trainingGroups, unseenGroups, predictor } = experiment;
+  const secretOf = (who: string) => simulatedSecret(seed, who);
+  return LocalShardedRun.open({
+    run: fingerprint,
+    options: stagedOptions.parse(predictor.options),
+    featureWidth: predictor.featureWidth,
+    optimizer,
+    groups: [...trainingGroups, ...unseenGroups].map((group) => survey.groups[group]!.id),
+    frames: sharding.frames,
+    secretOf,
+    startOf: (stage, layout) => secretStart(layout, secretOf(`keeper ${stage}`)),
+    ...(sharding.cutNoise === 0 ? {} : { blur: noiseOf(seed, sharding.cutNoise) }),
+  });
+}
+
+/** Front and head in the vector that the groups average. */
+class OuterVector {
+  readonly layout;
+  readonly #ranges;
+
+  constructor({ predictor }: Experiment, options: StagedOptions) {
+    this.layout = outerLayout(predictor.layout, options);
+    this.#ranges = stageRanges(predictor.layout, options);
+  }
+
+  /** That of a whole predictor's parameters. */
+  of(whole: Float32Array): Float32Array {
+    const { front, head } = this.#ranges;
+    return this.join(whole.subarray(front.start, front.end), whole.subarray(head.start, head.end));
+  }
+
+  join(front: ArrayLike<number>, head: ArrayLike<number>): Float32Array {
+    const outer = new Float32Array(this.layout.size);
+    outer.set(front);
+    outer.set(head, front.length);
+    return outer;
+  }
+
+  cut(outer: Float32Array) {
+    const { end } = this.#ranges.front;
+    return { front: outer.subarray(0, end), head: outer.subarray(end) };
+  }
+}
+
+/**
+ * Groups train front and head, and the middle through keepers: in every step of a round all groups' frames go through the stages and back, and each
+ * keeper takes a step along the mean of what the groups tell it. The stages keep their moments from round to round, front and head begin afresh. All of them are in this process,
+ * each with nothing but its own, and exchange sealed frames.
+ */
+export async function shardedLearner(run: RunContext, sharding: Sharding): Promise<Learner> {
+  const { experiment } = run;
+  const { survey, config, predictor } = experiment;
+  const { localSteps, rounds } = config.training;
+  const setup = setupOf(experiment);
+  const vector = new OuterVector(experiment, stagedOptions.parse(predictor.options));
+  const sharded = await openRun(run, setup, sharding);
+  const idOf = (group: number) => survey.groups[group]!.id;
+
+  function trainedOf(group: number, { front, head, loss, traffic }: OuterTrained): TrainedGroup {
+    return { group, parameters: vector.join(front, head), loss, traffic };
+  }
+
+  async function morph(round: number): Promise<void> {
+    if (await sharded.morph()) return;
+    const message = `the morph before round ${round} changed what the model computes, and was taken back`;
+    run.emit({ type: 'warning', message });
+  }
+
+  async function train({ groups, round, received }: AskedToTrain, consume: (one: TrainedGroup) => void) {
+    if (round > 1 && (round - 1) % sharding.epochRounds === 0) await morph(round);
+    const first = (round - 1) * localSteps;
+    const steps = Array.from({ length: localSteps }, (_, step) => first + step);
+    const indices = new Map(groups.map((group) => [idOf(group), group]));
+    const trained = await sharded.train({
+      round,
+      attempt: 0,
+      groups: [...indices.keys()],
+      outer: vector.cut(received),
+      learningRates: steps.map((step) => learningRateAt(step, rounds * localSteps, setup.schedule)),
+      batchOf: (id, step) => {
+        run.pool.checkOpen();
+        const group = indices.get(id)!;
+        return batchOf(setup.data, group, taskOf(setup, group, ['group', id], first + step));
+      },
+    });
+    for (const [index, one] of trained.entries()) consume(trainedOf(groups[index]!, one));
+  }
+
+  async function predict({ group, context, targets }: PredictionRequest): Promise<Float32Array[]> {
+    const parts: Float32Array[] = [];
+    for (const batch of predictionBatches(setup.data, { group, context, target: targets })) {
+      run.pool.checkOpen();
+      parts.push(Float32Array.from(await sharded.predict(idOf(group), batch)));
+    }
+    return byQuestion(survey.questions, targets, joined(parts));
+  }
+
+  return {
+    layout: vector.layout,
+    initial: () => makeModel(0, vector.of(initialModel(predictor, config.seed).parameters)),
+    train,
+    predictor: (parameters) => {
+      sharded.beginPredictions(vector.cut(parameters));
+      return predict;
+    },
+    memory: () => storableMemories(sharded.memory()),
+    restore: (memories) => {
+      if (memories !== null) sharded.restore(memories);
+    },
+    close: () => sharded.close(),
+  };
+}
