@@ -10,9 +10,18 @@ import { fold } from './fold.ts';
 import { maskBenchmark } from './mask.ts';
 import { memory } from './memory.ts';
 import { sealBenchmark } from './seal.ts';
+import { shardingBenchmark } from './sharding.ts';
 
 /** `npm run bench -- <name> [--json] [--save]`: runs one benchmark; --save writes bench/results/<name>.json. */
-const BENCHMARKS: readonly Benchmark[] = [engine, fold, maskBenchmark, memory, paper, sealBenchmark];
+const BENCHMARKS: readonly Benchmark[] = [
+  engine,
+  fold,
+  maskBenchmark,
+  memory,
+  paper,
+  sealBenchmark,
+  shardingBenchmark,
+];
 
 const [name, ...flags] = process.argv.slice(2);
 const benchmark = BENCHMARKS.find((candidate) => candidate.name === name);
