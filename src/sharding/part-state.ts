@@ -93,7 +93,8 @@ export class PartState {
   step(learningRate: number): void {
     invariant(this.#tasks > 0, 'a step without a gradient');
     const { layout, optimizer } = this.#setup;
-    const mean = this.#gradient.map((sum) => sum / this.#tasks);
+    const mean = this.#gradient;
+    if (this.#tasks > 1) for (let i = 0; i < mean.length; i++) mean[i]! /= this.#tasks;
     stageAdamStep(layout, this.#shared, this.#masters, mean, this.#moments, learningRate, optimizer);
     this.#dropGradients();
     this.#cast = null;

@@ -29,32 +29,47 @@ export function freshMoments(size: number): StageMoments {
   return { first: new Float64Array(size), second: new Float64Array(size), steps: 0 };
 }
 
-/** Squares of a tensor's gradient; along an axis, the mean of the squares over it in place of each. */
-function squaresOf(gradient: Floats, shape: readonly number[], axis: number | undefined): Float64Array {
-  const squares = Float64Array.from(gradient, (value) => value * value);
-  if (axis === undefined) return squares;
-  const size = shape[axis]!;
-  const stride = shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-  for (let block = 0; block < squares.length; block += size * stride) {
-    for (let start = block; start < block + stride; start++) {
-      let sum = 0;
-      for (let i = 0; i < size; i++) sum += squares[start + i * stride]!;
-      for (let i = 0; i < size; i++) squares[start + i * stride] = sum / size;
-    }
-  }
-  return squares;
+/** How a tensor lies in memory along an axis: `blocks` times `size` times `stride` numbers. */
+interface Lanes {
+  readonly size: number;
+  readonly stride: number;
 }
 
+/** Where no axis is shared each number is a lane of its own. */
+function lanesOf(shape: readonly number[], axis: number | undefined): Lanes {
+  if (axis === undefined) return { size: 1, stride: 1 };
+  return { size: shape[axis]!, stride: shape.slice(axis + 1).reduce((product, dim) => product * dim, 1) };
+}
+
+/** Mean of the squares over each lane, in the order of the lanes. */
+function meanSquares(gradient: Floats, { size, stride }: Lanes): Float64Array {
+  const means = new Float64Array(gradient.length / size);
+  for (let block = 0, lane = 0; block < gradient.length; block += size * stride) {
+    for (let start = block; start < block + stride; start++) {
+      let sum = 0;
+      for (let at = start; at < start + size * stride; at += stride) sum += gradient[at]! * gradient[at]!;
+      means[lane++] = sum / size;
+    }
+  }
+  return means;
+}
+
+/** A step of Adam on some numbers that have the square of their own gradient, or share that of their lane. */
 function stepTensor(
   parameters: Float64Array,
   gradient: Floats,
-  squares: Float64Array,
+  lanes: Lanes,
   { first, second }: Pick<StageMoments, 'first' | 'second'>,
   { beta1, beta2, rate1, rate2, stepSize, secondScale, epsilon, keep }: AdamFactors,
 ): void {
+  const { size, stride } = lanes;
+  const means = size === 1 ? null : meanSquares(gradient, lanes);
   for (let i = 0; i < parameters.length; i++) {
-    first[i] = beta1 * first[i]! + rate1 * gradient[i]!;
-    second[i] = beta2 * second[i]! + rate2 * squares[i]!;
+    const own = gradient[i]!;
+    const square =
+      means === null ? own * own : means[Math.floor(i / (size * stride)) * stride + (i % stride)]!;
+    first[i] = beta1 * first[i]! + rate1 * own;
+    second[i] = beta2 * second[i]! + rate2 * square;
     const change = (stepSize * first[i]!) / (Math.sqrt(second[i]!) * secondScale + epsilon);
     parameters[i] = parameters[i]! * keep - change;
   }
@@ -80,9 +95,9 @@ export function stageAdamStep(
   for (const entry of entries) {
     if (entry.frozen) continue;
     const own = <Values extends Floats>(values: Values) => tensorIn(values, entry);
-    const squares = squaresOf(own(gradient), entry.shape, axisOf.get(entry.name));
+    const lanes = lanesOf(entry.shape, axisOf.get(entry.name));
     const { first, second } = moments;
-    stepTensor(own(parameters), own(gradient), squares, { first: own(first), second: own(second) }, factors);
+    stepTensor(own(parameters), own(gradient), lanes, { first: own(first), second: own(second) }, factors);
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { morphStages } from '../../src/sharding/keeper/epoch.ts';
 import type { Keeper } from '../../src/sharding/keeper/keeper.ts';
 import { turnExitOnce } from '../../src/sharding/keeper/secret-stage.ts';
-import type { LocalShardedRun } from '../../src/sharding/local/run.ts';
+import type { LocalShardedRun, OuterTrained } from '../../src/sharding/local/run.ts';
 import { morphFrom } from '../../src/sharding/morph.ts';
 import { closeSharded, openSharded } from '../../src/sharding/sharded-model.ts';
 import { shardedPredict, shardedStep } from '../../src/sharding/sharded-step.ts';
@@ -71,7 +71,8 @@ describe('a round through keepers', () => {
       ...{ round: 1, attempt: 1, groups: ['a', 'b', 'c'], learningRates: RATES, outer },
       batchOf: taskOf,
     });
-    expect(found).toEqual(expected);
+    const trained = ({ front, head, loss }: OuterTrained) => ({ front, head, loss });
+    expect(found.map(trained)).toEqual(expected.map(trained));
     expect(stageMasters(other)).toEqual(stageMasters(once));
     await expect(trainRound(other, ['a'], { round: 1, attempt: 1 })).rejects.toMatchObject({
       code: 'ROUND_REFUSED',
