@@ -40,7 +40,7 @@ export interface Unextractable {
 
 /** Predictors that are no attack, and the model itself. */
 async function references(trained: Trained): Promise<Outcome[]> {
-  const { setting, score, epochs } = trained;
+  const { setting, score, epochs, plainEpochs } = trained;
   const { survey, trainingGroups, heldOutQuestions } = setting.experiment;
   const baseline = async ({ create }: typeof uniformBaseline) =>
     scoreOf(setting, create(survey, trainingGroups, heldOutQuestions));
@@ -54,6 +54,9 @@ async function references(trained: Trained): Promise<Outcome[]> {
     ]),
     outcomeOf({ label: 'the trained model', needs: 'all stages of one epoch' }, [
       await score(epochs.at(-1)!),
+    ]),
+    outcomeOf({ label: 'the trained model, no morphs', needs: 'all stages' }, [
+      await score(plainEpochs.at(-1)!),
     ]),
   ];
 }
