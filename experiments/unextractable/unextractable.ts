@@ -90,6 +90,8 @@ async function measure(seed: number) {
   return { outcomes, cut, passes: trained.passes };
 }
 
+/** The code that is measured: files may change while it runs. */
+const commit = ownCommit();
 const { values } = parseArgs({ options: { seeds: { type: 'string', default: '3' } } });
 const seeds = Array.from({ length: Number(values.seeds) }, (_, seed) => seed);
 const measured: Awaited<ReturnType<typeof measure>>[] = [];
@@ -102,7 +104,7 @@ const rows = first.outcomes.map(({ label, needs, cost }, row) => ({
   highest: measured.map(({ outcomes }) => outcomes[row]!.highest),
 }));
 const result: Unextractable = {
-  ...{ commit: ownCommit(), seeds, model: MODEL, training: TRAINING, passes: first.passes },
+  ...{ commit, seeds, model: MODEL, training: TRAINING, passes: first.passes },
   chance: rows[0]!.scores,
   rows,
   cut: DEVIATIONS.map((_, index) => measured.map(({ cut }) => cut[index]!)),
