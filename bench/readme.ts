@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OverSeeds } from '../experiments/over-seeds.ts';
+import type { Unextractable } from '../experiments/unextractable/unextractable.ts';
 import { formatBytes } from '../src/core/bytes.ts';
 import type { SplitName, Summary } from '../src/evaluate/evaluation.ts';
 import type { GridSummary } from '../src/report/grid/summary.ts';
@@ -195,6 +196,62 @@ function countriesTable(path: string): string {
   return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.cells[0]!.commit)}`;
 }
 
+function unextractable(): Unextractable {
+  return JSON.parse(readFileSync(at('experiments/unextractable/unextractable.json'), 'utf8'));
+}
+
+/** What shards are worth, with what is needed beside them. A highest score is shown where there are several draws. */
+function unextractableTable(): string {
+  const { rows, chance, seeds, passes, commit } = unextractable();
+  const columns = [
+    left('what is put together'),
+    left('needs'),
+    ...['cost', 'unseen mean', 'above chance', 'highest draw'].map(right),
+  ];
+  const cells = rows.map(({ label, needs, cost, scores, highest }) => {
+    const drawn = highest.some((score, i) => score > scores[i]!);
+    return [
+      label,
+      needs,
+      cost === null ? '' : `${(100 * cost).toFixed(1)}%`,
+      withSpread(scores),
+      // Adding 0 takes the sign off a zero.
+      (Number((spread(scores)[0] - spread(chance)[0]).toFixed(3)) + 0).toFixed(3),
+      drawn ? Math.max(...highest).toFixed(3) : '',
+    ];
+  });
+  const from = `Seeds ${seeds.join(', ')} on one split; a training is ${passes} passes of a task; commit ${commit}.`;
+  return `${markdownTable(columns, cells)}\n\n${from}`;
+}
+
+/** Noise at the cut: what it costs, and what the first keeper finds under it. */
+function cutTable(): string {
+  const { cut, seeds, commit } = unextractable();
+  const [{ tellings }] = cut[0] as [(typeof cut)[number][number]];
+  const columns = [
+    'noise',
+    'trained with it',
+    'asked with it',
+    'asked, answers alone',
+    'error, one frame',
+    `error, ${tellings} frames`,
+    'error, no frame',
+    'questions found',
+  ].map(right);
+  const cells = cut.map((outcomes) => {
+    const figure = (name: Exclude<keyof (typeof outcomes)[number], 'deviation' | 'tellings'>) =>
+      outcomes.map((outcome) => outcome[name]);
+    const errorOf = (name: 'once' | 'often' | 'blind') => spread(figure(name))[0].toFixed(3);
+    return [
+      String(outcomes[0]!.deviation),
+      ...(['trainedWith', 'askedWith', 'onAnswersOnly'] as const).map((name) => withSpread(figure(name))),
+      ...(['once', 'often', 'blind'] as const).map(errorOf),
+      `${(100 * spread(figure('found'))[0]).toFixed(0)}%`,
+    ];
+  });
+  return `${markdownTable(columns, cells)}\n\nSeeds ${seeds.join(', ')} on one split; commit ${commit}.`;
+}
+
 /** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
@@ -213,6 +270,8 @@ const TABLES: Readonly<Record<string, () => string>> = {
   mask: () => benchmarkTable('mask'),
   seal: () => benchmarkTable('seal'),
   masking: seedsTable,
+  unextractable: unextractableTable,
+  'unextractable-cut': cutTable,
 };
 
 /** A document with every table printed anew; an unknown table is an error. */
@@ -235,6 +294,7 @@ export const DOCUMENTS: readonly string[] = [
   'experiments/masking/README.md',
   'experiments/predictors/README.md',
   'experiments/pluralllm/README.md',
+  'experiments/unextractable/README.md',
   'docs/benchmark.md',
 ];
 
