@@ -1,25 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OverSeeds } from '../experiments/over-seeds.ts';
-import type { Unextractable } from '../experiments/unextractable/unextractable.ts';
 import { formatBytes } from '../src/core/bytes.ts';
-import type { SplitName, Summary } from '../src/evaluate/evaluation.ts';
-import type { GridSummary } from '../src/report/grid/summary.ts';
 import { comparisonMarkdown, markdownTable } from '../src/report/table.ts';
 import { readRecord } from '../src/report/write.ts';
 import { figureText } from './benchmark.ts';
 import { communicationPlot, type Sent } from './communication-plot.ts';
+import { convergenceTable, countriesTable } from './tables/grids.ts';
+import { at, left, provenance, right, spread, withSpread } from './tables/parts.ts';
+import { cutTable, unextractableTable } from './tables/unextractable.ts';
 
 /**
  * Prints the tables of a document from committed results: `npm run readme` rewrites them, a test compares.
  * A table stands between `<!-- table:NAME -->` and `<!-- /table -->`.
  */
-
-const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-
-/** Heads of columns. */
-const left = (title: string) => ({ title, align: 'left' as const });
-const right = (title: string) => ({ title, align: 'right' as const });
 
 function experimentTable(folder: string): string {
   const record = readRecord(at(folder));
@@ -75,12 +69,6 @@ interface SavedSeeds {
 }
 
 /** Mean and standard deviation. */
-function spread(values: readonly number[]): [mean: number, deviation: number] {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return [mean, Math.sqrt(squares / (values.length - 1))];
-}
-
 function seedsTable(): string {
   const saved: SavedSeeds = JSON.parse(readFileSync(at('experiments/masking/seeds.json'), 'utf8'));
   const columns = [
@@ -101,18 +89,6 @@ function seedsTable(): string {
     ];
   });
   return `${markdownTable(columns, cells)}\n\nAlignment of the unseen groups. Commit ${saved.commit}.`;
-}
-
-/** Mean, and the deviation where there are several. */
-function withSpread(values: readonly number[]): string {
-  const [mean, deviation] = spread(values);
-  return values.length < 2 ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`;
-}
-
-/** First digits of the config digests, and what they were run from. */
-function provenance(seeds: readonly number[], digests: readonly string[], commit: string | null): string {
-  const configs = [...new Set(digests)].map((digest) => digest.slice(0, 8)).join(', ');
-  return `Seeds ${seeds.join(', ')} on one split; commit ${commit}; config digests ${configs}.`;
 }
 
 function overSeeds(path: string): OverSeeds {
@@ -166,93 +142,6 @@ function communicationTable(path: string): string {
   return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.commit)}`;
 }
 
-/** Methods of a grid over the countries: means over all answered questions, and over the countries' own means. */
-function countriesTable(path: string): string {
-  const saved: GridSummary = JSON.parse(readFileSync(at(path), 'utf8'));
-  const columns = [
-    left('questions held out'),
-    left('method'),
-    ...['asked: over questions', 'over countries', 'worst', 'CoV', 'ECE', 'new: over questions'].map(right),
-  ];
-  const cells = saved.settings.flatMap(({ values, methods }) =>
-    methods.map(({ id, label, splits }) => {
-      const figure = (split: SplitName, name: keyof Summary) => splits[split]?.[name];
-      const single = (name: keyof Summary) => figure('unseen', name)?.mean?.toFixed(3) ?? '';
-      const shown = (split: SplitName, name: keyof Summary) => {
-        const known = figure(split, name)?.perSeed.filter((value) => value !== null) ?? [];
-        return known.length === 0 ? '' : withSpread(known);
-      };
-      return [
-        `${100 * Number(values[0] ?? 0)}%`,
-        id === 'federated' ? `federated, ${saved.name}` : label,
-        shown('unseen', 'meanOverQuestions'),
-        shown('unseen', 'mean'),
-        ...(['worst', 'coefficientOfVariation', 'calibrationError'] as const).map(single),
-        shown('unseen-questions', 'meanOverQuestions'),
-      ];
-    }),
-  );
-  const digests = saved.cells.map(({ configDigest }) => configDigest);
-  return `${markdownTable(columns, cells)}\n\n${provenance(saved.seeds, digests, saved.cells[0]!.commit)}`;
-}
-
-function unextractable(): Unextractable {
-  return JSON.parse(readFileSync(at('experiments/unextractable/unextractable.json'), 'utf8'));
-}
-
-/** What shards are worth, with what is needed beside them. A highest score is shown where there are several draws. */
-function unextractableTable(): string {
-  const { rows, chance, seeds, passes, commit } = unextractable();
-  const columns = [
-    left('what is put together'),
-    left('needs'),
-    ...['cost', 'unseen mean', 'above chance', 'highest draw'].map(right),
-  ];
-  const cells = rows.map(({ label, needs, cost, scores, highest }) => {
-    const drawn = highest.some((score, i) => score > scores[i]!);
-    return [
-      label,
-      needs,
-      cost === null ? '' : `${(100 * cost).toFixed(1)}%`,
-      withSpread(scores),
-      // Adding 0 takes the sign off a zero.
-      (Number((spread(scores)[0] - spread(chance)[0]).toFixed(3)) + 0).toFixed(3),
-      drawn ? Math.max(...highest).toFixed(3) : '',
-    ];
-  });
-  const from = `Seeds ${seeds.join(', ')} on one split; a training is ${passes} passes of a task; commit ${commit}.`;
-  return `${markdownTable(columns, cells)}\n\n${from}`;
-}
-
-/** Noise at the cut: what it costs, and what the first keeper finds under it. */
-function cutTable(): string {
-  const { cut, seeds, commit } = unextractable();
-  const [{ tellings }] = cut[0] as [(typeof cut)[number][number]];
-  const columns = [
-    'noise',
-    'trained with it',
-    'asked with it',
-    'asked, answers alone',
-    'error, one frame',
-    `error, ${tellings} frames`,
-    'error, no frame',
-    'questions found',
-  ].map(right);
-  const cells = cut.map((outcomes) => {
-    const figure = (name: Exclude<keyof (typeof outcomes)[number], 'deviation' | 'tellings'>) =>
-      outcomes.map((outcome) => outcome[name]);
-    const errorOf = (name: 'once' | 'often' | 'blind') => spread(figure(name))[0].toFixed(3);
-    return [
-      String(outcomes[0]!.deviation),
-      ...(['trainedWith', 'askedWith', 'onAnswersOnly'] as const).map((name) => withSpread(figure(name))),
-      ...(['once', 'often', 'blind'] as const).map(errorOf),
-      `${(100 * spread(figure('found'))[0]).toFixed(0)}%`,
-    ];
-  });
-  return `${markdownTable(columns, cells)}\n\nSeeds ${seeds.join(', ')} on one split; commit ${commit}.`;
-}
-
-/** What belongs between the marks of a table. */
 const TABLES: Readonly<Record<string, () => string>> = {
   quickstart: () => experimentTable('experiments/quickstart'),
   gpo: () => experimentTable('experiments/gpo'),
@@ -262,6 +151,8 @@ const TABLES: Readonly<Record<string, () => string>> = {
   'communication-gpo': () => communicationTable('experiments/pluralllm/communication-gpo.json'),
   fairness: () => overSeedsTable('experiments/pluralllm/fairness.json', 'strategy'),
   countries: () => countriesTable('experiments/pluralllm/countries.json'),
+  reproduction: () => countriesTable('experiments/pluralllm/gpo.json'),
+  convergence: () => convergenceTable('experiments/pluralllm/gpo.json'),
   predictors: () => settingsTable('experiments/predictors/choose.json'),
   memory: () => benchmarkTable('memory'),
   engine: () => benchmarkTable('engine'),
