@@ -40,4 +40,12 @@ describe('the plan of a deployed run', () => {
       expect.objectContaining({ code: 'CONFIG_CONFLICT' }),
     );
   });
+
+  test('of a sharded run is refused: an aggregator has no relay', async () => {
+    const config = loadConfig('configs/sharded.yaml', ['predictor.width=4', 'predictor.heads=1']);
+    const plan = planOf(await prepareExperiment(config, () => undefined));
+    expect(() => openPlan(plan)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_CONFLICT', hint: expect.stringContaining('pluralllm run') }),
+    );
+  });
 });
