@@ -38,6 +38,7 @@ async function open(options: StagedOptions, seen: (frame: Uint8Array) => void): 
     run: sha256(new Uint8Array()),
     groups: ['group'],
     frames: 'float32',
+    most: { context: POINTS, target: POINTS },
     secretOf,
     startOf: (stage, layout) => secretStart(layout, secretOf(`keeper ${stage}`)),
     seen: (_, frame) => seen(frame),

@@ -74,7 +74,7 @@ export const configSchema = z.strictObject({
       epochRounds: z.int().min(1).default(1),
       /** Numbers in the frames between parts: whole, or a byte each. */
       frames: z.enum(FRAME_TYPES).default('float32'),
-      /** Noise on what leaves a group's front, in units of its root mean square: hides answers from the first keeper and costs alignment. */
+      /** Noise on frames and gradients that leave a group, in units of their root mean square: hides answers from keepers and costs alignment. */
       cutNoise: z.number().min(0).max(10).default(0),
     })
     .nullable()

@@ -30,12 +30,18 @@ export interface PartMemory extends StageMoments {
   readonly masters: Float64Array;
 }
 
+/** Overwrites a memory that is not needed any more. */
+export function wipe({ masters, first, second }: PartMemory): void {
+  for (const values of [masters, first, second]) values.fill(0);
+}
+
 /**
  * Parameters of one part with their moments and the gradients of the step that is under way. They are kept in float64 and cast for the
  * graphs: each morph rounds them all, and in float32 that would add up over a run.
  */
 export class PartState {
-  readonly #setup: PartSetup;
+  /** Without the start, which must not stay beside what becomes of it. */
+  readonly #setup: Omit<PartSetup, 'parameters'>;
   readonly #shared: readonly SharedAxis[];
   readonly #masters: Float64Array;
   readonly #moments;
@@ -44,9 +50,10 @@ export class PartState {
   #cast: Floats | null = null;
 
   constructor(setup: PartSetup) {
-    const { parameters, layout, axes, shared = sharedAxes(layout, axes) } = setup;
+    const { parameters, ...rest } = setup;
+    const { layout, axes, shared = sharedAxes(layout, axes) } = rest;
     invariant(parameters.length === layout.size, `${parameters.length} parameters for ${layout.size}`);
-    this.#setup = setup;
+    this.#setup = rest;
     this.#shared = shared;
     this.#masters = Float64Array.from(parameters);
     this.#moments = freshMoments(layout.size);
@@ -75,6 +82,10 @@ export class PartState {
   }
 
   restore({ masters, first, second, steps }: PartMemory): void {
+    const { size } = this.#setup.layout;
+    for (const values of [masters, first, second]) {
+      invariant(values.length === size, `a memory of ${values.length} numbers for ${size}`);
+    }
     this.#masters.set(masters);
     this.#moments.first.set(first);
     this.#moments.second.set(second);

@@ -1,3 +1,4 @@
+import { invariant } from '../core/errors.ts';
 import { GRAPH_NAMES } from '../predictor/predictor.ts';
 import { boundarySpace, innerSpaces } from './boundary-axes.ts';
 import { innerKey, morphFrom } from './morph.ts';
@@ -5,6 +6,14 @@ import { Part } from './part.ts';
 import { type OpenPart, openedPart, type PartOpening } from './part-opening.ts';
 import { type Floats, type Frame, rowFeeds, type TaskRows } from './part-session.ts';
 import { FRAME_NAMES, stageGraphs } from './stage-graphs.ts';
+
+/** ONNX Runtime ends the process where sizes do not fit. */
+function checkRows({ data, rows, width }: Frame, { context, target }: TaskRows): void {
+  invariant(
+    rows === context + target && data.length === rows * width,
+    `${rows} rows of ${context} + ${target}`,
+  );
+}
 
 /** One middle stage in one process: parameters, moments and sessions. It sees frames and how many rows are context, nothing of what they are about. */
 export class Stage extends Part {
@@ -22,6 +31,7 @@ export class Stage extends Part {
 
   /** Frame [N, d] of the part before to the frame for the part after: [N, d], of the last stage [T, d]. */
   async forward(x: Frame, rows: TaskRows): Promise<Frame> {
+    checkRows(x, rows);
     const { [FRAME_NAMES.output]: y } = await this.part.forward.run(
       this.part.state.forGraphs(),
       { x },
@@ -32,6 +42,7 @@ export class Stage extends Part {
 
   /** Gradients for `x` and for the parameters from that for the stage's output. */
   async differentiate(x: Frame, dy: Frame, rows: TaskRows): Promise<{ dx: Frame; gradient: Floats }> {
+    checkRows(x, rows);
     const outputs = await this.part.backward.run(this.part.state.forGraphs(), { x, dy }, rowFeeds(rows));
     const dx = { ...x, data: outputs[FRAME_NAMES.inputGradient]! };
     return { dx, gradient: outputs[GRAPH_NAMES.gradient]! };

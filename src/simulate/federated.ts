@@ -87,7 +87,7 @@ class FederatedRun {
       this.#strategyState = stored.state.strategy;
       this.#model = makeModel(stored.progress.round, stored.state.parameters);
       this.#network.resume(stored.state.aggregator, stored.state.traffic);
-      this.#learner.restore(stored.state.keepers ?? null);
+      await this.#learner.restore(stored.state.keepers ?? null);
     }
     this.#tellBegin();
     if (stored !== null) return;

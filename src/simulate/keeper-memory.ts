@@ -21,12 +21,13 @@ export const keeperMemoriesSchema = z.array(
       epoch: z.int(),
       secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
     }),
+    place: z.strictObject({ round: z.int(), attempt: z.int() }),
   }),
 );
 
 /** The same as a checkpoint takes it. */
 export function storableMemories(memories: readonly KeeperMemory[]): Storable[] {
-  return memories.map(({ stage, links }) => ({
+  return memories.map(({ stage, links, place }) => ({
     stage: {
       masters: bytesOf(stage.masters),
       first: bytesOf(stage.first),
@@ -34,5 +35,6 @@ export function storableMemories(memories: readonly KeeperMemory[]): Storable[] 
       steps: stage.steps,
     },
     links: { epoch: links.epoch, secrets: links.secrets.map(([other, secret]) => [other, secret]) },
+    place: { round: place.round, attempt: place.attempt },
   }));
 }

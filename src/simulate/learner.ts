@@ -42,6 +42,6 @@ export interface Learner {
   /** What its keepers go on from between rounds, as a checkpoint takes it; null where it has none. */
   memory(): Storable[] | null;
   /** Goes on from that, as it was read again. */
-  restore(memories: readonly KeeperMemory[] | null): void;
+  restore(memories: readonly KeeperMemory[] | null): Promise<void>;
   close(): Promise<void>;
 }

@@ -40,7 +40,7 @@ export function poolLearner(run: RunContext): Learner {
     train,
     predictor: (parameters) => predictorFrom(run, parameters),
     memory: () => null,
-    restore: () => undefined,
+    restore: async () => undefined,
     close: async () => undefined,
   };
 }

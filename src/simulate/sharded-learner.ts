@@ -8,12 +8,13 @@ import { outerLayout, stageRanges } from '../predictor/staged/parts.ts';
 import type { Blur } from '../sharding/group/sharded-group.ts';
 import { secretStart } from '../sharding/keeper/secret-stage.ts';
 import { LocalShardedRun, type OuterTrained } from '../sharding/local/run.ts';
+import type { TaskRows } from '../sharding/part-session.ts';
 import { batchOf } from '../training/batches.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
 import { byQuestion } from '../training/pool-predict.ts';
 import { learningRateAt } from '../training/schedule.ts';
-import { joined, predictionBatches, taskOf } from '../training/tasks.ts';
+import { joined, MOST_TARGET_POINTS, predictionBatches, taskOf } from '../training/tasks.ts';
 import { makeModel } from '../wire/model.ts';
 import type { RunContext } from './context.ts';
 import { type Experiment, setupOf } from './experiment.ts';
@@ -22,10 +23,10 @@ import type { AskedToTrain, Learner, TrainedGroup } from './learner.ts';
 
 type Sharding = NonNullable<Config['sharding']>;
 
-/** Normal noise of `noise` times the root mean square of the frame; from the run's seed, as all that a simulation draws. */
+/** Normal noise of `noise` times the root mean square of what leaves a group; from the run's seed, as all that a simulation draws. */
 function noiseOf(seed: number, noise: number): (group: string) => Blur {
   return (group) => (frame, at) => {
-    const random = randomStream(seed, 'cut', group, at.kind, at.round, at.step);
+    const random = randomStream(seed, 'cut', group, at.kind, at.round, at.attempt, at.step);
     let squares = 0;
     for (const value of frame.data) squares += value * value;
     const stddev = noise * Math.sqrt(squares / frame.data.length);
@@ -36,6 +37,15 @@ function noiseOf(seed: number, noise: number): (group: string) => Blur {
 /** The secret of 32 bytes of a participant: of a simulated one it follows from the run's seed, and protects nothing. */
 function simulatedSecret(seed: number, who: string): Uint8Array {
   return bytesFrom(digestOf({ seed, who, purpose: 'secret of a simulated participant' }));
+}
+
+/** Most points of a task: of training, and of a pass of predictions. */
+function mostPoints({ survey, config }: Experiment): TaskRows {
+  const { training, evaluation } = config;
+  const options = Math.max(...survey.questions.map((question) => question.options.length));
+  const told = Math.max(training.contextQuestions[1], evaluation.contextQuestions);
+  const asked = Math.max(training.targetQuestions[1] * options, MOST_TARGET_POINTS + options);
+  return { context: told * options, target: asked };
 }
 
 function openRun(
@@ -52,6 +62,7 @@ function openRun(
     optimizer,
     groups: [...trainingGroups, ...unseenGroups].map((group) => survey.groups[group]!.id),
     frames: sharding.frames,
+    most: mostPoints(experiment),
     secretOf,
     startOf: (stage, layout) => secretStart(layout, secretOf(`keeper ${stage}`)),
     ...(sharding.cutNoise === 0 ? {} : { blur: noiseOf(seed, sharding.cutNoise) }),
@@ -149,8 +160,8 @@ export async function shardedLearner(run: RunContext, sharding: Sharding): Promi
       return predict;
     },
     memory: () => storableMemories(sharded.memory()),
-    restore: (memories) => {
-      if (memories !== null) sharded.restore(memories);
+    restore: async (memories) => {
+      if (memories !== null) await sharded.restore(memories);
     },
     close: () => sharded.close(),
   };

@@ -5,7 +5,7 @@ import type { Asked, WorkerSetup } from './jobs.ts';
 import { answeredQuestions, type SharedData } from './shared-data.ts';
 
 /** Target points of one prediction pass: bounds the memory of questions x questions. */
-const MOST_TARGET_POINTS = 1024;
+export const MOST_TARGET_POINTS = 1024;
 
 /** The training task of a group in a step: a function of (seed, stream, step) alone, whoever trains on it. */
 export function taskOf(

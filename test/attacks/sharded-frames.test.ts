@@ -2,10 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytesOf } from '../../src/core/bytes.ts';
 import { stagedLayout } from '../../src/predictor/staged/parameters.ts';
 import { stagedParts } from '../../src/predictor/staged/parts.ts';
-import { readFrame } from '../../src/sharding/frames/sealed-frame.ts';
+import { Link } from '../../src/sharding/frames/link.ts';
+import { openFrame, readFrame } from '../../src/sharding/frames/sealed-frame.ts';
+import { boundedGradients } from '../../src/sharding/keeper/gradients.ts';
 import type { Keeper } from '../../src/sharding/keeper/keeper.ts';
+import type { RoundOrder } from '../../src/sharding/keeper/round-ledger.ts';
+import { checkSeats, type Seat } from '../../src/sharding/keeper/seats.ts';
 import type { LocalShardedRun } from '../../src/sharding/local/run.ts';
-import { cutParameters, openTinyRun } from '../support/sharded-run.ts';
+import type { FrameHeader } from '../../src/wire/shard-frame.ts';
+import { cutParameters, openTinyRun, participantOf, RUN } from '../support/sharded-run.ts';
 import { FEATURE_WIDTH, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
 
 // What a relay, an aggregator that orders, and whoever listens can do to a run of honest groups and keepers.
@@ -158,6 +163,143 @@ test('what a keeper remembers after a morph has nothing of the stage before it',
     for (const [other, secret] of links.secrets) {
       const [, old] = before[index]!.links.secrets.find(([id]) => id === other)!;
       expect(secret).not.toEqual(old);
+    }
+  }
+  await own.close();
+});
+
+test('a round that was given up in the middle leaves nothing, whatever is ordered next, and no morph begins in it', async () => {
+  const own = await openTinyRun(options, stages);
+  const before = own.memory();
+  const group = participantOf(own, 'group a', options);
+  const order = { attempt: 0, groups: [group.identity.publicKey], learningRates: RATES };
+  for (const one of own.keepers) await one.begin({ ...order, round: 1 });
+  const [first] = own.keepers as readonly [Keeper, Keeper, Keeper];
+  await first.receive(
+    group.frameTo(own.seats.keepers[0]!.id, new Float32Array(8 * options.width).fill(0.1), {}),
+  );
+  await expect(first.turn()).rejects.toMatchObject({ code: 'ROUND_REFUSED' });
+  for (const one of own.keepers) await one.begin({ ...order, round: 2 });
+  expect(own.memory().map(({ stage }) => stage)).toEqual(before.map(({ stage }) => stage));
+  await own.close();
+});
+
+test('after a morph no attempt of the round before it begins', async () => {
+  const { run: own } = await recorded();
+  await own.morph();
+  const order = { round: 1, attempt: 1, groups: [], learningRates: RATES };
+  await expect(own.keepers[0]!.begin(order)).rejects.toMatchObject({ code: 'ROUND_REFUSED' });
+  await own.close();
+});
+
+test.each([
+  ['a rate that is none', { learningRates: [Number.NaN] }],
+  ['a negative rate', { learningRates: [-1] }],
+  ['a group twice', { groups: 'twice' }],
+  ['a stranger', { groups: ['f'.repeat(64)] }],
+])('an order with %s is refused', async (_, changes) => {
+  const own = await openTinyRun(options, stages);
+  const [a] = own.seats.groups.map(({ id }) => id);
+  const groups = 'groups' in changes ? (changes.groups === 'twice' ? [a!, a!] : changes.groups) : [a!];
+  const order = { round: 1, attempt: 0, learningRates: RATES, ...changes, groups } as RoundOrder;
+  await expect(own.keepers[0]!.begin(order)).rejects.toMatchObject({ code: 'ROUND_REFUSED' });
+  await own.close();
+});
+
+describe('a group', () => {
+  /** The last keeper with a task of a group, 5 points told and 3 asked, on its way back. */
+  async function onItsWay() {
+    let way: readonly Uint8Array[] = [];
+    const own = await openTinyRun(options, stages);
+    const group = participantOf(own, 'group a', options);
+    const ids = own.seats.keepers.map(({ id }) => id);
+    const order = { round: 1, attempt: 0, groups: [group.identity.publicKey], learningRates: RATES };
+    for (const one of own.keepers) await one.begin(order);
+    const points = Float32Array.from({ length: 8 * options.width }, (_, i) => Math.sin(i));
+    way = [group.frameTo(ids[0]!, points, {})];
+    for (const one of own.keepers) way = (await Promise.all(way.map((frame) => one.receive(frame)))).flat();
+    const back = (data: Float32Array, changes: Partial<FrameHeader> = {}) =>
+      group.frameTo(ids[2]!, data, { kind: 'backward', boundary: 3, sequence: 1, ...changes });
+    return { own, group, ids, back, last: own.keepers[2]! };
+  }
+  const dy = (value: number) => new Float32Array(3 * options.width).fill(value);
+
+  test('that goes back with other points than it came with is refused, and ends no process', async () => {
+    const { own, back, last } = await onItsWay();
+    for (const context of [1, 4, 9, 60, 60_000]) {
+      await expect(last.receive(back(dy(0.1), { context }))).rejects.toEqual(FRAME_REFUSED);
+    }
+    const fewer = new Float32Array(options.width).fill(0.1);
+    await expect(last.receive(back(fewer, { context: 7, target: 1 }))).rejects.toEqual(FRAME_REFUSED);
+    expect(await last.receive(back(dy(0.1)))).toHaveLength(1);
+    await own.close();
+  });
+
+  test('with a gradient that is not finite spoils no stage', async () => {
+    const { own, back, last } = await onItsWay();
+    const before = last.memory().stage;
+    await expect(last.receive(back(dy(3e38)))).rejects.toMatchObject({ code: 'NOT_FINITE' });
+    expect(last.memory().stage).toEqual(before);
+    await own.close();
+  });
+
+  test('with more points than a task has, without a seat, or with a query in the middle of a morph is refused', async () => {
+    const { own, group, ids } = await onItsWay();
+    const many = new Float32Array(130 * options.width);
+    const query = { kind: 'query', round: 0 } as const;
+    for (const [data, changes] of [
+      [many, { ...query, context: 65, target: 65 }],
+      [many.subarray(0, 8 * options.width), { ...query, group: ids[1]! }],
+    ] as const) {
+      const frame = group.frameTo(ids[0]!, data, changes);
+      await expect(own.keepers[0]!.receive(frame)).rejects.toEqual(FRAME_REFUSED);
+    }
+    await own.close();
+    const fresh = await openTinyRun(options, stages);
+    await fresh.keepers[0]!.turn();
+    const asked = { ...query, epoch: 1 };
+    const frame = group.frameTo(ids[0]!, many.subarray(0, 8 * options.width), asked);
+    await expect(fresh.keepers[0]!.receive(frame)).rejects.toEqual(FRAME_REFUSED);
+    await fresh.close();
+  });
+
+  test('that lies by any factor moves a stage no farther than one that lies by four', async () => {
+    const honest = [1, 2, 3, 4].map((value) => Float64Array.of(value, 0, 0));
+    const lied = (factor: number) => boundedGradients([...honest, Float64Array.of(0, factor * 3, 0)])[4]!;
+    expect(Math.hypot(...lied(1e30))).toBeCloseTo(12, 9);
+    expect(lied(1e30)).toEqual(lied(1e6));
+    expect(boundedGradients(honest)).toEqual(honest);
+  });
+});
+
+test('a seat with another key than its owner signed is refused, and so are two seats of one', async () => {
+  const { seats } = run;
+  const [one, two] = seats.groups as readonly [Seat, Seat, Seat];
+  const with_ = (changed: Partial<Seat>) => ({ ...seats, groups: [{ ...one, ...changed }, two] });
+  const code = (wanted: string) => expect.objectContaining({ code: wanted });
+  expect(() => checkSeats(RUN, seats)).not.toThrow();
+  expect(() => checkSeats('0'.repeat(64), seats)).toThrow(code('SIGNATURE_INVALID'));
+  expect(() => checkSeats(RUN, with_({ agreementKey: 'a'.repeat(64) }))).toThrow(code('SIGNATURE_INVALID'));
+  expect(() => checkSeats(RUN, with_({ agreementKey: two.agreementKey }))).toThrow(code('STAGE_TAKEN'));
+  const both = { keepers: seats.keepers, groups: [one, seats.keepers[1]!] };
+  expect(() => checkSeats(RUN, both)).toThrow(code('STAGE_TAKEN'));
+  expect(() => checkSeats(RUN, { ...seats, keepers: seats.keepers.slice(1) })).toThrow(code('STAGE_TAKEN'));
+  const twice = [seats.keepers[0]!, seats.keepers[1]!, seats.keepers[0]!];
+  expect(() => checkSeats(RUN, { ...seats, keepers: twice })).toThrow(code('STAGE_TAKEN'));
+});
+
+test('a thief of all that a keeper has after two epochs opens no frame of the first', async () => {
+  const { run: own, carried: all } = await recorded();
+  const frames = [...all];
+  await own.morph();
+  await own.morph();
+  for (const [index, { links }] of own.memory().entries()) {
+    expect(links.epoch).toBe(2);
+    for (const { to, frame } of frames) {
+      const read = readFrame(frame);
+      const known = links.secrets.find(([other]) => other === read.header.from);
+      if (to !== own.seats.keepers[index]!.id || known === undefined) continue;
+      expect(() => openFrame(read, Link.from(2, known[1]))).toThrow(FRAME_REFUSED);
     }
   }
   await own.close();

@@ -4,6 +4,7 @@ import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Link } from '../../src/sharding/frames/link.ts';
 import { packFrame, payloadBytes, unpackFrame } from '../../src/sharding/frames/payload.ts';
 import { openFrame, readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
+import { takeSeat } from '../../src/sharding/keeper/seats.ts';
 import { decodeItems, encodeCbor } from '../../src/wire/cbor.ts';
 import { identityOf } from '../../src/wire/identity.ts';
 import { FRAME_TYPES, type FrameHeader } from '../../src/wire/shard-frame.ts';
@@ -70,7 +71,7 @@ const member = (name: string) => {
     identity,
     keys,
     id: identity.publicKey,
-    seat: { id: identity.publicKey, agreementKey: keys.publicKey },
+    seat: takeSeat(RUN, identity, keys.publicKey),
   };
 };
 const [sender, receiver, stranger] = ['sender', 'receiver', 'stranger'].map(member) as [
@@ -79,7 +80,7 @@ const [sender, receiver, stranger] = ['sender', 'receiver', 'stranger'].map(memb
   Member,
 ];
 type Member = ReturnType<typeof member>;
-const linkOf = (own: Member, other: Member, run = RUN) => Link.between(run, own, other.seat);
+const linkOf = (own: Member, other: Member, run = RUN) => Link.between({ run }, own, other.seat);
 const frame = { rows: 2, width: 3, data: Float32Array.of(1, -2, 3, 0.5, 0, -1) };
 const header: FrameHeader = {
   ...{ run: RUN, kind: 'forward', epoch: 0, round: 1, attempt: 0, step: 4, group: sender.id, boundary: 0 },
@@ -190,9 +191,11 @@ describe('a link', () => {
     const again = Link.from(1, link.secret());
     expect(again.next().morphKey()).toEqual(link.next().morphKey());
     link.forget();
-    expect(link.secret()).toEqual(new Uint8Array(32));
-    const nothing = { id: receiver.id, agreementKey: '0'.repeat(64) };
-    expect(() => Link.between(RUN, sender, nothing)).toThrow(
+    for (const use of [() => link.secret(), () => link.next(), () => link.morphKey()]) {
+      expect(use).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+    }
+    const nothing = { ...receiver.seat, agreementKey: '0'.repeat(64) };
+    expect(() => Link.between({ run: RUN }, sender, nothing)).toThrow(
       expect.objectContaining({ code: 'FRAME_REFUSED' }),
     );
   });

@@ -145,7 +145,7 @@ describe('an epoch', () => {
     const [run, other] = [await openTinyRun(options, stages), await openTinyRun(options, stages)];
     await run.morph();
     await trainRound(run, ['a', 'c']);
-    other.restore(run.memory());
+    await other.restore(run.memory());
     expect(other.epoch).toBe(1);
     for (const one of [run, other]) {
       await one.morph();

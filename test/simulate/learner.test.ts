@@ -24,7 +24,7 @@ function standIn(predicted: number[] = []): Learner {
   return {
     layout: layOut([{ name: 'sums', shape: [2] }]),
     memory: () => null,
-    restore: () => undefined,
+    restore: async () => undefined,
     close: async () => undefined,
     initial: () => makeModel(0, new Float32Array(2)),
     train: async ({ groups, received }, consume) => {

@@ -1,6 +1,8 @@
 import { hkdfSync } from 'node:crypto';
-import { PluralError } from '../../core/errors.ts';
+import { digestOf } from '../../core/digest.ts';
+import { invariant, PluralError } from '../../core/errors.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
+import type { Seat } from '../keeper/seats.ts';
 
 const KEY_BYTES = 32;
 /** Keeps these keys apart from those of masks. */
@@ -10,29 +12,25 @@ function derived(secret: Uint8Array, info: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', secret, SALT, info, KEY_BYTES));
 }
 
-/** One end of a link, as everybody may know it. */
-export interface Seat {
-  /** Ed25519 public key: who it is. */
-  readonly id: string;
-  /** X25519 public key of this run, 64 hex digits. */
-  readonly agreementKey: string;
-}
-
 /**
- * What two neighbours share in an epoch. From one epoch to the next the secret goes through a one-way function and the old one is
- * forgotten: who gets hold of it later can neither open the frames nor undo the morphs of the epochs before.
+ * A secret of an epoch, of two neighbours or of one alone. From one epoch to the next it goes through a one-way function and the old one is
+ * overwritten: who gets hold of it later can neither open the frames nor undo the morphs of the epochs before.
  */
 export class Link {
   readonly epoch: number;
   readonly #chain: Uint8Array;
+  #forgotten = false;
 
   private constructor(epoch: number, chain: Uint8Array) {
     this.epoch = epoch;
     this.#chain = chain;
   }
 
-  /** The link of epoch 0, the same at both ends. Errors: FRAME_REFUSED where the other's key is none. */
-  static between(run: string, own: { readonly id: string; readonly keys: KeyPair }, other: Seat): Link {
+  /**
+   * The link of epoch 0, the same at both ends. `bound` is what both must see alike for it to be the same: the run, its seats, its settings.
+   * Errors: FRAME_REFUSED where the other's key is none.
+   */
+  static between(bound: object, own: { readonly id: string; readonly keys: KeyPair }, other: Seat): Link {
     const agreed = own.keys.agree(other.agreementKey);
     if (agreed === null) {
       throw new PluralError('FRAME_REFUSED', `no key can be agreed with ${other.id}`, {
@@ -40,7 +38,14 @@ export class Link {
       });
     }
     const ends = [`${own.id} ${own.keys.publicKey}`, `${other.id} ${other.agreementKey}`].sort();
-    return new Link(0, derived(agreed, ['link', run, ...ends].join('\n')));
+    const chain = derived(agreed, ['link', digestOf(bound), ...ends].join('\n'));
+    agreed.fill(0);
+    return new Link(0, chain);
+  }
+
+  /** What is shared with nobody, in epoch 0: from a secret of which nothing else may be derived any more. */
+  static alone(secret: Uint8Array): Link {
+    return new Link(0, derived(secret, 'alone'));
   }
 
   /** A link again from what `secret` gave. */
@@ -50,26 +55,37 @@ export class Link {
 
   /** What has to be kept to go on with it, 32 bytes. */
   secret(): Uint8Array {
-    return this.#chain.slice();
+    return this.#known.slice();
   }
 
   /** The link of the next epoch. */
   next(): Link {
-    return new Link(this.epoch + 1, derived(this.#chain, 'next epoch'));
+    return new Link(this.epoch + 1, derived(this.#known, 'next epoch'));
   }
 
-  /** The key of 32 bytes that both ends turn their boundary by when this epoch begins. */
+  /** The key of 32 bytes that a space is turned by when this epoch begins. */
   morphKey(): Uint8Array {
-    return derived(this.#chain, 'morph');
+    return derived(this.#known, 'morph');
   }
 
   /** The key of 32 bytes that seals frames from one end. */
   sealKey(from: string): Uint8Array {
-    return derived(this.#chain, `frames from\n${from}`);
+    return derived(this.#known, `frames from\n${from}`);
   }
 
-  /** Overwrites the secret: nothing can be derived from this object any more. */
+  /** The key of 32 bytes that the probe of an epoch is drawn from. */
+  probeKey(): Uint8Array {
+    return derived(this.#known, 'probe');
+  }
+
+  /** Overwrites the secret. */
   forget(): void {
     this.#chain.fill(0);
+    this.#forgotten = true;
+  }
+
+  get #known(): Uint8Array {
+    invariant(!this.#forgotten, 'a link that was forgotten');
+    return this.#chain;
   }
 }

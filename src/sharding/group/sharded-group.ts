@@ -1,36 +1,41 @@
-import { invariant } from '../../core/errors.ts';
+import { PluralError } from '../../core/errors.ts';
 import type { Batch } from '../../predictor/batch.ts';
 import { feedsOf } from '../../predictor/gpo/inputs.ts';
-import type { Feeds } from '../../predictor/predictor.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
-import type { FrameHeader, FrameKind, FrameType } from '../../wire/shard-frame.ts';
+import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
+import { Link } from '../frames/link.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
 import type { Front } from '../front.ts';
 import type { Head } from '../head.ts';
 import { Links } from '../keeper/links.ts';
 import { misplaced } from '../keeper/round-ledger.ts';
-import type { Seats } from '../keeper/seats.ts';
+import { checkSeats, type Seats } from '../keeper/seats.ts';
 import type { Floats, Frame } from '../part-session.ts';
 
-/** What a frame becomes before it leaves the front, in a step of a round or in a query of some number. */
-export type Blur = (frame: Frame, at: Pick<FrameHeader, 'kind' | 'round' | 'step'>) => Frame;
+/** What a group sends: frames of its front, and gradients of its head. */
+type SentKind = Exclude<FrameHeader['kind'], 'probe'>;
+
+/** What a frame becomes before it leaves a group. */
+export type Blur = (frame: Frame, at: Pick<FrameHeader, 'kind' | 'round' | 'attempt' | 'step'>) => Frame;
 
 /** What a group's side of a sharded model is opened with. */
 export interface ShardedGroupSetup {
   /** Digest of the run. */
   readonly run: string;
   readonly identity: Identity;
-  /** X25519 keys of this run. */
+  /** X25519 keys of this run. Only the links that come of them are kept. */
   readonly keys: KeyPair;
   readonly seats: Seats;
   /** Front and head, in sessions that this group may share with others of one process. */
   readonly front: Front;
   readonly head: Head;
+  /** Width of the vectors between parts. */
+  readonly width: number;
   readonly frames: FrameType;
   /** Hands a frame to whoever carries it; a failure to do so fails what waits for the answer. */
   readonly send: (frame: Uint8Array) => Promise<void>;
-  /** Changes frames before they leave the front, for instance by noise; left out: as they are. */
+  /** Changes frames before they leave, for instance by noise; left out: as they are. */
   readonly blur?: Blur;
 }
 
@@ -43,33 +48,49 @@ export interface OuterRound {
   readonly head: Floats;
 }
 
-type Waiting = { readonly resolve: (frame: Frame) => void };
+/** A round, or predictions, that a group has begun. */
+interface Under {
+  readonly round: number;
+  readonly attempt: number;
+  readonly front: Front;
+  readonly head: Head;
+}
+
+interface Waiting {
+  /** Rows that the answer has. */
+  readonly rows: number;
+  readonly resolve: (frame: Frame) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Links with the keepers at both ends. Errors: FRAME_REFUSED. */
+function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSetup): Links {
+  const own = { id: identity.publicKey, keys };
+  const bound = { run, seats, frames, width };
+  const ends = [seats.keepers[0]!, seats.keepers.at(-1)!];
+  return new Links(new Map(ends.map((end) => [end.id, Link.between(bound, own, end)])));
+}
 
 /**
  * A group's side of a sharded model: front and head, between which frames go through the keepers. Answers never leave the head, and
- * questions never the front; what the frames tell of them, docs/threat-model.md says.
+ * questions never the front; what frames and gradients tell of them, docs/threat-model.md says.
  */
 export class ShardedGroup {
-  readonly #setup: ShardedGroupSetup;
+  readonly #setup: Omit<ShardedGroupSetup, 'keys'>;
   readonly #links: Links;
   readonly #waiting = new Map<string, Waiting>();
-  readonly #heard = new Map<string, number>();
-  #round: OuterRound | null = null;
-  #front: Front;
-  #head: Head;
+  #under: Under | null = null;
   #sequence = 0;
   #queries = 0;
   #sentBytes = 0;
   #receivedBytes = 0;
 
-  /** Errors: FRAME_REFUSED where a keeper's key is none. */
+  /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a keeper's key is none. */
   constructor(setup: ShardedGroupSetup) {
-    const { run, identity, keys, seats, front, head } = setup;
-    this.#setup = setup;
-    const ends = [seats.keepers[0]!, seats.keepers.at(-1)!];
-    this.#links = Links.open(run, { id: identity.publicKey, keys }, ends);
-    this.#front = front;
-    this.#head = head;
+    const { keys: _, ...kept } = setup;
+    checkSeats(kept.run, kept.seats);
+    this.#setup = kept;
+    this.#links = openLinks(setup);
   }
 
   /** Bytes of the frames that it sent and received so far. */
@@ -77,44 +98,51 @@ export class ShardedGroup {
     return { sent: this.#sentBytes, received: this.#receivedBytes };
   }
 
-  /** Begins a round, or just takes over parameters to predict with; moments start afresh. */
-  begin(round: OuterRound): void {
-    this.#links.advanceTo(round.epoch);
-    this.#round = round;
-    this.#waiting.clear();
-    this.#front = this.#setup.front.fork(round.front);
-    this.#head = this.#setup.head.fork(round.head);
+  /**
+   * Begins a round, or (in round 0) takes over parameters to predict with; moments start afresh, and what waits for an answer is given up.
+   * Errors: ROUND_REFUSED for an epoch before the one that was.
+   */
+  begin({ epoch, round, attempt, front, head }: OuterRound): void {
+    this.#links.advanceTo(epoch);
+    this.giveUp();
+    const { front: fronts, head: heads } = this.#setup;
+    this.#under = { round, attempt, front: fronts.fork(front), head: heads.fork(head) };
   }
 
-  /** One training step on a task, through all parts and back; its loss. Errors: those of the parts and of who carries frames. */
+  /** Gives up what is under way: a step that waits for an answer ends with ROUND_REFUSED. */
+  giveUp(): void {
+    this.#under = null;
+    for (const { reject } of this.#waiting.values()) reject(givenUp());
+    this.#waiting.clear();
+  }
+
+  /** One training step on a task, through all parts and back; its loss. Errors: ROUND_REFUSED where it was given up; those of the parts and of who carries frames. */
   async step(batch: Batch, step: number, learningRate: number): Promise<number> {
+    const under = this.#begun();
+    const { front, head } = under;
     const feeds = feedsOf(batch);
-    const x = await this.#exchange('forward', await this.#cut(feeds, 'forward', step), batch, step);
-    const { loss, dx } = await this.#head.backward(x, feeds);
-    const dy = await this.#exchange('backward', dx, batch, step);
-    await this.#front.backward(feeds, dy);
-    this.#front.step(learningRate);
-    this.#head.step(learningRate);
+    const x = await this.#exchange(under, 'forward', await front.forward(feeds), batch, step);
+    const { loss, dx } = await head.backward(x, feeds);
+    const dy = await this.#exchange(under, 'backward', dx, batch, step);
+    await front.backward(feeds, dy);
+    front.step(learningRate);
+    head.step(learningRate);
     return loss;
   }
 
-  /** Predicted share of each target point, [T], through the keepers. */
+  /** Predicted share of each target point, [T], through the keepers. Errors: as of a step. */
   async predict(batch: Batch): Promise<Floats> {
+    const under = this.#begun();
     const feeds = feedsOf(batch);
-    const query = this.#queries++;
-    const x = await this.#exchange('query', await this.#cut(feeds, 'query', query), batch, query);
-    return this.#head.predict(x, feeds);
-  }
-
-  /** What leaves the front. */
-  async #cut(feeds: Feeds, kind: FrameKind, step: number): Promise<Frame> {
-    const y = await this.#front.forward(feeds);
-    return this.#setup.blur?.(y, { kind, round: this.#under.round, step }) ?? y;
+    const y = await under.front.forward(feeds);
+    const x = await this.#exchange(under, 'query', y, batch, this.#queries++);
+    return under.head.predict(x, feeds);
   }
 
   /** Front and head now, float64. */
   parameters(): { readonly front: Float64Array; readonly head: Float64Array } {
-    return { front: this.#front.masters(), head: this.#head.masters() };
+    const { front, head } = this.#begun();
+    return { front: front.masters(), head: head.masters() };
   }
 
   /** Takes in a frame that was carried here. Errors: FRAME_REFUSED, NOT_FINITE; one that nobody waits for is dropped. */
@@ -122,19 +150,25 @@ export class ShardedGroup {
     const frame = readFrame(bytes);
     const { header } = frame;
     this.#check(header);
-    const waiting = this.#waiting.get(keyOf(header.kind, header.step));
+    const key = keyOf(header);
+    const waiting = this.#waiting.get(key);
     if (waiting === undefined) return;
-    const opened = openFrame(frame, this.#links.with(header.from)!);
-    if (header.sequence <= (this.#heard.get(header.from) ?? -1)) throw misplaced('it was here before');
-    this.#heard.set(header.from, header.sequence);
+    if (header.rows !== waiting.rows || header.width !== this.#setup.width) {
+      throw misplaced('it is of another shape');
+    }
+    this.#waiting.delete(key);
     this.#receivedBytes += bytes.byteLength;
-    this.#waiting.delete(keyOf(header.kind, header.step));
-    waiting.resolve(opened);
+    try {
+      waiting.resolve(openFrame(frame, this.#links.with(header.from)!));
+    } catch (thrown) {
+      waiting.reject(thrown);
+      throw thrown;
+    }
   }
 
-  get #under(): OuterRound {
-    invariant(this.#round !== null, 'a group begins a round before its first frame');
-    return this.#round;
+  #begun(): Under {
+    if (this.#under === null) throw givenUp();
+    return this.#under;
   }
 
   #check({ run, to, from, group, kind, boundary, epoch, round, attempt }: FrameHeader): void {
@@ -146,36 +180,65 @@ export class ShardedGroup {
     if (from !== sender.id || boundary !== (last ? seats.keepers.length : 0)) {
       throw misplaced('it is not from the part next to this');
     }
-    const under = this.#under;
-    if (epoch !== under.epoch || round !== under.round || attempt !== under.attempt) {
+    const under = this.#begun();
+    if (epoch !== this.#links.epoch || round !== under.round || attempt !== under.attempt) {
       throw misplaced('it is not of this attempt');
     }
   }
 
-  /** Sends a frame and waits for what comes of it. */
-  async #exchange(kind: FrameKind, frame: Frame, { context, target }: Batch, step: number): Promise<Frame> {
-    const { run, identity, seats, frames, send } = this.#setup;
-    const { epoch, round, attempt } = this.#under;
+  /** Sends what leaves a part, and waits for what comes of it. */
+  async #exchange(
+    under: Under,
+    kind: SentKind,
+    frame: Frame,
+    { context, target }: Batch,
+    step: number,
+  ): Promise<Frame> {
+    const { run, identity, seats, frames, width, send, blur } = this.#setup;
+    if (this.#under !== under) throw givenUp();
+    const { round, attempt } = under;
     const back = kind === 'backward';
     const to = (back ? seats.keepers.at(-1)! : seats.keepers[0]!).id;
     const own = identity.publicKey;
+    const link = this.#links.with(to)!;
     const header: FrameHeader = {
-      ...{ run, kind, epoch, round, attempt, step, group: own, from: own, to, type: frames },
+      ...{
+        run,
+        kind,
+        epoch: link.epoch,
+        round,
+        attempt,
+        step,
+        group: own,
+        from: own,
+        to,
+        type: frames,
+        width,
+      },
       boundary: back ? seats.keepers.length : 0,
       rows: frame.rows,
-      width: frame.width,
       context: context.rows.length,
       target: target.rows.length,
       sequence: this.#sequence++,
     };
-    const bytes = sealFrame(frame, header, this.#links.with(to)!, identity);
+    const bytes = sealFrame(blur?.(frame, header) ?? frame, header, link, identity);
     this.#sentBytes += bytes.byteLength;
-    const answer = new Promise<Frame>((resolve) => this.#waiting.set(keyOf(kind, step), { resolve }));
+    const rows = back ? header.context + header.target : header.target;
+    const answer = new Promise<Frame>((resolve, reject) => {
+      this.#waiting.set(keyOf(header), { rows, resolve, reject });
+    });
     const [answered] = await Promise.all([answer, send(bytes)]);
+    if (this.#under !== under) throw givenUp();
     return answered;
   }
 }
 
-function keyOf(kind: FrameKind, step: number): string {
+function keyOf({ kind, step }: Pick<FrameHeader, 'kind' | 'step'>): string {
   return `${kind} ${step}`;
+}
+
+function givenUp(): PluralError {
+  return new PluralError('ROUND_REFUSED', 'the attempt of the round was given up', {
+    hint: 'The next attempt begins where the round began.',
+  });
 }

@@ -1,27 +1,36 @@
-import { invariant, PluralError } from '../../core/errors.ts';
+import { invariant } from '../../core/errors.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
+import { Link } from '../frames/link.ts';
 import { openFrame, readFrame, type SealedFrame, sealFrame } from '../frames/sealed-frame.ts';
 import { morphFrom } from '../morph.ts';
-import type { Frame } from '../part-session.ts';
-import type { PartMemory } from '../part-state.ts';
+import type { Frame, TaskRows } from '../part-session.ts';
+import { type PartMemory, wipe } from '../part-state.ts';
 import type { Stage } from '../stage.ts';
+import { boundedGradients, checkGradient } from './gradients.ts';
 import { Links, type LinksMemory } from './links.ts';
-import { Probe, type ProbeVerdict } from './probe.ts';
-import { misplaced, type OpenedFrame, RoundLedger, type RoundOrder } from './round-ledger.ts';
+import { Probe, type ProbePhase, type ProbeVerdict } from './probe.ts';
+import {
+  checkOrder,
+  misplaced,
+  type OpenedFrame,
+  RoundLedger,
+  type RoundOrder,
+  type RoundPlace,
+  refusedOrder,
+} from './round-ledger.ts';
 import { checkRoute } from './route.ts';
-import { checkSeats, type Seats, sidesOf } from './seats.ts';
-import { ownKey } from './secret-stage.ts';
+import { checkSeats, type Seat, type Seats, sidesOf } from './seats.ts';
 
 /** What a keeper is opened with. */
 export interface KeeperSetup {
   /** Digest of the run. */
   readonly run: string;
   readonly identity: Identity;
-  /** X25519 keys of this run; the public one stands in the keeper's seat. */
+  /** X25519 keys of this run, of which the public one stands in the keeper's seat. Only the links that come of them are kept. */
   readonly keys: KeyPair;
-  /** 32 bytes that nobody else has: what the inside of the stage is turned by follows from it. */
+  /** 32 bytes that nobody else has: what the inside of the stage is turned by follows from it. Not kept either. */
   readonly secret: Uint8Array;
   readonly seats: Seats;
   readonly stage: Stage;
@@ -29,16 +38,36 @@ export interface KeeperSetup {
   readonly width: number;
   /** Type of the frames that it sends. */
   readonly frames: FrameType;
+  /** Most points of a task. */
+  readonly most: TaskRows;
 }
 
-/** All that a keeper goes on from: its stage, and the secrets of its links. */
+/** All that a keeper goes on from: its stage, the secrets of its links, and the last round that it took part in. */
 export interface KeeperMemory {
   readonly stage: PartMemory;
   readonly links: LinksMemory;
+  readonly place: RoundPlace;
 }
 
 type TaskId = Pick<FrameHeader, 'round' | 'attempt' | 'step' | 'group' | 'context' | 'target'>;
 type Route = Pick<FrameHeader, 'boundary' | 'to'>;
+
+/** A round that is over: no attempt of it begins again. */
+const OVER = Number.MAX_SAFE_INTEGER;
+
+/** Links with the parts on both sides, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED. */
+function openLinks({ run, identity, keys, secret, seats, frames, width }: KeeperSetup, index: number): Links {
+  const own = { id: identity.publicKey, keys };
+  const sides = [seats.keepers[index - 1], seats.keepers[index + 1]];
+  const others = sides.flatMap((seat): readonly Seat[] => (seat === undefined ? seats.groups : [seat]));
+  const bound = { run, seats, frames, width };
+  return new Links(
+    new Map([
+      [own.id, Link.alone(secret)] as const,
+      ...others.map((other) => [other.id, Link.between(bound, own, other)] as const),
+    ]),
+  );
+}
 
 /**
  * Keeps one stage: takes in sealed frames and gives those that follow from them. It decides nothing of a run's course; what it is ordered to do that does not
@@ -46,37 +75,32 @@ type Route = Pick<FrameHeader, 'boundary' | 'to'>;
  * frames come changes no bit.
  */
 export class Keeper {
-  readonly #setup: KeeperSetup;
+  readonly #setup: Omit<KeeperSetup, 'keys' | 'secret'>;
+  readonly #id: string;
   readonly #index: number;
   readonly #links: Links;
   readonly #probe: Probe;
+  #place: RoundPlace = { round: 0, attempt: OVER };
   #round: RoundLedger | null = null;
   /** The stage when the round began. */
   #begun: PartMemory;
   /** The stage before the morph that is not settled; null where there is none. */
   #unturned: PartMemory | null = null;
   #sequence = 0;
-  readonly #heard = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Errors: STAGE_TAKEN; FRAME_REFUSED where a neighbour's key is none. */
+  /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
-    const { seats, identity, keys, stage, run, width } = setup;
-    checkSeats(seats);
-    this.#setup = setup;
-    this.#index = seats.keepers.findIndex(({ id }) => id === identity.publicKey);
-    invariant(this.#index >= 0, 'a keeper has a seat');
-    const others = [seats.keepers[this.#index - 1], seats.keepers[this.#index + 1]].flatMap((seat) =>
-      seat === undefined ? [...seats.groups] : [seat],
-    );
-    this.#links = Links.open(run, { id: identity.publicKey, keys }, others);
-    this.#probe = new Probe(width, setup.secret);
+    const { keys, secret: _, ...kept } = setup;
+    const { seats, identity, stage, run, width } = kept;
+    checkSeats(run, seats);
+    this.#setup = kept;
+    this.#id = identity.publicKey;
+    this.#index = seats.keepers.findIndex(({ id }) => id === this.#id);
+    invariant(seats.keepers[this.#index]?.agreementKey === keys.publicKey, 'a keeper has its own seat');
+    this.#links = openLinks(setup, this.#index);
+    this.#probe = new Probe(width);
     this.#begun = stage.memory();
-  }
-
-  /** Number of the stage, from 0. */
-  get index(): number {
-    return this.#index;
   }
 
   get epoch(): number {
@@ -94,78 +118,96 @@ export class Keeper {
   }
 
   /**
-   * Begins an attempt: of a later round, from the stage as it is now; of the same round, from where that began, as often as it takes.
-   * Errors: ROUND_REFUSED for an earlier one, and while a morph is not settled.
+   * Begins an attempt: of a later round, from the stage as the last one that was taken to its end left it; of the same round, from where that began, as often as it takes.
+   * Errors: ROUND_REFUSED for an earlier one, for an order that none can be, and while a morph is not settled.
    */
   begin(order: RoundOrder): Promise<void> {
     return this.#inTurn(() => {
-      const before = this.#round?.order ?? { round: 0, attempt: 0 };
-      const again = order.round === before.round && order.attempt > before.attempt;
-      if (this.#unturned !== null || !(order.round > before.round || again)) {
+      const { round, attempt } = this.#place;
+      const again = order.round === round && order.attempt > attempt;
+      if (this.#unturned !== null || !(order.round > round || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
-      if (again) this.#setup.stage.restore(this.#begun);
-      else this.#begun = this.#setup.stage.memory();
+      checkOrder(
+        order,
+        this.#setup.seats.groups.map(({ id }) => id),
+      );
+      // A round that was given up in the middle leaves nothing.
+      if (again || (this.#round !== null && !this.#round.done)) this.#setup.stage.restore(this.#begun);
+      else this.#remember();
+      this.#place = { round: order.round, attempt: order.attempt };
       this.#round = new RoundLedger(order);
     });
   }
 
-  /** Takes in a frame; the frames that follow from it, sealed for whom their headers name. Errors: FRAME_REFUSED, ENGINE_FAILED. */
+  /** Takes in a frame; the frames that follow from it, sealed for whom their headers name. Errors: FRAME_REFUSED, NOT_FINITE, ENGINE_FAILED. */
   receive(bytes: Uint8Array): Promise<readonly Uint8Array[]> {
     return this.#inTurn(() => this.#take(readFrame(bytes)));
   }
 
   /** The first keeper's probe of all stages, before (0) or after (1) a morph. */
-  probe(phase: 0 | 1): Promise<readonly Uint8Array[]> {
+  probe(phase: ProbePhase): Promise<readonly Uint8Array[]> {
     return this.#inTurn(async () => {
-      if (this.#index !== 0) throw refusedOrder('the first keeper probes');
-      const { x, rows } = this.#probe.input(this.#links.epoch - phase);
-      const origin = { round: 0, attempt: 0, step: phase, group: this.#setup.identity.publicKey, ...rows };
+      if (this.#index !== 0 || phase !== this.#phase) throw refusedOrder('no such probe is due here');
+      const { x, rows } = this.#probe.input(this.#links.with(this.#id)!.probeKey(), phase);
+      const origin = { round: 0, attempt: 0, step: phase, group: this.#id, ...rows };
       return [
-        this.#sealed(await this.#setup.stage.forward(x, rows), 'probe', origin, this.#onward(origin.group)),
+        this.#sealed(await this.#setup.stage.forward(x, rows), 'probe', origin, this.#onward(this.#id)),
       ];
     });
   }
 
-  /** Turns the stage for the next epoch: its boundaries with other keepers by keys that they share, the spaces inside by keys of its own. */
+  /**
+   * Turns the stage for the next epoch: its boundaries with other keepers by keys that they share, the spaces inside by a key of its own. Errors: ROUND_REFUSED
+   * in the middle of a round, and while the last morph is not settled.
+   */
   turn(): Promise<void> {
     return this.#inTurn(() => {
       if (this.#unturned !== null) throw refusedOrder('the last morph is not settled');
-      const { stage, secret, seats, width } = this.#setup;
-      this.#unturned = stage.memory();
+      if (this.#round !== null && !this.#round.done) throw refusedOrder('a round is under way');
+      const before = this.#setup.stage.memory();
       this.#links.turn();
-      const [before, after] = [seats.keepers[this.#index - 1], seats.keepers[this.#index + 1]];
-      const rotation = (other: string) => morphFrom(this.#links.with(other)!.morphKey(), width);
-      if (before !== undefined) stage.foldEntry(rotation(before.id));
-      if (after !== undefined) stage.foldExit(rotation(after.id));
-      stage.foldInside(ownKey(secret, `inside in epoch ${this.#links.epoch}`));
+      this.#unturned = before;
+      try {
+        this.#fold();
+      } catch (thrown) {
+        this.#settle(false);
+        throw thrown;
+      }
     });
   }
 
-  /** Settles a morph: keeps it and forgets what was before, or takes it back. */
+  /** Settles a morph: keeps it and forgets what was before, the round that led to it included; or takes it back. Errors: ROUND_REFUSED where there is none. */
   settle(keep: boolean): Promise<void> {
     return this.#inTurn(() => {
       if (this.#unturned === null) throw refusedOrder('there is no morph to settle');
-      this.#links.settle(keep);
-      if (!keep) this.#setup.stage.restore(this.#unturned);
-      this.#unturned = null;
-      this.#probe.forget();
-      // What was before must not stay: a stage of two epochs gives away what lies between them.
-      if (keep) this.#begun = this.#setup.stage.memory();
+      this.#settle(keep);
     });
   }
 
   /** What it has, to go on from between rounds. Faults in the middle of a morph. */
   memory(): KeeperMemory {
     invariant(this.#unturned === null, 'a keeper is remembered in the middle of a morph');
-    return { stage: this.#setup.stage.memory(), links: this.#links.memory() };
+    const { round } = this.#place;
+    // Who goes on from it takes no further part in the attempt under way, whose frames it does not know.
+    return {
+      stage: this.#setup.stage.memory(),
+      links: this.#links.memory(),
+      place: { round, attempt: OVER },
+    };
   }
 
   /** Goes on from what `memory` gave. */
-  restore({ stage, links }: KeeperMemory): void {
-    this.#setup.stage.restore(stage);
-    this.#begun = stage;
-    this.#links.restore(links);
+  restore({ stage, links, place }: KeeperMemory): Promise<void> {
+    return this.#inTurn(() => {
+      this.#setup.stage.restore(stage);
+      this.#links.restore(links);
+      this.#place = place;
+      this.#round = null;
+      this.#unturned = null;
+      this.#probe.forget();
+      this.#remember();
+    });
   }
 
   close(): Promise<void> {
@@ -179,31 +221,55 @@ export class Keeper {
     return result;
   }
 
+  #remember(): void {
+    wipe(this.#begun);
+    this.#begun = this.#setup.stage.memory();
+  }
+
+  get #phase(): ProbePhase {
+    return this.#unturned === null ? 0 : 1;
+  }
+
+  #fold(): void {
+    const { stage, seats, width } = this.#setup;
+    const [before, after] = [seats.keepers[this.#index - 1], seats.keepers[this.#index + 1]];
+    const keyWith = (other: string) => this.#links.with(other)!.morphKey();
+    if (before !== undefined) stage.foldEntry(morphFrom(keyWith(before.id), width));
+    if (after !== undefined) stage.foldExit(morphFrom(keyWith(after.id), width));
+    stage.foldInside(keyWith(this.#id));
+  }
+
+  #settle(keep: boolean): void {
+    const before = this.#unturned!;
+    this.#links.settle(keep);
+    this.#unturned = null;
+    this.#probe.forget();
+    if (keep) {
+      // What was before must not stay: a stage of two epochs gives away what lies between them.
+      this.#round = null;
+      this.#place = { ...this.#place, attempt: OVER };
+      this.#remember();
+    } else this.#setup.stage.restore(before);
+    wipe(before);
+  }
+
   async #take(frame: SealedFrame): Promise<readonly Uint8Array[]> {
     const { header } = frame;
-    const { run, seats, width, identity } = this.#setup;
-    const { epoch } = this.#links;
-    checkRoute(header, { run, id: identity.publicKey, index: this.#index, seats, width, epoch });
+    checkRoute(header, { ...this.#setup, id: this.#id, index: this.#index, epoch: this.#links.epoch });
     switch (header.kind) {
       case 'forward':
       case 'backward':
         return this.#train(frame);
       case 'query':
+        if (this.#unturned !== null) throw misplaced('a morph is not settled');
         return [this.#passOn(header, await this.#forward(header, this.#open(frame)))];
       case 'probe':
         return this.#passProbe(frame);
     }
   }
 
-  /** Opens a frame that is not one that was here before. */
   #open(frame: SealedFrame): Frame {
-    const { from, sequence } = frame.header;
-    const link = this.#links.with(from);
-    if (link === null) throw misplaced('its sender is not known here');
-    const opened = openFrame(frame, link);
-    if (sequence <= (this.#heard.get(from) ?? -1)) throw misplaced('it was here before');
-    this.#heard.set(from, sequence);
-    return opened;
+    return openFrame(frame, this.#links.with(frame.header.from)!);
   }
 
   async #train(frame: SealedFrame): Promise<readonly Uint8Array[]> {
@@ -217,15 +283,16 @@ export class Keeper {
     return [await this.#trainThere(round, opened)];
   }
 
-  async #trainThere(round: RoundLedger, { header, frame }: OpenedFrame): Promise<Uint8Array> {
-    round.arrived(header.group, frame);
-    return this.#passOn(header, await this.#forward(header, frame));
+  async #trainThere(round: RoundLedger, opened: OpenedFrame): Promise<Uint8Array> {
+    round.arrived(opened);
+    return this.#passOn(opened.header, await this.#forward(opened.header, opened.frame));
   }
 
   async #trainBack(round: RoundLedger, { header, frame }: OpenedFrame): Promise<readonly Uint8Array[]> {
     const { group } = header;
     const x = round.onItsWay(header);
     const { dx, gradient } = await this.#setup.stage.differentiate(x, frame, header);
+    checkGradient(gradient);
     round.returned(group, gradient);
     const boundary = this.#index;
     const to = sidesOf(this.#setup.seats, group, boundary).before;
@@ -236,7 +303,7 @@ export class Keeper {
   async #endStep(round: RoundLedger): Promise<readonly Uint8Array[]> {
     const gradients = round.gradients();
     if (gradients === null) return [];
-    for (const gradient of gradients) this.#setup.stage.add(gradient);
+    for (const gradient of boundedGradients(gradients)) this.#setup.stage.add(gradient);
     this.#setup.stage.step(round.learningRate);
     const sent = [];
     for (const waiting of round.next()) sent.push(await this.#trainThere(round, waiting));
@@ -245,10 +312,10 @@ export class Keeper {
 
   async #passProbe(frame: SealedFrame): Promise<readonly Uint8Array[]> {
     const { header } = frame;
-    if (header.group !== this.#setup.seats.keepers[0]!.id) throw misplaced('the first keeper probes');
+    this.#probe.admit(header, this.#phase);
     const y = await this.#forward(header, this.#open(frame));
     if (this.#index < this.#setup.seats.keepers.length - 1) return [this.#passOn(header, y)];
-    this.#probe.ended(header.step, y);
+    this.#probe.ended(this.#phase, y);
     return [];
   }
 
@@ -274,21 +341,15 @@ export class Keeper {
   ): Uint8Array {
     const { run, identity, frames } = this.#setup;
     const link = this.#links.with(to);
-    if (link === null) throw misplaced('where it goes on to is not known here');
+    invariant(link !== null, 'frames go on to neighbours');
     const { rows, width } = frame;
     const header: FrameHeader = {
       ...{ run, kind, epoch: link.epoch, round, attempt, step, group, boundary },
-      ...{ from: identity.publicKey, to, rows, width, context, target },
+      ...{ from: this.#id, to, rows, width, context, target },
       // A probe compares digits.
       type: kind === 'probe' ? 'float32' : frames,
       sequence: this.#sequence++,
     };
     return sealFrame(frame, header, link, identity);
   }
-}
-
-function refusedOrder(reason: string): PluralError {
-  return new PluralError('ROUND_REFUSED', `a keeper was ordered what it does not do: ${reason}`, {
-    hint: 'The aggregator and this keeper see the run differently: restart the round.',
-  });
 }

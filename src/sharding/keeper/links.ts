@@ -1,6 +1,5 @@
-import { invariant } from '../../core/errors.ts';
-import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
-import { Link, type Seat } from '../frames/link.ts';
+import { invariant, PluralError } from '../../core/errors.ts';
+import { Link } from '../frames/link.ts';
 
 /** Epoch and secrets of some links, by who is at their other ends. */
 export interface LinksMemory {
@@ -8,23 +7,18 @@ export interface LinksMemory {
   readonly secrets: readonly (readonly [other: string, secret: Uint8Array])[];
 }
 
-/** The links of one participant with its neighbours, all in one epoch. */
+/** Far more epochs than somebody misses between two rounds; bounds what a number that somebody says makes us do. */
+const MOST_EPOCHS_AHEAD = 100_000;
+
+/** The links of one participant, all in one epoch. */
 export class Links {
   #links: ReadonlyMap<string, Link>;
   /** Those of the epoch before, while it is not settled whether this one holds. */
   #before: ReadonlyMap<string, Link> | null = null;
 
-  private constructor(links: ReadonlyMap<string, Link>) {
+  /** Links of one epoch, by who is at their other ends. */
+  constructor(links: ReadonlyMap<string, Link>) {
     this.#links = links;
-  }
-
-  /** Links of epoch 0. Errors: FRAME_REFUSED. */
-  static open(
-    run: string,
-    own: { readonly id: string; readonly keys: KeyPair },
-    others: readonly Seat[],
-  ): Links {
-    return new Links(new Map(others.map((other) => [other.id, Link.between(run, own, other)])));
   }
 
   get epoch(): number {
@@ -39,8 +33,9 @@ export class Links {
   /** Goes to the next epoch, for the time being. */
   turn(): void {
     invariant(this.#before === null, 'an epoch begins before the last one is settled');
+    const next = new Map([...this.#links].map(([id, link]) => [id, link.next()]));
     this.#before = this.#links;
-    this.#links = new Map([...this.#links].map(([id, link]) => [id, link.next()]));
+    this.#links = next;
   }
 
   /** Forgets the epoch before, or goes back to it and forgets the new one. */
@@ -52,8 +47,17 @@ export class Links {
     this.#before = null;
   }
 
-  /** Goes on to a later epoch and forgets those before. */
+  /** Goes on to a later epoch and forgets those before. Errors: ROUND_REFUSED for an earlier one, and for one that is out of reach. */
   advanceTo(epoch: number): void {
+    if (epoch < this.epoch || epoch > this.epoch + MOST_EPOCHS_AHEAD) {
+      throw new PluralError(
+        'ROUND_REFUSED',
+        `epoch ${epoch} was said to be under way, here it is ${this.epoch}`,
+        {
+          hint: 'The aggregator says something else than before: do not go on before it is explained.',
+        },
+      );
+    }
     while (this.epoch < epoch && this.#links.size > 0) {
       this.turn();
       this.settle(true);

@@ -1,6 +1,6 @@
 import { PluralError } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
-import type { Floats, Frame } from '../part-session.ts';
+import type { Floats, Frame, TaskRows } from '../part-session.ts';
 
 /** One attempt of a round, as the aggregator orders it. */
 export interface RoundOrder {
@@ -20,9 +20,30 @@ export interface OpenedFrame {
 }
 
 type Task =
-  /** Its frame, which is needed again on the way back. */
-  | { readonly phase: 'forward'; readonly x: Frame }
+  /** Its frame and points, which are needed again on the way back. */
+  | { readonly phase: 'forward'; readonly x: Frame; readonly rows: TaskRows }
   | { readonly phase: 'backward'; readonly gradient: Floats };
+
+/** A round and which try of it. */
+export type RoundPlace = Pick<RoundOrder, 'round' | 'attempt'>;
+
+/** Refuses what no round can be. Errors: ROUND_REFUSED. */
+export function checkOrder({ groups, learningRates }: RoundOrder, seated: readonly string[]): void {
+  const strange =
+    new Set(groups).size !== groups.length || groups.some((group) => !seated.includes(group))
+      ? 'its groups are not those of the run, each once'
+      : learningRates.some((rate) => !(rate > 0 && rate < Number.POSITIVE_INFINITY))
+        ? 'a learning rate of it is none'
+        : null;
+  if (strange !== null) throw refusedOrder(strange);
+}
+
+/** An order of the aggregator that a keeper does not carry out. */
+export function refusedOrder(reason: string): PluralError {
+  return new PluralError('ROUND_REFUSED', `a keeper was ordered what it does not do: ${reason}`, {
+    hint: 'The aggregator and this keeper see the run differently: restart the round.',
+  });
+}
 
 /** A frame that does not fit what a keeper is doing. */
 export function misplaced(reason: string): PluralError {
@@ -72,16 +93,19 @@ export class RoundLedger {
   }
 
   /** Takes in the frame of a task on its way there. */
-  arrived(group: string, x: Frame): void {
+  arrived({ header, frame: x }: OpenedFrame): void {
+    const { group, context, target } = header;
     if (this.#tasks.has(group)) throw misplaced('its task is here already');
-    this.#tasks.set(group, { phase: 'forward', x });
+    this.#tasks.set(group, { phase: 'forward', x, rows: { context, target } });
   }
 
   /** The frame that came of the task on its way there, for the way back. */
-  onItsWay({ group, step }: FrameHeader): Frame {
+  onItsWay({ group, step, context, target }: FrameHeader): Frame {
     const task = this.#tasks.get(group);
     if (step !== this.#step || task?.phase !== 'forward') throw misplaced('its task is not on its way back');
-    return task.x;
+    const { rows, x } = task;
+    if (rows.context !== context || rows.target !== target) throw misplaced('its task had other points');
+    return x;
   }
 
   returned(group: string, gradient: Floats): void {

@@ -1,4 +1,5 @@
 import type { FrameHeader } from '../../wire/shard-frame.ts';
+import type { TaskRows } from '../part-session.ts';
 import { misplaced } from './round-ledger.ts';
 import { type Seats, sidesOf } from './seats.ts';
 
@@ -12,15 +13,19 @@ export interface Place {
   readonly seats: Seats;
   readonly width: number;
   readonly epoch: number;
+  /** Most points of a task: a stage's memory grows with their product. */
+  readonly most: TaskRows;
 }
 
 /**
  * A frame must come from the part on the other side of a boundary of this stage, in this epoch, and be of the shape that goes over it.
  * Errors: FRAME_REFUSED.
  */
-export function checkRoute(header: FrameHeader, { run, id, index, seats, width, epoch }: Place): void {
+export function checkRoute(header: FrameHeader, { run, id, index, seats, width, epoch, most }: Place): void {
   const { kind, boundary, group, context, target } = header;
   if (header.run !== run || header.to !== id) throw misplaced('it is for somebody else');
+  const seated = kind === 'probe' ? seats.keepers.slice(0, 1) : seats.groups;
+  if (!seated.some(({ id: known }) => known === group)) throw misplaced('its group has no seat');
   const back = kind === 'backward';
   if (boundary !== index + (back ? 1 : 0)) throw misplaced(`boundary ${boundary} is not of this stage`);
   const sides = sidesOf(seats, group, boundary);
@@ -28,6 +33,7 @@ export function checkRoute(header: FrameHeader, { run, id, index, seats, width, 
     throw misplaced('it is not from the part next to this');
   }
   if (header.epoch !== epoch) throw misplaced(`it is of epoch ${header.epoch}, not ${epoch}`);
+  if (context > most.context || target > most.target) throw misplaced('its task has too many points');
   const rows = boundary === seats.keepers.length ? target : context + target;
   if (header.rows !== rows || header.width !== width) throw misplaced('it is of another shape');
 }

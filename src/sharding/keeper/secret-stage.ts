@@ -6,7 +6,10 @@ import type { Stage } from '../stage.ts';
 
 const KEY_BYTES = 32;
 
-/** A key of 32 bytes for one use of what a keeper alone knows (HKDF-SHA256, RFC 5869). */
+/**
+ * A key of 32 bytes for one use of what a keeper alone knows when it begins (HKDF-SHA256, RFC 5869). The secret is to be forgotten once the stage is drawn:
+ * with it, start and epochs of the stage could be worked out again.
+ */
 export function ownKey(secret: Uint8Array, use: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', secret, 'pluralllm-keeper-v1', use, KEY_BYTES));
 }

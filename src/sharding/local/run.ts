@@ -8,16 +8,15 @@ import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import type { AdamOptions } from '../../training/optimizer.ts';
 import { identityOf } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
-import type { Seat } from '../frames/link.ts';
 import { Front } from '../front.ts';
 import { type Blur, type OuterRound, ShardedGroup } from '../group/sharded-group.ts';
 import { Head } from '../head.ts';
 import { morphStages } from '../keeper/epoch.ts';
 import { Keeper, type KeeperMemory } from '../keeper/keeper.ts';
 import type { RoundOrder } from '../keeper/round-ledger.ts';
-import type { Seats } from '../keeper/seats.ts';
+import { type Seats, takeSeat } from '../keeper/seats.ts';
 import { ownKey, turnExitOnce } from '../keeper/secret-stage.ts';
-import type { Floats } from '../part-session.ts';
+import type { Floats, TaskRows } from '../part-session.ts';
 import { Stage } from '../stage.ts';
 import { LocalRelay } from './relay.ts';
 
@@ -30,6 +29,8 @@ export interface LocalShardedSetup {
   readonly optimizer: AdamOptions;
   readonly groups: readonly string[];
   readonly frames: FrameType;
+  /** Most points of a task. */
+  readonly most: TaskRows;
   /** The secret of 32 bytes of a participant: `keeper 0` and so on, or `group NAME`. */
   readonly secretOf: (who: string) => Uint8Array;
   /** The parameters that a stage starts from, of its own layout. */
@@ -66,10 +67,6 @@ function participant(secret: Uint8Array): Participant {
   return { identity, keys: keyPairOf(ownKey(secret, 'agreement')), secret };
 }
 
-function seatOf({ identity, keys }: Participant): Seat {
-  return { id: identity.publicKey, agreementKey: keys.publicKey };
-}
-
 interface Member {
   readonly id: string;
   readonly member: ShardedGroup;
@@ -84,30 +81,48 @@ interface Outer {
 }
 
 async function openKeeper(
-  { run, options, optimizer, startOf, frames }: LocalShardedSetup,
+  { run, options, optimizer, startOf, frames, most }: LocalShardedSetup,
   { own, seats, index, layout }: { own: Participant; seats: Seats; index: number; layout: ParameterLayout },
 ): Promise<Keeper> {
   const { identity, keys, secret } = own;
   const { width } = options;
   const stage = await Stage.open({ options, layout, parameters: startOf(index, layout), optimizer }, index);
   turnExitOnce(stage, width, secret);
-  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames });
+  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames, most });
 }
 
 function openGroup(
-  { run, frames, blur }: LocalShardedSetup,
+  { run, options, frames, blur }: LocalShardedSetup,
   group: string,
   { own, seats, front, head, relay }: Outer & { own: Participant; seats: Seats; relay: LocalRelay },
 ): Member {
   const { identity, keys } = own;
   const send = (frame: Uint8Array) => relay.carry(frame);
   const blurred = blur === undefined ? {} : { blur: blur(group) };
-  const member = new ShardedGroup({ run, identity, keys, seats, front, head, frames, send, ...blurred });
+  const member = new ShardedGroup({
+    ...{ run, identity, keys, seats, front, head, frames, send, width: options.width },
+    ...blurred,
+  });
   relay.join(identity.publicKey, async (frame) => {
     member.receive(frame);
     return [];
   });
   return { id: identity.publicKey, member };
+}
+
+async function trainMember(
+  member: ShardedGroup,
+  learningRates: readonly number[],
+  batchOf: (step: number) => Batch,
+): Promise<OuterTrained> {
+  const before = member.traffic;
+  let loss = 0;
+  for (const [step, rate] of learningRates.entries()) {
+    loss += (await member.step(batchOf(step), step, rate)) / learningRates.length;
+  }
+  const { sent, received } = member.traffic;
+  const traffic = { sent: sent - before.sent, received: received - before.received };
+  return { ...member.parameters(), loss, traffic };
 }
 
 /**
@@ -116,12 +131,20 @@ function openGroup(
  */
 export class LocalShardedRun {
   readonly keepers: readonly Keeper[];
+  readonly seats: Seats;
   readonly #relay: LocalRelay;
   readonly #groups: Members;
   readonly #outer: Outer;
 
-  private constructor(relay: LocalRelay, keepers: readonly Keeper[], groups: Members, outer: Outer) {
+  private constructor(
+    relay: LocalRelay,
+    seats: Seats,
+    keepers: readonly Keeper[],
+    groups: Members,
+    outer: Outer,
+  ) {
     this.#relay = relay;
+    this.seats = seats;
     this.keepers = keepers;
     this.#groups = groups;
     this.#outer = outer;
@@ -134,6 +157,7 @@ export class LocalShardedRun {
     const named = (name: string) => participant(secretOf(name));
     const keeping = parts.stages.map((_, index) => named(`keeper ${index}`));
     const grouped = setup.groups.map((group) => named(`group ${group}`));
+    const seatOf = ({ identity, keys }: Participant) => takeSeat(setup.run, identity, keys.publicKey);
     const seats: Seats = { keepers: keeping.map(seatOf), groups: grouped.map(seatOf) };
     const relay = new LocalRelay(setup.seen);
     const keepers = await Promise.all(
@@ -151,7 +175,7 @@ export class LocalShardedRun {
       openGroup(setup, setup.groups[index]!, { own, seats, front, head, relay }),
     );
     const entries = setup.groups.map((group, index) => [group, members[index]!] as const);
-    return new LocalShardedRun(relay, keepers, new Map(entries), { front, head });
+    return new LocalShardedRun(relay, seats, keepers, new Map(entries), { front, head });
   }
 
   get epoch(): number {
@@ -164,19 +188,17 @@ export class LocalShardedRun {
     const members = groups.map((group) => this.#group(group));
     const ids = members.map(({ id }) => id);
     await Promise.all(this.keepers.map((keeper) => keeper.begin({ ...order, groups: ids })));
-    return Promise.all(
-      members.map(async ({ member }, index) => {
-        member.begin({ epoch: this.epoch, round, attempt, ...outer });
-        const before = member.traffic;
-        let loss = 0;
-        for (const [step, rate] of learningRates.entries()) {
-          loss += (await member.step(batchOf(groups[index]!, step), step, rate)) / learningRates.length;
-        }
-        const { sent, received } = member.traffic;
-        const traffic = { sent: sent - before.sent, received: received - before.received };
-        return { ...member.parameters(), loss, traffic };
-      }),
+    for (const { member } of members) member.begin({ epoch: this.epoch, round, attempt, ...outer });
+    const trained = members.map(({ member }, index) =>
+      trainMember(member, learningRates, (step) => batchOf(groups[index]!, step)),
     );
+    try {
+      return await Promise.all(trained);
+    } catch (thrown) {
+      for (const { member } of members) member.giveUp();
+      await Promise.allSettled(trained);
+      throw thrown;
+    }
   }
 
   /** Takes over the front and head that all groups predict with, until the next round. */
@@ -201,8 +223,8 @@ export class LocalShardedRun {
     return this.keepers.map((keeper) => keeper.memory());
   }
 
-  restore(memory: readonly KeeperMemory[]): void {
-    for (const [index, keeper] of this.keepers.entries()) keeper.restore(memory[index]!);
+  async restore(memory: readonly KeeperMemory[]): Promise<void> {
+    await Promise.all(this.keepers.map((keeper, index) => keeper.restore(memory[index]!)));
   }
 
   async close(): Promise<void> {
