@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytesOf } from '../core/bytes.ts';
-import type { KeeperMemory } from '../sharding/keeper/keeper.ts';
+import type { KeeperMemory } from '../sharding/keeper/setup.ts';
 import type { Storable } from '../training/checkpoint.ts';
 
 /** float64 numbers as bytes. */

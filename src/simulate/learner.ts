@@ -1,6 +1,6 @@
 import type { ParameterLayout } from '../predictor/layout.ts';
 import type { Predict } from '../predictor/prediction.ts';
-import type { KeeperMemory } from '../sharding/keeper/keeper.ts';
+import type { KeeperMemory } from '../sharding/keeper/setup.ts';
 import type { Storable } from '../training/checkpoint.ts';
 import type { Model } from '../wire/stages.ts';
 

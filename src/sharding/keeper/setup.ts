@@ -1,0 +1,53 @@
+import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
+import type { Identity } from '../../wire/identity.ts';
+import type { FrameType } from '../../wire/shard-frame.ts';
+import { Link } from '../frames/link.ts';
+import type { TaskRows } from '../part-session.ts';
+import type { PartMemory } from '../part-state.ts';
+import type { Stage } from '../stage.ts';
+import { Links, type LinksMemory } from './links.ts';
+import type { RoundPlace } from './round-ledger.ts';
+import type { Seat, Seats } from './seats.ts';
+
+/** What a keeper is opened with. */
+export interface KeeperSetup {
+  /** Digest of the run. */
+  readonly run: string;
+  readonly identity: Identity;
+  /** X25519 keys of this run, of which the public one stands in the keeper's seat. Only the links that come of them are kept. */
+  readonly keys: KeyPair;
+  /** 32 bytes that nobody else has: what the inside of the stage is turned by follows from it. Not kept either. */
+  readonly secret: Uint8Array;
+  readonly seats: Seats;
+  readonly stage: Stage;
+  /** Width of the vectors between parts. */
+  readonly width: number;
+  /** Type of the frames that it sends. */
+  readonly frames: FrameType;
+  /** Most points of a task. */
+  readonly most: TaskRows;
+}
+
+/** All that a keeper goes on from: its stage, the secrets of its links, and the last round that it took part in. */
+export interface KeeperMemory {
+  readonly stage: PartMemory;
+  readonly links: LinksMemory;
+  readonly place: RoundPlace;
+}
+
+/** Links with the parts on both sides, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED. */
+export function openLinks(
+  { run, identity, keys, secret, seats, frames, width }: KeeperSetup,
+  index: number,
+): Links {
+  const own = { id: identity.publicKey, keys };
+  const sides = [seats.keepers[index - 1], seats.keepers[index + 1]];
+  const others = sides.flatMap((seat): readonly Seat[] => (seat === undefined ? seats.groups : [seat]));
+  const bound = { run, seats, frames, width };
+  return new Links(
+    new Map([
+      [own.id, Link.alone(secret)] as const,
+      ...others.map((other) => [other.id, Link.between(bound, own, other)] as const),
+    ]),
+  );
+}
