@@ -1,5 +1,5 @@
 import { randomStream } from '../../src/core/random.ts';
-import type { ShardedModel } from '../../src/sharding/sharded-model.ts';
+import type { ShardedModel } from '../../src/sharding/parts/sharded-model.ts';
 import { batchOf } from '../../src/training/batches.ts';
 import { type Accomplice, meanError, type SeenAnswers, searchAnswers } from './leakage.ts';
 import { rmsOf, stacked } from './matrix.ts';

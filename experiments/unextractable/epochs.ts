@@ -1,14 +1,14 @@
 import { randomStream } from '../../src/core/random.ts';
 import type { Batch } from '../../src/predictor/batch.ts';
 import type { StagedOptions } from '../../src/predictor/staged/options.ts';
-import { morphFrom } from '../../src/sharding/morph.ts';
+import { morphFrom } from '../../src/sharding/parts/morph.ts';
 import {
   closeSharded,
   morphBoundary,
   openSharded,
   type ShardedModel,
-} from '../../src/sharding/sharded-model.ts';
-import { shardedStep } from '../../src/sharding/sharded-step.ts';
+} from '../../src/sharding/parts/sharded-model.ts';
+import { shardedStep } from '../../src/sharding/parts/sharded-step.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import { shardsOf } from './shards.ts';
 

@@ -1,8 +1,8 @@
 import type { RandomStream } from '../../src/core/random.ts';
 import { entryOf, rangeLayout } from '../../src/predictor/layout.ts';
 import { layerName, stagedLayout } from '../../src/predictor/staged/parameters.ts';
-import type { Frame, TaskRows } from '../../src/sharding/part-session.ts';
-import { Stage } from '../../src/sharding/stage.ts';
+import type { Frame, TaskRows } from '../../src/sharding/parts/part-session.ts';
+import { Stage } from '../../src/sharding/parts/stage.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import { sameInputBridge } from './bridges.ts';
 import { stacked } from './matrix.ts';

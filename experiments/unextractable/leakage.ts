@@ -1,7 +1,7 @@
 import type { Batch, Points } from '../../src/predictor/batch.ts';
 import { feedsOf } from '../../src/predictor/gpo/inputs.ts';
-import type { Front } from '../../src/sharding/front.ts';
-import type { Frame } from '../../src/sharding/part-session.ts';
+import type { Front } from '../../src/sharding/parts/front.ts';
+import type { Frame } from '../../src/sharding/parts/part-session.ts';
 import { type Matrix, rmsOf } from './matrix.ts';
 
 /** Rows of frames at the cut that hold an answer: what the first keeper sees, and what it would like to know. */

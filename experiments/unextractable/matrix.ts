@@ -1,4 +1,4 @@
-import type { Floats } from '../../src/sharding/part-session.ts';
+import type { Floats } from '../../src/sharding/parts/part-session.ts';
 
 /** Rows of numbers, row-major [rows, width]. */
 export interface Matrix {

@@ -1,7 +1,7 @@
 import type { RandomStream } from '../../src/core/random.ts';
 import type { Batch } from '../../src/predictor/batch.ts';
 import { feedsOf } from '../../src/predictor/gpo/inputs.ts';
-import type { ShardedModel } from '../../src/sharding/sharded-model.ts';
+import type { ShardedModel } from '../../src/sharding/parts/sharded-model.ts';
 import { rmsOf } from './matrix.ts';
 import { type AtTheCut, framesOf } from './sharded-frames.ts';
 

@@ -1,5 +1,5 @@
 import { randomStream } from '../../src/core/random.ts';
-import { shardedStep } from '../../src/sharding/sharded-step.ts';
+import { shardedStep } from '../../src/sharding/parts/sharded-step.ts';
 import { filledWith, stageOf } from './fillers.ts';
 import { type FramePair, fittedStages } from './fit-stage.ts';
 import { queriesOf } from './queries.ts';

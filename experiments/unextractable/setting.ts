@@ -6,7 +6,7 @@ import type { Batch } from '../../src/predictor/batch.ts';
 import type { Predict } from '../../src/predictor/prediction.ts';
 import type { TrainablePredictor } from '../../src/predictor/predictor.ts';
 import { type StagedOptions, stagedOptions } from '../../src/predictor/staged/options.ts';
-import type { Floats } from '../../src/sharding/part-session.ts';
+import type { Floats } from '../../src/sharding/parts/part-session.ts';
 import { type Experiment, prepareExperiment, setupOf } from '../../src/simulate/experiment.ts';
 import { batchOf, sampleTask, type TaskSize } from '../../src/training/batches.ts';
 import { answeredQuestions, type SharedData } from '../../src/training/shared-data.ts';

@@ -1,7 +1,7 @@
 import type { Batch } from '../../src/predictor/batch.ts';
 import { feedsOf } from '../../src/predictor/gpo/inputs.ts';
-import type { Floats, Frame } from '../../src/sharding/part-session.ts';
-import type { ShardedModel } from '../../src/sharding/sharded-model.ts';
+import type { Floats, Frame } from '../../src/sharding/parts/part-session.ts';
+import type { ShardedModel } from '../../src/sharding/parts/sharded-model.ts';
 
 /** What happens to the front's frame on its way to the first stage. */
 export type AtTheCut = (frame: Frame, batch: Batch) => Frame;

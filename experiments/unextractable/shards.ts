@@ -2,9 +2,9 @@ import type { ParameterRange } from '../../src/predictor/layout.ts';
 import type { StagedOptions } from '../../src/predictor/staged/options.ts';
 import { stagedLayout } from '../../src/predictor/staged/parameters.ts';
 import { type StagedRanges, stageRanges } from '../../src/predictor/staged/parts.ts';
-import { type BoundaryAxis, boundaryAxes, boundarySpace } from '../../src/sharding/boundary-axes.ts';
-import { turnSpace } from '../../src/sharding/morph.ts';
-import type { ShardedModel } from '../../src/sharding/sharded-model.ts';
+import { type BoundaryAxis, boundaryAxes, boundarySpace } from '../../src/sharding/parts/boundary-axes.ts';
+import { turnSpace } from '../../src/sharding/parts/morph.ts';
+import type { ShardedModel } from '../../src/sharding/parts/sharded-model.ts';
 
 /** Where the parts of a model stand in its flat vector, which stands for all shards of one epoch, and what they can be turned along. */
 export interface Anatomy {

@@ -1,6 +1,6 @@
 import { randomStream } from '../../src/core/random.ts';
 import { meanOf } from '../../src/evaluate/group-scores.ts';
-import { closeSharded, openSharded, type ShardedModel } from '../../src/sharding/sharded-model.ts';
+import { closeSharded, openSharded, type ShardedModel } from '../../src/sharding/parts/sharded-model.ts';
 import type { Engine } from '../../src/training/engine.ts';
 import { engineFor } from '../../src/training/engine-for.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';

@@ -8,7 +8,7 @@ import { outerLayout, stageRanges } from '../predictor/staged/parts.ts';
 import type { Blur } from '../sharding/group/sharded-group.ts';
 import { secretStart } from '../sharding/keeper/secret-stage.ts';
 import { LocalShardedRun, type OuterTrained } from '../sharding/local/run.ts';
-import type { TaskRows } from '../sharding/part-session.ts';
+import type { TaskRows } from '../sharding/parts/part-session.ts';
 import { batchOf } from '../training/batches.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { WorkerSetup } from '../training/jobs.ts';

@@ -8,8 +8,8 @@ import { anatomyOf, stitchedFrom, withExitTurned } from '../../experiments/unext
 import { alignmentScore } from '../../src/evaluate/alignment.ts';
 import { meanOf } from '../../src/evaluate/group-scores.ts';
 import type { Batch } from '../../src/predictor/batch.ts';
-import type { Floats } from '../../src/sharding/part-session.ts';
-import { closeSharded, openSharded } from '../../src/sharding/sharded-model.ts';
+import type { Floats } from '../../src/sharding/parts/part-session.ts';
+import { closeSharded, openSharded } from '../../src/sharding/parts/sharded-model.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import { FEATURE_WIDTH, openWhole, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
 

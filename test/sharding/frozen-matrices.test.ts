@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { entryOf, type ParameterRange } from '../../src/predictor/layout.ts';
 import { stagedLayout } from '../../src/predictor/staged/parameters.ts';
 import { stageRanges } from '../../src/predictor/staged/parts.ts';
-import { boundaryAxes, boundarySpace } from '../../src/sharding/boundary-axes.ts';
-import { morphFrom, turnSpace } from '../../src/sharding/morph.ts';
-import type { Floats } from '../../src/sharding/part-session.ts';
+import { boundaryAxes, boundarySpace } from '../../src/sharding/parts/boundary-axes.ts';
+import { morphFrom, turnSpace } from '../../src/sharding/parts/morph.ts';
+import type { Floats } from '../../src/sharding/parts/part-session.ts';
 import {
   distance,
   FEATURE_WIDTH,

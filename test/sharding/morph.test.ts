@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../src/core/digest.ts';
 import { stageRanges } from '../../src/predictor/staged/parts.ts';
-import { boundarySpace, innerSpaces } from '../../src/sharding/boundary-axes.ts';
-import { innerKey, morphFrom, turnSpace } from '../../src/sharding/morph.ts';
-import type { Floats } from '../../src/sharding/part-session.ts';
-import { closeSharded, openSharded } from '../../src/sharding/sharded-model.ts';
-import { shardedPredict, shardedStep } from '../../src/sharding/sharded-step.ts';
+import { boundarySpace, innerSpaces } from '../../src/sharding/parts/boundary-axes.ts';
+import { innerKey, morphFrom, turnSpace } from '../../src/sharding/parts/morph.ts';
+import type { Floats } from '../../src/sharding/parts/part-session.ts';
+import { closeSharded, openSharded } from '../../src/sharding/parts/sharded-model.ts';
+import { shardedPredict, shardedStep } from '../../src/sharding/parts/sharded-step.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import {
   allSpaces,

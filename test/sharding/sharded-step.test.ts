@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Precision } from '../../src/sharding/part-session.ts';
-import { closeSharded, openSharded } from '../../src/sharding/sharded-model.ts';
-import { shardedPredict, shardedStep } from '../../src/sharding/sharded-step.ts';
+import type { Precision } from '../../src/sharding/parts/part-session.ts';
+import { closeSharded, openSharded } from '../../src/sharding/parts/sharded-model.ts';
+import { shardedPredict, shardedStep } from '../../src/sharding/parts/sharded-step.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import {
   distance,

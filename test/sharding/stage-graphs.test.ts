@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { feedsOf } from '../../src/predictor/gpo/inputs.ts';
 import { GRAPH_NAMES } from '../../src/predictor/predictor.ts';
 import { stagedParts, stageRanges } from '../../src/predictor/staged/parts.ts';
-import { type Frame, openPart, rowFeeds } from '../../src/sharding/part-session.ts';
-import { frontGraphs, headGraphs, stageGraphs } from '../../src/sharding/stage-graphs.ts';
+import { type Frame, openPart, rowFeeds } from '../../src/sharding/parts/part-session.ts';
+import { frontGraphs, headGraphs, stageGraphs } from '../../src/sharding/parts/stage-graphs.ts';
 import {
   distance,
   FEATURE_WIDTH,

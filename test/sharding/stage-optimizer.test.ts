@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type RandomStream, randomStream } from '../../src/core/random.ts';
 import { tensorOf } from '../../src/predictor/layout.ts';
-import { boundaryAxes } from '../../src/sharding/boundary-axes.ts';
-import { morphFrom, turnSpace } from '../../src/sharding/morph.ts';
+import { boundaryAxes } from '../../src/sharding/parts/boundary-axes.ts';
+import { morphFrom, turnSpace } from '../../src/sharding/parts/morph.ts';
 import {
   freshMoments,
   type SharedAxis,
   sharedAxes,
   stageAdamStep,
-} from '../../src/sharding/stage-optimizer.ts';
+} from '../../src/sharding/parts/stage-optimizer.ts';
 import { ADAM_DEFAULTS, adamStep, freshAdam } from '../../src/training/optimizer.ts';
 import { allSpaces, distance, keyOf, startOf, tinyPredictor, tinyStaged } from '../support/sharding.ts';
 

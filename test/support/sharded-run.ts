@@ -8,7 +8,7 @@ import { Link } from '../../src/sharding/frames/link.ts';
 import { sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
 import { ownKey } from '../../src/sharding/keeper/secret-stage.ts';
 import { LocalShardedRun, type LocalShardedSetup } from '../../src/sharding/local/run.ts';
-import type { Floats } from '../../src/sharding/part-session.ts';
+import type { Floats } from '../../src/sharding/parts/part-session.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import { identityOf } from '../../src/wire/identity.ts';
 import type { FrameHeader } from '../../src/wire/shard-frame.ts';

@@ -3,11 +3,11 @@ import type { Batch } from '../../src/predictor/batch.ts';
 import { GRAPH_NAMES, type TrainablePredictor } from '../../src/predictor/predictor.ts';
 import { type StagedOptions, stagedOptions } from '../../src/predictor/staged/options.ts';
 import { staged } from '../../src/predictor/staged/staged.ts';
-import { boundaryAxes } from '../../src/sharding/boundary-axes.ts';
-import { innerKey, morphFrom, turnSpace } from '../../src/sharding/morph.ts';
-import { type Floats, openPart, type Precision } from '../../src/sharding/part-session.ts';
-import { PartState } from '../../src/sharding/part-state.ts';
-import { morphBoundary, type ShardedModel } from '../../src/sharding/sharded-model.ts';
+import { boundaryAxes } from '../../src/sharding/parts/boundary-axes.ts';
+import { innerKey, morphFrom, turnSpace } from '../../src/sharding/parts/morph.ts';
+import { type Floats, openPart, type Precision } from '../../src/sharding/parts/part-session.ts';
+import { PartState } from '../../src/sharding/parts/part-state.ts';
+import { morphBoundary, type ShardedModel } from '../../src/sharding/parts/sharded-model.ts';
 import { ADAM_DEFAULTS, type AdamOptions } from '../../src/training/optimizer.ts';
 import { type BatchQuestion, batchFrom, randomQuestions } from './random-batch.ts';
 

@@ -1,6 +1,6 @@
 import { bytesOf, float32From } from '../../core/bytes.ts';
 import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
-import type { Frame } from '../part-session.ts';
+import type { Frame } from '../parts/part-session.ts';
 
 const FLOAT_BYTES = 4;
 /** Largest of an int8, so that both signs have as many steps. */

@@ -5,7 +5,7 @@ import { PluralError } from '../../core/errors.ts';
 import { encodeCbor, readCbor } from '../../wire/cbor.ts';
 import { type Identity, isSignedBy, signatureSchema } from '../../wire/identity.ts';
 import { type FrameHeader, frameHeaderSchema } from '../../wire/shard-frame.ts';
-import type { Frame } from '../part-session.ts';
+import type { Frame } from '../parts/part-session.ts';
 import type { Link } from './link.ts';
 import { packFrame, payloadBytes, unpackFrame } from './payload.ts';
 

@@ -6,12 +6,12 @@ import type { Identity } from '../../wire/identity.ts';
 import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
 import { Link } from '../frames/link.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
-import type { Front } from '../front.ts';
-import type { Head } from '../head.ts';
 import { Links } from '../keeper/links.ts';
 import { misplaced } from '../keeper/round-ledger.ts';
 import { checkSeats, type Seats } from '../keeper/seats.ts';
-import type { Floats, Frame } from '../part-session.ts';
+import type { Front } from '../parts/front.ts';
+import type { Head } from '../parts/head.ts';
+import type { Floats, Frame } from '../parts/part-session.ts';
 
 /** What a group sends: frames of its front, and gradients of its head. */
 type SentKind = Exclude<FrameHeader['kind'], 'probe'>;

@@ -1,5 +1,5 @@
 import { PluralError } from '../../core/errors.ts';
-import type { Floats } from '../part-session.ts';
+import type { Floats } from '../parts/part-session.ts';
 
 /** A group's gradient counts for no more than so many times the median one: far more than honest groups differ by. */
 const MOST_MEDIANS = 4;

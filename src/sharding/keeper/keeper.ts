@@ -1,9 +1,9 @@
 import { invariant } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
 import { openFrame, readFrame, type SealedFrame, sealFrame } from '../frames/sealed-frame.ts';
-import { morphFrom } from '../morph.ts';
-import type { Frame } from '../part-session.ts';
-import { type PartMemory, wipe } from '../part-state.ts';
+import { morphFrom } from '../parts/morph.ts';
+import type { Frame } from '../parts/part-session.ts';
+import { type PartMemory, wipe } from '../parts/part-state.ts';
 import { boundedGradients, checkGradient } from './gradients.ts';
 import type { Links } from './links.ts';
 import { Probe, type ProbePhase, type ProbeVerdict } from './probe.ts';

@@ -1,6 +1,6 @@
 import { PluralError } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
-import type { Floats, Frame, TaskRows } from '../part-session.ts';
+import type { Floats, Frame, TaskRows } from '../parts/part-session.ts';
 
 /** One attempt of a round, as the aggregator orders it. */
 export interface RoundOrder {

@@ -1,5 +1,5 @@
 import type { FrameHeader } from '../../wire/shard-frame.ts';
-import type { TaskRows } from '../part-session.ts';
+import type { TaskRows } from '../parts/part-session.ts';
 import { misplaced } from './round-ledger.ts';
 import { type Seats, sidesOf } from './seats.ts';
 

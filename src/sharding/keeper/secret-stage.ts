@@ -1,8 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 import type { ParameterLayout } from '../../predictor/layout.ts';
 import { initialiseStaged } from '../../predictor/staged/parameters.ts';
-import { keyedUniform, morphFrom } from '../morph.ts';
-import type { Stage } from '../stage.ts';
+import { keyedUniform, morphFrom } from '../parts/morph.ts';
+import type { Stage } from '../parts/stage.ts';
 
 const KEY_BYTES = 32;
 

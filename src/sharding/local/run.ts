@@ -8,17 +8,17 @@ import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import type { AdamOptions } from '../../training/optimizer.ts';
 import { identityOf } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
-import { Front } from '../front.ts';
 import { type Blur, type OuterRound, ShardedGroup } from '../group/sharded-group.ts';
-import { Head } from '../head.ts';
 import { morphStages } from '../keeper/epoch.ts';
 import { Keeper } from '../keeper/keeper.ts';
 import type { RoundOrder } from '../keeper/round-ledger.ts';
 import { type Seats, takeSeat } from '../keeper/seats.ts';
 import { ownKey, turnExitOnce } from '../keeper/secret-stage.ts';
 import type { KeeperMemory } from '../keeper/setup.ts';
-import type { Floats, TaskRows } from '../part-session.ts';
-import { Stage } from '../stage.ts';
+import { Front } from '../parts/front.ts';
+import { Head } from '../parts/head.ts';
+import type { Floats, TaskRows } from '../parts/part-session.ts';
+import { Stage } from '../parts/stage.ts';
 import { LocalRelay } from './relay.ts';
 
 /** What a sharded run in one process is opened with. */

@@ -1,6 +1,6 @@
-import type { Batch } from '../predictor/batch.ts';
-import { feedsOf } from '../predictor/gpo/inputs.ts';
-import type { Feeds } from '../predictor/predictor.ts';
+import type { Batch } from '../../predictor/batch.ts';
+import { feedsOf } from '../../predictor/gpo/inputs.ts';
+import type { Feeds } from '../../predictor/predictor.ts';
 import type { Floats, Frame, TaskRows } from './part-session.ts';
 import type { ShardedModel } from './sharded-model.ts';
 

@@ -1,7 +1,7 @@
-import { invariant } from '../core/errors.ts';
-import type { StagedOptions } from '../predictor/staged/options.ts';
-import { stagedLayout } from '../predictor/staged/parameters.ts';
-import { stagedParts, stageRanges } from '../predictor/staged/parts.ts';
+import { invariant } from '../../core/errors.ts';
+import type { StagedOptions } from '../../predictor/staged/options.ts';
+import { stagedLayout } from '../../predictor/staged/parameters.ts';
+import { stagedParts, stageRanges } from '../../predictor/staged/parts.ts';
 import { Front } from './front.ts';
 import { Head } from './head.ts';
 import { morphFrom } from './morph.ts';

@@ -1,6 +1,6 @@
-import type { ParameterLayout } from '../predictor/layout.ts';
-import type { StagedOptions } from '../predictor/staged/options.ts';
-import type { AdamOptions } from '../training/optimizer.ts';
+import type { ParameterLayout } from '../../predictor/layout.ts';
+import type { StagedOptions } from '../../predictor/staged/options.ts';
+import type { AdamOptions } from '../../training/optimizer.ts';
 import { boundaryAxes } from './boundary-axes.ts';
 import { type Floats, openPart, type PartSession, type Precision } from './part-session.ts';
 import { PartState } from './part-state.ts';

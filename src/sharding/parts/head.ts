@@ -1,4 +1,4 @@
-import { type Feeds, GRAPH_NAMES } from '../predictor/predictor.ts';
+import { type Feeds, GRAPH_NAMES } from '../../predictor/predictor.ts';
 import { boundarySpace } from './boundary-axes.ts';
 import { Part } from './part.ts';
 import { type OpenPart, openedPart, type PartOpening } from './part-opening.ts';

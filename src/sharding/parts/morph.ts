@@ -1,7 +1,7 @@
 import { createCipheriv, hkdfSync } from 'node:crypto';
-import { invariant } from '../core/errors.ts';
-import type { Uniform } from '../core/exact-normal.ts';
-import { haarOrthogonal, turnAxis } from '../core/orthogonal.ts';
+import { invariant } from '../../core/errors.ts';
+import type { Uniform } from '../../core/exact-normal.ts';
+import { haarOrthogonal, turnAxis } from '../../core/orthogonal.ts';
 import type { BoundaryAxis } from './boundary-axes.ts';
 import type { Floats } from './part-session.ts';
 

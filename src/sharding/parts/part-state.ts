@@ -1,6 +1,6 @@
-import { invariant } from '../core/errors.ts';
-import type { ParameterLayout } from '../predictor/layout.ts';
-import type { AdamOptions } from '../training/optimizer.ts';
+import { invariant } from '../../core/errors.ts';
+import type { ParameterLayout } from '../../predictor/layout.ts';
+import type { AdamOptions } from '../../training/optimizer.ts';
 import type { BoundaryAxis } from './boundary-axes.ts';
 import { turnSpace } from './morph.ts';
 import { type Floats, inPrecision, type Precision } from './part-session.ts';

@@ -1,7 +1,7 @@
 import * as ort from 'onnxruntime-node';
-import { rowCountFeeds } from '../predictor/gpo/inputs.ts';
-import { type Feeds, GRAPH_NAMES } from '../predictor/predictor.ts';
-import { createSession, feedOf, runSession } from '../training/session.ts';
+import { rowCountFeeds } from '../../predictor/gpo/inputs.ts';
+import { type Feeds, GRAPH_NAMES } from '../../predictor/predictor.ts';
+import { createSession, feedOf, runSession } from '../../training/session.ts';
 
 /** What the graphs of the parts compute in: float32, or float64 to tell what is rounding from what is wrong. */
 export type Precision = 'float32' | 'float64';

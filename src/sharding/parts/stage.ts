@@ -1,5 +1,5 @@
-import { invariant } from '../core/errors.ts';
-import { GRAPH_NAMES } from '../predictor/predictor.ts';
+import { invariant } from '../../core/errors.ts';
+import { GRAPH_NAMES } from '../../predictor/predictor.ts';
 import { boundarySpace, innerSpaces } from './boundary-axes.ts';
 import { innerKey, morphFrom } from './morph.ts';
 import { Part } from './part.ts';

@@ -1,6 +1,6 @@
-import type { ParameterEntry, ParameterLayout } from '../predictor/layout.ts';
-import type { StagedOptions } from '../predictor/staged/options.ts';
-import { HEAD_NORM } from '../predictor/staged/parameters.ts';
+import type { ParameterEntry, ParameterLayout } from '../../predictor/layout.ts';
+import type { StagedOptions } from '../../predictor/staged/options.ts';
+import { HEAD_NORM } from '../../predictor/staged/parameters.ts';
 
 /**
  * Between any two blocks of a staged transformer there is a space of vectors [width] that can be turned without a change of what the model

@@ -1,14 +1,14 @@
-import { emitOnnx } from '../graph/emit.ts';
-import type { Node } from '../graph/node.ts';
-import * as g from '../graph/ops.ts';
-import { gpoInputs, ROWS, rowInputs } from '../predictor/gpo/inputs.ts';
-import { gpoLoss } from '../predictor/gpo/loss.ts';
-import type { ParameterLayout } from '../predictor/layout.ts';
-import { ParameterViews } from '../predictor/parameter-views.ts';
-import { GRAPH_NAMES } from '../predictor/predictor.ts';
-import { questionSoftmax } from '../predictor/question-softmax.ts';
-import { frontForward, headForward, stageForward } from '../predictor/staged/forward.ts';
-import type { StagedOptions } from '../predictor/staged/options.ts';
+import { emitOnnx } from '../../graph/emit.ts';
+import type { Node } from '../../graph/node.ts';
+import * as g from '../../graph/ops.ts';
+import { gpoInputs, ROWS, rowInputs } from '../../predictor/gpo/inputs.ts';
+import { gpoLoss } from '../../predictor/gpo/loss.ts';
+import type { ParameterLayout } from '../../predictor/layout.ts';
+import { ParameterViews } from '../../predictor/parameter-views.ts';
+import { GRAPH_NAMES } from '../../predictor/predictor.ts';
+import { questionSoftmax } from '../../predictor/question-softmax.ts';
+import { frontForward, headForward, stageForward } from '../../predictor/staged/forward.ts';
+import type { StagedOptions } from '../../predictor/staged/options.ts';
 import type { Precision } from './part-session.ts';
 
 /** Inputs and outputs of the parts' graphs beside those of all predictors. */

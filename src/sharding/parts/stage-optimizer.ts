@@ -1,6 +1,6 @@
-import type { ParameterEntry, ParameterLayout } from '../predictor/layout.ts';
-import { HEAD_HIDDEN_BIAS } from '../predictor/staged/parameters.ts';
-import { type AdamFactors, type AdamOptions, adamFactors } from '../training/optimizer.ts';
+import type { ParameterEntry, ParameterLayout } from '../../predictor/layout.ts';
+import { HEAD_HIDDEN_BIAS } from '../../predictor/staged/parameters.ts';
+import { type AdamFactors, type AdamOptions, adamFactors } from '../../training/optimizer.ts';
 import type { BoundaryAxis } from './boundary-axes.ts';
 import type { Floats } from './part-session.ts';
 
