@@ -32,7 +32,7 @@ export function checkOrder({ groups, learningRates }: RoundOrder, seated: readon
   const strange =
     new Set(groups).size !== groups.length || groups.some((group) => !seated.includes(group))
       ? 'its groups are not those of the run, each once'
-      : learningRates.some((rate) => !(rate > 0 && rate < Number.POSITIVE_INFINITY))
+      : learningRates.some((rate) => !(rate >= 0 && rate < Number.POSITIVE_INFINITY))
         ? 'a learning rate of it is none'
         : null;
   if (strange !== null) throw refusedOrder(strange);
