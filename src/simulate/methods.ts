@@ -48,9 +48,9 @@ function seenBy(config: Config): string {
 
 function noteOn({ sharding }: Config): string {
   const moments =
-    'Each group starts every round with fresh moments of Adam; the centralised runs keep theirs.';
-  if (sharding === null) return moments;
-  return `${moments} So do the keepers of the middle stages, who take a step along the mean of all groups in each of their steps. This run simulated the keepers in one process.`;
+    'Each group starts every round with fresh moments of Adam; the centralised runs keep theirs';
+  if (sharding === null) return `${moments}.`;
+  return `${moments}, and so do the keepers of the middle stages, who take a step along the mean of all groups in each of their steps. This run simulated the keepers in one process.`;
 }
 
 /** The record of federated training. */
