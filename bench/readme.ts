@@ -8,6 +8,7 @@ import { figureText } from './benchmark.ts';
 import { communicationPlot, type Sent } from './communication-plot.ts';
 import { convergenceTable, countriesTable } from './tables/grids.ts';
 import { at, left, provenance, right, spread, withSpread } from './tables/parts.ts';
+import { polisTable } from './tables/polis.ts';
 import { cutTable, unextractableTable } from './tables/unextractable.ts';
 
 /**
@@ -151,6 +152,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   'communication-gpo': () => communicationTable('experiments/pluralllm/communication-gpo.json'),
   fairness: () => overSeedsTable('experiments/pluralllm/fairness.json', 'strategy'),
   countries: () => countriesTable('experiments/pluralllm/countries.json'),
+  'countries-more': () => countriesTable('experiments/pluralllm/countries-120.json'),
   reproduction: () => countriesTable('experiments/pluralllm/gpo.json'),
   convergence: () => convergenceTable('experiments/pluralllm/gpo.json'),
   predictors: () => settingsTable('experiments/predictors/choose.json'),
@@ -160,7 +162,9 @@ const TABLES: Readonly<Record<string, () => string>> = {
   fold: () => benchmarkTable('fold'),
   mask: () => benchmarkTable('mask'),
   seal: () => benchmarkTable('seal'),
+  sharding: () => benchmarkTable('sharding'),
   masking: seedsTable,
+  polis: polisTable,
   unextractable: unextractableTable,
   'unextractable-cut': cutTable,
 };
@@ -186,6 +190,7 @@ export const DOCUMENTS: readonly string[] = [
   'experiments/predictors/README.md',
   'experiments/pluralllm/README.md',
   'experiments/unextractable/README.md',
+  'experiments/polis/README.md',
   'docs/benchmark.md',
 ];
 
