@@ -15,6 +15,13 @@ export interface Benchmark {
   run(): Promise<readonly Row[]>;
 }
 
+/** How long some work takes. */
+export async function milliseconds(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
 /** Median of some numbers. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -4,7 +4,7 @@ import { randomStream } from '../src/core/random.ts';
 import type { Batch } from '../src/predictor/batch.ts';
 import { type StagedOptions, stagedOptions } from '../src/predictor/staged/options.ts';
 import { stagedLayout } from '../src/predictor/staged/parameters.ts';
-import { stagedParts, stageRanges } from '../src/predictor/staged/parts.ts';
+import { stagedParts } from '../src/predictor/staged/parts.ts';
 import { staged } from '../src/predictor/staged/staged.ts';
 import { ownKey, secretStart } from '../src/sharding/keeper/secret-stage.ts';
 import { LocalShardedRun } from '../src/sharding/local/run.ts';
@@ -12,7 +12,7 @@ import { openSharded, type ShardedModel } from '../src/sharding/parts/sharded-mo
 import { shardedStep } from '../src/sharding/parts/sharded-step.ts';
 import { HostEngine } from '../src/training/host-engine.ts';
 import { ADAM_DEFAULTS } from '../src/training/optimizer.ts';
-import { type Benchmark, median, type Row } from './benchmark.ts';
+import { type Benchmark, median, milliseconds, type Row } from './benchmark.ts';
 import { LEARNING_RATE, Tasks } from './engine/tasks.ts';
 
 /** About what a task of configs/sharded.yaml has: 15 questions told and 20 asked. */
@@ -52,19 +52,9 @@ async function open(options: StagedOptions, seen: (frame: Uint8Array) => void): 
 
 /** Front and head that rounds start from. */
 function outerOf(options: StagedOptions) {
-  const layout = stagedLayout(options, FEATURE_WIDTH);
-  const ranges = stageRanges(layout, options);
-  const { front, head } = stagedParts(layout, options);
-  return {
-    front: secretStart(front, new Uint8Array(32)).subarray(0, ranges.front.end),
-    head: secretStart(head, new Uint8Array(32)),
-  };
-}
-
-async function milliseconds(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
+  const { front, head } = stagedParts(stagedLayout(options, FEATURE_WIDTH), options);
+  const secret = new Uint8Array(32);
+  return { front: secretStart(front, secret), head: secretStart(head, secret) };
 }
 
 interface Times {

@@ -3,19 +3,13 @@ import { emitOnnx } from '../../src/graph/emit.ts';
 import * as g from '../../src/graph/ops.ts';
 import { gpoOptions } from '../../src/predictor/gpo/options.ts';
 import { openSession } from '../../src/training/session.ts';
-import { median, type Row } from '../benchmark.ts';
+import { median, milliseconds, type Row } from '../benchmark.ts';
 import { LEARNING_RATE, OPTIONS_PER_QUESTION, PAPER_WIDTH, paperEngine, stepFlops, Tasks } from './tasks.ts';
 import type { TorchPeer } from './torch-peer.ts';
 
 const ROOF_SIZE = 1024;
 const TURNS = 31;
 const WARM_UP = 3;
-
-async function milliseconds(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
-}
 
 /** Products of large square matrices through the same runtime on one thread: what this machine can reach. */
 async function openRoof(): Promise<() => Promise<number>> {
