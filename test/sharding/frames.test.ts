@@ -4,7 +4,7 @@ import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Link } from '../../src/sharding/frames/link.ts';
 import { packFrame, payloadBytes, unpackFrame } from '../../src/sharding/frames/payload.ts';
 import { openFrame, readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
-import { takeSeat } from '../../src/sharding/keeper/seats.ts';
+import { takeSeat } from '../../src/sharding/frames/seats.ts';
 import { decodeItems, encodeCbor } from '../../src/wire/cbor.ts';
 import { identityOf } from '../../src/wire/identity.ts';
 import { FRAME_TYPES, type FrameHeader } from '../../src/wire/shard-frame.ts';

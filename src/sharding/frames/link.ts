@@ -2,7 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import { digestOf } from '../../core/digest.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
-import type { Seat } from '../keeper/seats.ts';
+import type { Seat } from './seats.ts';
 
 const KEY_BYTES = 32;
 /** Keeps these keys apart from those of masks. */

@@ -1,5 +1,5 @@
 import { invariant, PluralError } from '../../core/errors.ts';
-import { Link } from '../frames/link.ts';
+import { Link } from './link.ts';
 
 /** Epoch and secrets of some links, by who is at their other ends. */
 export interface LinksMemory {

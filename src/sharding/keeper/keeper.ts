@@ -1,15 +1,16 @@
 import { invariant } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
+import type { Links } from '../frames/links.ts';
+import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, type SealedFrame, sealFrame } from '../frames/sealed-frame.ts';
+import { checkSeats, sidesOf } from '../frames/seats.ts';
 import { morphFrom } from '../parts/morph.ts';
 import type { Frame } from '../parts/part-session.ts';
 import { type PartMemory, wipe } from '../parts/part-state.ts';
 import { boundedGradients, checkGradient } from './gradients.ts';
-import type { Links } from './links.ts';
 import { Probe, type ProbePhase, type ProbeVerdict } from './probe.ts';
 import {
   checkOrder,
-  misplaced,
   type OpenedFrame,
   RoundLedger,
   type RoundOrder,
@@ -17,7 +18,6 @@ import {
   refusedOrder,
 } from './round-ledger.ts';
 import { checkRoute } from './route.ts';
-import { checkSeats, sidesOf } from './seats.ts';
 import { type KeeperMemory, type KeeperSetup, openLinks } from './setup.ts';
 
 type TaskId = Pick<FrameHeader, 'round' | 'attempt' | 'step' | 'group' | 'context' | 'target'>;

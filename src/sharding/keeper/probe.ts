@@ -1,8 +1,8 @@
 import { fillExactNormal } from '../../core/exact-normal.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
+import { misplaced } from '../frames/misplaced.ts';
 import { keyedUniform } from '../parts/morph.ts';
 import type { Frame, TaskRows } from '../parts/part-session.ts';
-import { misplaced } from './round-ledger.ts';
 
 /** Before a morph, and after it while it is not settled. */
 export type ProbePhase = 0 | 1;

@@ -1,5 +1,6 @@
 import { PluralError } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
+import { misplaced } from '../frames/misplaced.ts';
 import type { Floats, Frame, TaskRows } from '../parts/part-session.ts';
 
 /** One attempt of a round, as the aggregator orders it. */
@@ -42,13 +43,6 @@ export function checkOrder({ groups, learningRates }: RoundOrder, seated: readon
 export function refusedOrder(reason: string): PluralError {
   return new PluralError('ROUND_REFUSED', `a keeper was ordered what it does not do: ${reason}`, {
     hint: 'The aggregator and this keeper see the run differently: restart the round.',
-  });
-}
-
-/** A frame that does not fit what a keeper is doing. */
-export function misplaced(reason: string): PluralError {
-  return new PluralError('FRAME_REFUSED', `a frame was refused: ${reason}`, {
-    hint: 'The round can be tried again.',
   });
 }
 

@@ -1,7 +1,7 @@
 import type { FrameHeader } from '../../wire/shard-frame.ts';
+import { misplaced } from '../frames/misplaced.ts';
+import { type Seats, sidesOf } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
-import { misplaced } from './round-ledger.ts';
-import { type Seats, sidesOf } from './seats.ts';
 
 /** What a keeper is, as far as frames that come to it go by it. */
 export interface Place {

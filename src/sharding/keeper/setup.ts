@@ -2,12 +2,12 @@ import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
 import { Link } from '../frames/link.ts';
+import { Links, type LinksMemory } from '../frames/links.ts';
+import type { Seat, Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
-import { Links, type LinksMemory } from './links.ts';
 import type { RoundPlace } from './round-ledger.ts';
-import type { Seat, Seats } from './seats.ts';
 
 /** What a keeper is opened with. */
 export interface KeeperSetup {
