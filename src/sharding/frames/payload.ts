@@ -11,9 +11,10 @@ export function payloadBytes(type: FrameType, rows: number, width: number): numb
   return type === 'float32' ? FLOAT_BYTES * rows * width : rows * (FLOAT_BYTES + width);
 }
 
-function largest(row: Float32Array): number {
+/** Largest absolute value; 0 of none. */
+export function largest(values: Iterable<number>): number {
   let most = 0;
-  for (const value of row) most = Math.max(most, Math.abs(value));
+  for (const value of values) most = Math.max(most, Math.abs(value));
   return most;
 }
 

@@ -1,6 +1,7 @@
 import { fillExactNormal } from '../../core/exact-normal.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
 import { misplaced } from '../frames/misplaced.ts';
+import { largest } from '../frames/payload.ts';
 import { keyedUniform } from '../parts/morph.ts';
 import type { Frame, TaskRows } from '../parts/part-session.ts';
 
@@ -13,12 +14,6 @@ export type ProbeVerdict = 'fits' | 'differs';
 const ROWS: TaskRows = { context: 8, target: 8 };
 /** Largest difference relative to the largest number: float32 rounds by some 1e-7, a wrong rotation changes everything. */
 const TOLERANCE = 1e-4;
-
-function largest(values: Iterable<number>): number {
-  let most = 0;
-  for (const value of values) most = Math.max(most, Math.abs(value));
-  return most;
-}
 
 /** What goes through all stages before and after a morph: normal draws that the first keeper makes, and what the last keeper finds. */
 export class Probe {
