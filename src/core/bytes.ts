@@ -9,6 +9,11 @@ export function float32From(bytes: Uint8Array): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
+/** The same of float64. */
+export function float64From(bytes: Uint8Array): Float64Array {
+  return new Float64Array(new Uint8Array(bytes).buffer);
+}
+
 /** 4_750_000 -> "4.75 MB" (SI units, as disks and networks count). */
 export function formatBytes(count: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { bytesOf } from '../core/bytes.ts';
+import { bytesOf, float64From } from '../core/bytes.ts';
 import type { KeeperMemory } from '../sharding/keeper/setup.ts';
 import type { Storable } from '../training/checkpoint.ts';
 
 /** float64 numbers as bytes. */
-const storedDoubles = z
-  .instanceof(Uint8Array)
-  .transform((bytes) => new Float64Array(new Uint8Array(bytes).buffer));
+const storedDoubles = z.instanceof(Uint8Array).transform(float64From);
 
 /** What the keepers of a simulated run go on from, in the order of their stages. */
 export const keeperMemoriesSchema = z.array(

@@ -2,13 +2,16 @@ import { z } from 'zod';
 import { publicKeySchema } from './identity.ts';
 import { digestSchema } from './run-definition.ts';
 
-/** What a frame is for: a training step there or back, a prediction, or the check around a morph. */
-export const FRAME_KINDS = ['forward', 'backward', 'query', 'probe'] as const;
+/** What a frame is for: a training step there or back, a prediction, the check around a morph, or what a stage is for who stands by for it. */
+export const FRAME_KINDS = ['forward', 'backward', 'query', 'probe', 'memory'] as const;
 export type FrameKind = (typeof FRAME_KINDS)[number];
 
-/** How numbers stand in a payload: as they are, or a byte each with one scale for a row. */
+/** How the numbers of tasks stand in a payload: as they are, or a byte each with one scale for a row. */
 export const FRAME_TYPES = ['float32', 'int8'] as const;
 export type FrameType = (typeof FRAME_TYPES)[number];
+/** A stage is told in full. */
+export const PAYLOAD_TYPES = [...FRAME_TYPES, 'float64'] as const;
+export type PayloadType = (typeof PAYLOAD_TYPES)[number];
 
 /** Far more rows than a task has points; bounds what one frame makes its receiver hold. */
 const MOST_ROWS = 65_536;
@@ -27,13 +30,13 @@ export const frameHeaderSchema = z.strictObject({
   attempt: count,
   /** Step of the round, or number of a query or probe. */
   step: count,
-  /** Public key of the group whose task it is; of the first keeper, where it is a probe. */
+  /** Public key of the group whose task it is; of the first keeper, where it is a probe; of its sender, where it is a stage. */
   group: publicKeySchema,
-  /** Between which parts: 0 after the front, 1 after the first stage, and so on. */
+  /** Between which parts: 0 after the front, 1 after the first stage, and so on. Where it is a stage, its number. */
   boundary: count,
   from: publicKeySchema,
   to: publicKeySchema,
-  type: z.enum(FRAME_TYPES),
+  type: z.enum(PAYLOAD_TYPES),
   rows: z.int().min(1).max(MOST_ROWS),
   width: z.int().min(1).max(MOST_WIDTH),
   /** Points of the task: what a stage has to know of it. */

@@ -281,11 +281,13 @@ test('a seat with another key than its owner signed is refused, and so are two s
   expect(() => checkSeats('0'.repeat(64), seats)).toThrow(code('SIGNATURE_INVALID'));
   expect(() => checkSeats(RUN, with_({ agreementKey: 'a'.repeat(64) }))).toThrow(code('SIGNATURE_INVALID'));
   expect(() => checkSeats(RUN, with_({ agreementKey: two.agreementKey }))).toThrow(code('STAGE_TAKEN'));
-  const both = { keepers: seats.keepers, groups: [one, seats.keepers[1]!] };
+  const both = { ...seats, groups: [one, seats.keepers[1]!] };
   expect(() => checkSeats(RUN, both)).toThrow(code('STAGE_TAKEN'));
   expect(() => checkSeats(RUN, { ...seats, keepers: seats.keepers.slice(1) })).toThrow(code('STAGE_TAKEN'));
   const twice = [seats.keepers[0]!, seats.keepers[1]!, seats.keepers[0]!];
   expect(() => checkSeats(RUN, { ...seats, keepers: twice })).toThrow(code('STAGE_TAKEN'));
+  const standing = (stage: number) => ({ ...seats, standbys: [{ stage, seat: seats.keepers[0]! }] });
+  for (const stage of [0, 1, 3]) expect(() => checkSeats(RUN, standing(stage))).toThrow(code('STAGE_TAKEN'));
 });
 
 test('a thief of all that a keeper has after two epochs opens no frame of the first', async () => {

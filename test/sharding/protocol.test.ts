@@ -132,7 +132,14 @@ describe('an epoch', () => {
     const run = await openTinyRun(options, stages);
     const [first, middle, last] = run.keepers as readonly [Keeper, Keeper, Keeper];
     const before = run.memory();
-    const idle = { probe: middle.probe, verdict: null, turn: async () => {}, settle: async () => {} };
+    const done = async () => {};
+    const idle = {
+      probe: middle.probe,
+      found: async () => null,
+      turn: done,
+      share: async () => [],
+      settle: done,
+    };
     const carry = async (frame: Uint8Array): Promise<void> => {
       for (const one of await middle.receive(frame)) await last.receive(one);
     };

@@ -1,13 +1,15 @@
-import { bytesOf, float32From } from '../../core/bytes.ts';
-import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
-import type { Frame } from '../parts/part-session.ts';
+import { bytesOf, float32From, float64From } from '../../core/bytes.ts';
+import type { FrameHeader, PayloadType } from '../../wire/shard-frame.ts';
+import type { Floats, Frame } from '../parts/part-session.ts';
 
 const FLOAT_BYTES = 4;
+const DOUBLE_BYTES = 8;
 /** Largest of an int8, so that both signs have as many steps. */
 const STEPS = 127;
 
 /** Bytes of a payload before it is sealed. */
-export function payloadBytes(type: FrameType, rows: number, width: number): number {
+export function payloadBytes(type: PayloadType, rows: number, width: number): number {
+  if (type === 'float64') return DOUBLE_BYTES * rows * width;
   return type === 'float32' ? FLOAT_BYTES * rows * width : rows * (FLOAT_BYTES + width);
 }
 
@@ -38,10 +40,15 @@ function unpacked(bytes: Uint8Array, { rows, width }: Pick<FrameHeader, 'rows' |
 }
 
 /** The numbers of a frame as bytes, little-endian. As int8 each is off by at most half a step, the row's largest / 254. */
-export function packFrame(frame: Frame, type: FrameType): Uint8Array {
+export function packFrame(frame: Frame, type: PayloadType): Uint8Array {
+  if (type === 'float64') return new Uint8Array(bytesOf(Float64Array.from(frame.data)));
   const values = frame.data instanceof Float32Array ? frame.data : Float32Array.from(frame.data);
   return type === 'int8' ? packed(frame, values) : new Uint8Array(bytesOf(values));
 }
+
+const READERS: Readonly<
+  Record<PayloadType, (bytes: Uint8Array, shape: Pick<FrameHeader, 'rows' | 'width'>) => Floats>
+> = { float32: float32From, float64: float64From, int8: unpacked };
 
 /** The frame of such bytes; null where their number or a number in them cannot be. */
 export function unpackFrame(
@@ -49,6 +56,6 @@ export function unpackFrame(
   { type, rows, width }: Pick<FrameHeader, 'type' | 'rows' | 'width'>,
 ): Frame | null {
   if (bytes.byteLength !== payloadBytes(type, rows, width)) return null;
-  const data = type === 'int8' ? unpacked(bytes, { rows, width }) : float32From(bytes);
+  const data = READERS[type](bytes, { rows, width });
   return data.every(Number.isFinite) ? { data, rows, width } : null;
 }

@@ -11,11 +11,23 @@ export interface Seat {
   readonly signature: string;
 }
 
-/** Who has which part of a sharded model: one keeper for each stage in order, and groups, which have front and head. */
+/** Somebody who takes over a stage from its keeper. */
+export interface Standby {
+  /** Number of the stage. */
+  readonly stage: number;
+  readonly seat: Seat;
+}
+
+/** Who has which part of a sharded model: groups have front and head. */
 export interface Seats {
+  /** Who keeps each stage in the beginning, in order. */
   readonly keepers: readonly Seat[];
+  readonly standbys: readonly Standby[];
   readonly groups: readonly Seat[];
 }
+
+/** Public keys of who keeps each stage now, in order. */
+export type Keeping = readonly string[];
 
 /** Fewest keepers: the middle one of three has no neighbour that is a group. */
 const LEAST_KEEPERS = 3;
@@ -31,12 +43,16 @@ export function takeSeat(run: string, identity: Identity, agreementKey: string):
 }
 
 /** Refuses seats of which somebody would have more than one, or that their owners did not take. Errors: STAGE_TAKEN, SIGNATURE_INVALID. */
-export function checkSeats(run: string, { keepers, groups }: Seats): void {
+export function checkSeats(run: string, { keepers: first, standbys, groups }: Seats): void {
   const refused = (what: string) =>
     new PluralError('STAGE_TAKEN', what, { hint: 'Let somebody else keep the stage.' });
-  if (keepers.length < LEAST_KEEPERS) {
-    throw refused(`${keepers.length} stage(s) have a keeper, a sharded model has at least ${LEAST_KEEPERS}`);
+  if (first.length < LEAST_KEEPERS) {
+    throw refused(`${first.length} stage(s) have a keeper, a sharded model has at least ${LEAST_KEEPERS}`);
   }
+  const astray = standbys.find(({ stage }) => first[stage] === undefined);
+  if (astray !== undefined)
+    throw refused(`${astray.seat.id} stands by for stage ${astray.stage}: there is none`);
+  const keepers = [...first, ...standbys.map(({ seat }) => seat)];
   const all = [...keepers, ...groups];
   const keeping = new Set(keepers.map(({ id }) => id));
   for (const named of ['id', 'agreementKey'] as const) {
@@ -53,11 +69,35 @@ export function checkSeats(run: string, { keepers, groups }: Seats): void {
   }
 }
 
+/** All who may keep a stage, its first keeper first; nobody for what is no stage. */
+export function holdersOf({ keepers, standbys }: Pick<Seats, 'keepers' | 'standbys'>, stage: number): Seat[] {
+  const first = keepers[stage];
+  const others = standbys.filter((standby) => standby.stage === stage).map(({ seat }) => seat);
+  return first === undefined ? others : [first, ...others];
+}
+
+/** The stage that somebody may keep; null for who has no such seat. */
+export function stageOf(seats: Pick<Seats, 'keepers' | 'standbys'>, id: string): number | null {
+  const stage = seats.keepers.findIndex((_, index) => holdersOf(seats, index).some((seat) => seat.id === id));
+  return stage < 0 ? null : stage;
+}
+
+/** Who keeps each stage in the beginning. */
+export function firstKeeping({ keepers }: Pick<Seats, 'keepers'>): Keeping {
+  return keepers.map(({ id }) => id);
+}
+
+/** Whether each stage has one of those who may keep it. */
+export function canKeep(seats: Pick<Seats, 'keepers' | 'standbys'>, keeping: Keeping): boolean {
+  const fits = (id: string, stage: number) => holdersOf(seats, stage).some((seat) => seat.id === id);
+  return keeping.length === seats.keepers.length && keeping.every(fits);
+}
+
 /** Whose part lies on each side of a boundary of a group's task: its own at both ends, keepers between them. */
 export function sidesOf(
-  { keepers }: Pick<Seats, 'keepers'>,
+  keeping: Keeping,
   group: string,
   boundary: number,
 ): { readonly before: string; readonly after: string } {
-  return { before: keepers[boundary - 1]?.id ?? group, after: keepers[boundary]?.id ?? group };
+  return { before: keeping[boundary - 1] ?? group, after: keeping[boundary] ?? group };
 }

@@ -8,7 +8,7 @@ import { Link } from '../frames/link.ts';
 import { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
-import { checkSeats, type Seats } from '../frames/seats.ts';
+import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, type Seats } from '../frames/seats.ts';
 import type { Front } from '../parts/front.ts';
 import type { Head } from '../parts/head.ts';
 import type { Floats, Frame } from '../parts/part-session.ts';
@@ -44,6 +44,8 @@ export interface OuterRound {
   readonly epoch: number;
   readonly round: number;
   readonly attempt: number;
+  /** Who keeps the stages; left out: who kept them before, in the beginning the first keepers. */
+  readonly keeping?: Keeping;
   readonly front: Floats;
   readonly head: Floats;
 }
@@ -63,11 +65,11 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Links with the keepers at both ends. Errors: FRAME_REFUSED. */
+/** Links with all who may keep the stages at both ends. Errors: FRAME_REFUSED. */
 function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSetup): Links {
   const own = { id: identity.publicKey, keys };
   const bound = { run, seats, frames, width };
-  const ends = [seats.keepers[0]!, seats.keepers.at(-1)!];
+  const ends = [...holdersOf(seats, 0), ...holdersOf(seats, seats.keepers.length - 1)];
   return new Links(new Map(ends.map((end) => [end.id, Link.between(bound, own, end)])));
 }
 
@@ -80,6 +82,7 @@ export class ShardedGroup {
   readonly #links: Links;
   readonly #waiting = new Map<string, Waiting>();
   #under: Under | null = null;
+  #keeping: Keeping;
   #sequence = 0;
   #queries = 0;
   #sentBytes = 0;
@@ -91,6 +94,7 @@ export class ShardedGroup {
     checkSeats(kept.run, kept.seats);
     this.#setup = kept;
     this.#links = openLinks(setup);
+    this.#keeping = firstKeeping(kept.seats);
   }
 
   /** Bytes of the frames that it sent and received so far. */
@@ -100,11 +104,21 @@ export class ShardedGroup {
 
   /**
    * Begins a round, or (in round 0) takes over parameters to predict with; moments start afresh, and what waits for an answer is given up.
-   * Errors: ROUND_REFUSED for an epoch before the one that was.
+   * Errors: ROUND_REFUSED for an epoch before the one that was, and for keepers without a seat.
    */
-  begin({ epoch, round, attempt, front, head }: OuterRound): void {
+  begin({ epoch, round, attempt, keeping = this.#keeping, front, head }: OuterRound): void {
+    if (!canKeep(this.#setup.seats, keeping)) {
+      throw new PluralError(
+        'ROUND_REFUSED',
+        'the stages are said to be kept by others than those of the run',
+        {
+          hint: 'The aggregator says something else than before: do not go on before it is explained.',
+        },
+      );
+    }
     this.#links.advanceTo(epoch);
     this.giveUp();
+    this.#keeping = keeping;
     const { front: fronts, head: heads } = this.#setup;
     this.#under = { round, attempt, front: fronts.fork(front), head: heads.fork(head) };
   }
@@ -172,12 +186,12 @@ export class ShardedGroup {
   }
 
   #check({ run, to, from, group, kind, boundary, epoch, round, attempt }: FrameHeader): void {
-    const { identity, seats } = this.#setup;
-    const own = identity.publicKey;
+    const keeping = this.#keeping;
+    const own = this.#setup.identity.publicKey;
     if (run !== this.#setup.run || to !== own || group !== own) throw misplaced('it is for somebody else');
     const last = kind !== 'backward';
-    const sender = last ? seats.keepers.at(-1)! : seats.keepers[0]!;
-    if (from !== sender.id || boundary !== (last ? seats.keepers.length : 0)) {
+    const sender = keeping.at(last ? -1 : 0)!;
+    if (from !== sender || boundary !== (last ? keeping.length : 0)) {
       throw misplaced('it is not from the part next to this');
     }
     const under = this.#begun();
@@ -194,11 +208,12 @@ export class ShardedGroup {
     { context, target }: Batch,
     step: number,
   ): Promise<Frame> {
-    const { run, identity, seats, frames, width, send, blur } = this.#setup;
+    const { run, identity, frames, width, send, blur } = this.#setup;
+    const keeping = this.#keeping;
     if (this.#under !== under) throw givenUp();
     const { round, attempt } = under;
     const back = kind === 'backward';
-    const to = (back ? seats.keepers.at(-1)! : seats.keepers[0]!).id;
+    const to = keeping.at(back ? -1 : 0)!;
     const own = identity.publicKey;
     const link = this.#links.with(to)!;
     const header: FrameHeader = {
@@ -215,7 +230,7 @@ export class ShardedGroup {
         type: frames,
         width,
       },
-      boundary: back ? seats.keepers.length : 0,
+      boundary: back ? keeping.length : 0,
       rows: frame.rows,
       context: context.rows.length,
       target: target.rows.length,

@@ -4,34 +4,39 @@ import type { ProbePhase, ProbeVerdict } from './probe.ts';
 export interface KeeperOrders {
   probe(phase: ProbePhase): Promise<readonly Uint8Array[]>;
   turn(): Promise<void>;
+  /** Its stage for those who stand by for it. */
+  share(): Promise<readonly Uint8Array[]>;
   settle(keep: boolean): Promise<void>;
-  readonly verdict: ProbeVerdict | null;
+  /** At the last keeper: what it found, once the probe of a phase came out. */
+  found(phase: ProbePhase): Promise<ProbeVerdict | null>;
 }
 
 /**
  * Morphs all stages for a next epoch, in two phases: a probe goes through them, they turn, the probe goes through them again, and where the last keeper sees
- * something else than before, or one of them fails, all that turned go back. Whether the morph was kept. Errors: the first of a keeper.
+ * something else than before, or one of them fails, all that turned go back. Who stands by is told of the stage as it would be, and how that was settled; where it misses
+ * that, the next that it is told of the stage says so. Whether the morph was kept. Errors: the first of a keeper.
  */
 export async function morphStages(
   keepers: readonly KeeperOrders[],
   carry: (frame: Uint8Array) => Promise<void>,
+  standbys: readonly Pick<KeeperOrders, 'settle'>[] = [],
 ): Promise<boolean> {
   const probed = async (phase: ProbePhase) => {
     for (const frame of await keepers[0]!.probe(phase)) await carry(frame);
+    return keepers.at(-1)!.found(phase);
   };
   await probed(0);
   const turned = await Promise.allSettled(keepers.map((keeper) => keeper.turn()));
   let fits = false;
   try {
     for (const one of turned) if (one.status === 'rejected') throw one.reason;
-    await probed(1);
-    fits = keepers.at(-1)!.verdict === 'fits';
+    const shared = await Promise.all(keepers.map((keeper) => keeper.share()));
+    // Whoever cannot take it makes up for it later: nobody waits for who stands by.
+    await Promise.allSettled(shared.flat().map(carry));
+    fits = (await probed(1)) === 'fits';
   } finally {
-    await Promise.allSettled(
-      keepers.flatMap((keeper, index) =>
-        turned[index]!.status === 'fulfilled' ? [keeper.settle(fits)] : [],
-      ),
-    );
+    const settling = keepers.filter((_, index) => turned[index]!.status === 'fulfilled');
+    await Promise.allSettled([...settling, ...standbys].map((keeper) => keeper.settle(fits)));
   }
   return fits;
 }

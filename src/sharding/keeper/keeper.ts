@@ -2,12 +2,13 @@ import { invariant } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
 import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
-import { openFrame, readFrame, type SealedFrame, sealFrame } from '../frames/sealed-frame.ts';
-import { checkSeats, sidesOf } from '../frames/seats.ts';
+import { openFrame, readFrame, type SealedFrame } from '../frames/sealed-frame.ts';
+import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, stageOf } from '../frames/seats.ts';
 import { morphFrom } from '../parts/morph.ts';
 import type { Frame } from '../parts/part-session.ts';
 import { type PartMemory, wipe } from '../parts/part-state.ts';
 import { boundedGradients, checkGradient } from './gradients.ts';
+import { Outgoing } from './outgoing.ts';
 import { Probe, type ProbePhase, type ProbeVerdict } from './probe.ts';
 import {
   checkOrder,
@@ -17,11 +18,9 @@ import {
   type RoundPlace,
   refusedOrder,
 } from './round-ledger.ts';
-import { checkRoute } from './route.ts';
+import { checkRoute, type Place } from './route.ts';
 import { type KeeperMemory, type KeeperSetup, openLinks } from './setup.ts';
-
-type TaskId = Pick<FrameHeader, 'round' | 'attempt' | 'step' | 'group' | 'context' | 'target'>;
-type Route = Pick<FrameHeader, 'boundary' | 'to'>;
+import { checkStageRoute, frameOfStage, SETTLED, stageOfFrame, UNSETTLED } from './stage-frame.ts';
 
 /** A round that is over: no attempt of it begins again. */
 const OVER = Number.MAX_SAFE_INTEGER;
@@ -37,13 +36,16 @@ export class Keeper {
   readonly #index: number;
   readonly #links: Links;
   readonly #probe: Probe;
+  readonly #outgoing: Outgoing;
+  #keeping: Keeping;
+  /** Whether it has the stage as it is: who stands by begins without. */
+  #holds: boolean;
   #place: RoundPlace = { round: 0, attempt: OVER };
   #round: RoundLedger | null = null;
   /** The stage when the round began. */
   #begun: PartMemory;
   /** The stage before the morph that is not settled; null where there is none. */
   #unturned: PartMemory | null = null;
-  #sequence = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
@@ -53,9 +55,13 @@ export class Keeper {
     checkSeats(run, seats);
     this.#setup = kept;
     this.#id = identity.publicKey;
-    this.#index = seats.keepers.findIndex(({ id }) => id === this.#id);
-    invariant(seats.keepers[this.#index]?.agreementKey === keys.publicKey, 'a keeper has its own seat');
+    this.#index = stageOf(seats, this.#id) ?? -1;
+    const own = holdersOf(seats, this.#index).find(({ id }) => id === this.#id);
+    invariant(own?.agreementKey === keys.publicKey, 'a keeper has its own seat');
     this.#links = openLinks(setup, this.#index);
+    this.#outgoing = new Outgoing(kept, this.#links, this.#index);
+    this.#keeping = firstKeeping(seats);
+    this.#holds = this.#keeping[this.#index] === this.#id;
     this.#probe = new Probe(width);
     this.#begun = stage.memory();
   }
@@ -69,9 +75,45 @@ export class Keeper {
     return this.#round?.done ?? false;
   }
 
+  /** The last round that it took part in, or knows the outcome of; 0 before the first. */
+  get round(): number {
+    return this.#place.round;
+  }
+
+  /** Whether it could keep its stage: who stands by has it from who keeps it. */
+  get holds(): boolean {
+    return this.#holds;
+  }
+
+  /** Whether a morph is not settled here. */
+  get unsettled(): boolean {
+    return this.#unturned !== null;
+  }
+
+  /** How far the probes around a morph have come at the last keeper, and what it found. */
+  get probed(): { readonly reached: ProbePhase | null; readonly verdict: ProbeVerdict | null } {
+    return { reached: this.#probe.reached, verdict: this.#probe.verdict };
+  }
+
   /** What the last keeper found in the probes around a morph; null before, and at the others. */
-  get verdict(): ProbeVerdict | null {
-    return this.#probe.verdict;
+  found(phase: ProbePhase): Promise<ProbeVerdict | null> {
+    return this.#inTurn(() => (this.#probe.reached === phase ? this.#probe.verdict : null));
+  }
+
+  /**
+   * Says who keeps each stage from now on; what is under way is given up. Errors: ROUND_REFUSED where somebody has no such seat, where this one is to keep a stage
+   * that it does not have, and while a morph is not settled.
+   */
+  appoint(keeping: Keeping): Promise<void> {
+    return this.#inTurn(() => {
+      if (this.#unturned !== null || !canKeep(this.#setup.seats, keeping)) {
+        throw refusedOrder('these cannot keep the stages now');
+      }
+      if (keeping[this.#index] === this.#id && !this.#holds) throw refusedOrder('it has no stage to keep');
+      if (this.#round !== null && !this.#round.done) this.#setup.stage.restore(this.#begun);
+      this.#round = null;
+      this.#keeping = [...keeping];
+    });
   }
 
   /**
@@ -82,7 +124,7 @@ export class Keeper {
     return this.#inTurn(() => {
       const { round, attempt } = this.#place;
       const again = order.round === round && order.attempt > attempt;
-      if (this.#unturned !== null || !(order.round > round || again)) {
+      if (this.#unturned !== null || !this.#keeps || !(order.round > round || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
       checkOrder(
@@ -105,12 +147,13 @@ export class Keeper {
   /** The first keeper's probe of all stages, before (0) or after (1) a morph. */
   probe(phase: ProbePhase): Promise<readonly Uint8Array[]> {
     return this.#inTurn(async () => {
-      if (this.#index !== 0 || phase !== this.#phase) throw refusedOrder('no such probe is due here');
+      if (this.#index !== 0 || !this.#keeps || phase !== this.#phase) {
+        throw refusedOrder('no such probe is due here');
+      }
       const { x, rows } = this.#probe.input(this.#links.with(this.#id)!.probeKey(), phase);
       const origin = { round: 0, attempt: 0, step: phase, group: this.#id, ...rows };
-      return [
-        this.#sealed(await this.#setup.stage.forward(x, rows), 'probe', origin, this.#onward(this.#id)),
-      ];
+      const y = await this.#setup.stage.forward(x, rows);
+      return [this.#outgoing.sealed(y, 'probe', origin, this.#outgoing.onward(this.#keeping, this.#id))];
     });
   }
 
@@ -122,6 +165,7 @@ export class Keeper {
     return this.#inTurn(() => {
       if (this.#unturned !== null) throw refusedOrder('the last morph is not settled');
       if (this.#round !== null && !this.#round.done) throw refusedOrder('a round is under way');
+      if (!this.#keeps) throw refusedOrder('it only stands by');
       const before = this.#setup.stage.memory();
       this.#links.turn();
       this.#unturned = before;
@@ -139,6 +183,27 @@ export class Keeper {
     return this.#inTurn(() => {
       if (this.#unturned === null) throw refusedOrder('there is no morph to settle');
       this.#settle(keep);
+    });
+  }
+
+  /** Its stage for all who stand by for it, as it is between rounds or, while a morph is not settled, as it would be. Errors: ROUND_REFUSED in the middle of a round. */
+  share(): Promise<readonly Uint8Array[]> {
+    return this.#inTurn(() => {
+      if (!this.#keeps || (this.#round !== null && !this.#round.done)) {
+        throw refusedOrder('there is no stage to share now');
+      }
+      const step = this.#unturned === null ? SETTLED : UNSETTLED;
+      const { round } = this.#place;
+      const origin = { round, attempt: 0, step, group: this.#id, context: 1, target: 1 };
+      const { stage, seats, width } = this.#setup;
+      const memory = stage.memory();
+      const fellows = holdersOf(seats, this.#index).filter(({ id }) => id !== this.#id);
+      const frames = fellows.map(({ id }) => {
+        const frame = frameOfStage(memory, width);
+        return this.#outgoing.sealed(frame, 'memory', origin, { boundary: this.#index, to: id });
+      });
+      wipe(memory);
+      return frames;
     });
   }
 
@@ -162,6 +227,7 @@ export class Keeper {
       this.#place = place;
       this.#round = null;
       this.#unturned = null;
+      this.#holds = true;
       this.#probe.forget();
       this.#remember();
     });
@@ -183,16 +249,25 @@ export class Keeper {
     this.#begun = this.#setup.stage.memory();
   }
 
+  get #keeps(): boolean {
+    return this.#holds && this.#keeping[this.#index] === this.#id;
+  }
+
+  get #where(): Place {
+    const { epoch } = this.#links;
+    return { ...this.#setup, id: this.#id, index: this.#index, keeping: this.#keeping, epoch };
+  }
+
   get #phase(): ProbePhase {
     return this.#unturned === null ? 0 : 1;
   }
 
   #fold(): void {
-    const { stage, seats, width } = this.#setup;
-    const [before, after] = [seats.keepers[this.#index - 1], seats.keepers[this.#index + 1]];
+    const { stage, width } = this.#setup;
+    const [before, after] = [this.#keeping[this.#index - 1], this.#keeping[this.#index + 1]];
     const keyWith = (other: string) => this.#links.with(other)!.morphKey();
-    if (before !== undefined) stage.foldEntry(morphFrom(keyWith(before.id), width));
-    if (after !== undefined) stage.foldExit(morphFrom(keyWith(after.id), width));
+    if (before !== undefined) stage.foldEntry(morphFrom(keyWith(before), width));
+    if (after !== undefined) stage.foldExit(morphFrom(keyWith(after), width));
     stage.foldInside(keyWith(this.#id));
   }
 
@@ -212,7 +287,13 @@ export class Keeper {
 
   async #take(frame: SealedFrame): Promise<readonly Uint8Array[]> {
     const { header } = frame;
-    checkRoute(header, { ...this.#setup, id: this.#id, index: this.#index, epoch: this.#links.epoch });
+    if (header.kind === 'memory') {
+      checkStageRoute(header, this.#where);
+      this.#takeStage(frame);
+      return [];
+    }
+    checkRoute(header, this.#where);
+    if (!this.#keeps) throw misplaced('it only stands by');
     switch (header.kind) {
       case 'forward':
       case 'backward':
@@ -251,9 +332,8 @@ export class Keeper {
     const { dx, gradient } = await this.#setup.stage.differentiate(x, frame, header);
     checkGradient(gradient);
     round.returned(group, gradient);
-    const boundary = this.#index;
-    const to = sidesOf(this.#setup.seats, group, boundary).before;
-    return [this.#sealed(dx, 'backward', header, { boundary, to }), ...(await this.#endStep(round))];
+    const back = this.#outgoing.sealed(dx, 'backward', header, this.#outgoing.back(this.#keeping, group));
+    return [back, ...(await this.#endStep(round))];
   }
 
   /** Once all groups' gradients are there: the step, and what had come of the next one. */
@@ -271,7 +351,7 @@ export class Keeper {
     const { header } = frame;
     this.#probe.admit(header, this.#phase);
     const y = await this.#forward(header, this.#open(frame));
-    if (this.#index < this.#setup.seats.keepers.length - 1) return [this.#passOn(header, y)];
+    if (this.#index < this.#keeping.length - 1) return [this.#passOn(header, y)];
     this.#probe.ended(this.#phase, y);
     return [];
   }
@@ -280,33 +360,46 @@ export class Keeper {
     return this.#setup.stage.forward(x, { context, target });
   }
 
-  /** Where a frame goes after this stage. */
-  #onward(group: string): Route {
-    const boundary = this.#index + 1;
-    return { boundary, to: sidesOf(this.#setup.seats, group, boundary).after };
-  }
-
   #passOn(header: FrameHeader, y: Frame): Uint8Array {
-    return this.#sealed(y, header.kind, header, this.#onward(header.group));
+    return this.#outgoing.sealed(y, header.kind, header, this.#outgoing.onward(this.#keeping, header.group));
   }
 
-  #sealed(
-    frame: Frame,
-    kind: FrameHeader['kind'],
-    { round, attempt, step, group, context, target }: TaskId,
-    { boundary, to }: Route,
-  ): Uint8Array {
-    const { run, identity, frames } = this.#setup;
-    const link = this.#links.with(to);
-    invariant(link !== null, 'frames go on to neighbours');
-    const { rows, width } = frame;
-    const header: FrameHeader = {
-      ...{ run, kind, epoch: link.epoch, round, attempt, step, group, boundary },
-      ...{ from: this.#id, to, rows, width, context, target },
-      // A probe compares digits.
-      type: kind === 'probe' ? 'float32' : frames,
-      sequence: this.#sequence++,
-    };
-    return sealFrame(frame, header, link, identity);
+  /** Takes over the stage that its keeper tells of, for good or until a morph is settled. */
+  #takeStage(frame: SealedFrame): void {
+    const { header } = frame;
+    if (this.#keeps) throw misplaced('this stage is kept here');
+    if (header.step === UNSETTLED) {
+      this.#takeUnsettled(frame);
+      return;
+    }
+    // What it tells after a morph says how that was settled.
+    if (this.#unturned !== null) this.#settle(header.epoch >= this.#links.epoch);
+    if (header.epoch < this.#links.epoch) throw misplaced('it is of an earlier epoch');
+    this.#links.advanceTo(header.epoch);
+    this.#setup.stage.restore(this.#stageIn(frame));
+    this.#place = { round: header.round, attempt: OVER };
+    this.#round = null;
+    this.#holds = true;
+    this.#remember();
+  }
+
+  #takeUnsettled(frame: SealedFrame): void {
+    const due = this.#holds && this.#unturned === null && frame.header.epoch === this.#links.epoch + 1;
+    if (!due) throw misplaced('no morph is due here');
+    const { stage } = this.#setup;
+    const before = stage.memory();
+    this.#links.turn();
+    try {
+      stage.restore(this.#stageIn(frame));
+      this.#unturned = before;
+    } catch (thrown) {
+      this.#links.settle(false);
+      wipe(before);
+      throw thrown;
+    }
+  }
+
+  #stageIn(frame: SealedFrame): PartMemory {
+    return stageOfFrame(this.#open(frame), this.#begun.masters.length, this.#setup.width);
   }
 }

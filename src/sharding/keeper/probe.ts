@@ -22,6 +22,7 @@ export class Probe {
   #before: Frame | null = null;
   #verdict: ProbeVerdict | null = null;
   #passed: ProbePhase | null = null;
+  #ended: ProbePhase | null = null;
 
   constructor(width: number) {
     this.#width = width;
@@ -29,6 +30,11 @@ export class Probe {
 
   get verdict(): ProbeVerdict | null {
     return this.#verdict;
+  }
+
+  /** The last phase whose probe came out after the last stage; null before any. */
+  get reached(): ProbePhase | null {
+    return this.#ended;
   }
 
   /** The first keeper's draw from a key before the morph, and the same again after it. */
@@ -57,6 +63,7 @@ export class Probe {
 
   /** What came out after the last stage. */
   ended(phase: ProbePhase, y: Frame): void {
+    this.#ended = phase;
     if (phase === 0) {
       this.#before = y;
       this.#verdict = null;
@@ -73,5 +80,6 @@ export class Probe {
     this.#before = null;
     this.#verdict = null;
     this.#passed = null;
+    this.#ended = null;
   }
 }

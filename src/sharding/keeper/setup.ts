@@ -3,7 +3,7 @@ import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
 import { Link } from '../frames/link.ts';
 import { Links, type LinksMemory } from '../frames/links.ts';
-import type { Seat, Seats } from '../frames/seats.ts';
+import { holdersOf, type Seat, type Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
@@ -35,14 +35,16 @@ export interface KeeperMemory {
   readonly place: RoundPlace;
 }
 
-/** Links with the parts on both sides, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED. */
+/** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED. */
 export function openLinks(
   { run, identity, keys, secret, seats, frames, width }: KeeperSetup,
   index: number,
 ): Links {
   const own = { id: identity.publicKey, keys };
-  const sides = [seats.keepers[index - 1], seats.keepers[index + 1]];
-  const others = sides.flatMap((seat): readonly Seat[] => (seat === undefined ? seats.groups : [seat]));
+  const sideOf = (stage: number): readonly Seat[] =>
+    seats.keepers[stage] === undefined ? seats.groups : holdersOf(seats, stage);
+  const fellows = holdersOf(seats, index).filter(({ id }) => id !== own.id);
+  const others = [...sideOf(index - 1), ...sideOf(index + 1), ...fellows];
   const bound = { run, seats, frames, width };
   return new Links(
     new Map([

@@ -8,7 +8,7 @@ import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import type { AdamOptions } from '../../training/optimizer.ts';
 import { identityOf } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
-import { type Seats, takeSeat } from '../frames/seats.ts';
+import { firstKeeping, type Keeping, type Seats, takeSeat } from '../frames/seats.ts';
 import { type Blur, type OuterRound, ShardedGroup } from '../group/sharded-group.ts';
 import { morphStages } from '../keeper/epoch.ts';
 import { Keeper } from '../keeper/keeper.ts';
@@ -32,7 +32,9 @@ export interface LocalShardedSetup {
   readonly frames: FrameType;
   /** Most points of a task. */
   readonly most: TaskRows;
-  /** The secret of 32 bytes of a participant: `keeper 0` and so on, or `group NAME`. */
+  /** Stages that somebody stands by for, one entry each; left out: none. */
+  readonly standbys?: readonly number[];
+  /** The secret of 32 bytes of a participant: `keeper 0`, `standby 0` and so on, or `group NAME`. */
   readonly secretOf: (who: string) => Uint8Array;
   /** The parameters that a stage starts from, of its own layout. */
   readonly startOf: (stage: number, layout: ParameterLayout) => Floats;
@@ -131,8 +133,12 @@ async function trainMember(
  * For simulations, benchmarks and tests; the process as a whole has the model.
  */
 export class LocalShardedRun {
-  readonly keepers: readonly Keeper[];
   readonly seats: Seats;
+  /** In the order of their seats. */
+  readonly standbys: readonly Keeper[];
+  readonly #all: readonly Keeper[];
+  #keepers: readonly Keeper[];
+  #keeping: Keeping;
   readonly #relay: LocalRelay;
   readonly #groups: Members;
   readonly #outer: Outer;
@@ -140,32 +146,39 @@ export class LocalShardedRun {
   private constructor(
     relay: LocalRelay,
     seats: Seats,
-    keepers: readonly Keeper[],
+    { keepers, standbys }: { readonly keepers: readonly Keeper[]; readonly standbys: readonly Keeper[] },
     groups: Members,
     outer: Outer,
   ) {
     this.#relay = relay;
     this.seats = seats;
-    this.keepers = keepers;
+    this.#all = [...keepers, ...standbys];
+    this.#keepers = keepers;
+    this.standbys = standbys;
+    this.#keeping = firstKeeping(seats);
     this.#groups = groups;
     this.#outer = outer;
   }
 
   /** Errors: ENGINE_FAILED, STAGE_TAKEN. */
   static async open(setup: LocalShardedSetup): Promise<LocalShardedRun> {
-    const { options, featureWidth, optimizer, secretOf } = setup;
+    const { options, featureWidth, optimizer, secretOf, standbys: stages = [] } = setup;
     const parts = stagedParts(stagedLayout(options, featureWidth), options);
     const named = (name: string) => participant(secretOf(name));
     const keeping = parts.stages.map((_, index) => named(`keeper ${index}`));
+    const standing = stages.map((_, index) => named(`standby ${index}`));
     const grouped = setup.groups.map((group) => named(`group ${group}`));
     const seatOf = ({ identity, keys }: Participant) => takeSeat(setup.run, identity, keys.publicKey);
-    const seats: Seats = { keepers: keeping.map(seatOf), groups: grouped.map(seatOf) };
+    const standbys = standing.map((one, index) => ({ stage: stages[index]!, seat: seatOf(one) }));
+    const seats: Seats = { keepers: keeping.map(seatOf), standbys, groups: grouped.map(seatOf) };
     const relay = new LocalRelay(setup.seen);
-    const keepers = await Promise.all(
-      keeping.map((own, index) => openKeeper(setup, { own, seats, index, layout: parts.stages[index]! })),
-    );
-    for (const [index, { identity }] of keeping.entries()) {
-      relay.join(identity.publicKey, (frame) => keepers[index]!.receive(frame));
+    const opened = (own: Participant, index: number) =>
+      openKeeper(setup, { own, seats, index, layout: parts.stages[index]! });
+    const keepers = await Promise.all(keeping.map(opened));
+    const others = await Promise.all(standing.map((own, index) => opened(own, stages[index]!)));
+    for (const [index, { identity }] of [...keeping, ...standing].entries()) {
+      const keeper = [...keepers, ...others][index]!;
+      relay.join(identity.publicKey, (frame) => keeper.receive(frame));
     }
     const opening = (layout: ParameterLayout) => {
       return { options, layout, parameters: new Float32Array(layout.size), optimizer };
@@ -176,7 +189,30 @@ export class LocalShardedRun {
       openGroup(setup, setup.groups[index]!, { own, seats, front, head, relay }),
     );
     const entries = setup.groups.map((group, index) => [group, members[index]!] as const);
-    return new LocalShardedRun(relay, seats, keepers, new Map(entries), { front, head });
+    const all = { keepers, standbys: others };
+    return new LocalShardedRun(relay, seats, all, new Map(entries), { front, head });
+  }
+
+  /** Who keeps each stage now, in order. */
+  get keepers(): readonly Keeper[] {
+    return this.#keepers;
+  }
+
+  /** Who stands by takes over its stage: all are told. Errors: ROUND_REFUSED where it never had it. */
+  async replaceBy(standby: number): Promise<void> {
+    const { stage, seat } = this.seats.standbys[standby]!;
+    const keeping = this.#keeping.map((id, index) => (index === stage ? seat.id : id));
+    const others = this.#keepers.filter((_, index) => index !== stage);
+    const taking = this.standbys[standby]!;
+    for (const keeper of [...others, taking]) await keeper.appoint(keeping);
+    this.#keeping = keeping;
+    this.#keepers = this.#keepers.map((keeper, index) => (index === stage ? taking : keeper));
+  }
+
+  /** All stages are told to those who stand by for them. */
+  async share(): Promise<void> {
+    const frames = await Promise.all(this.#keepers.map((keeper) => keeper.share()));
+    for (const frame of frames.flat()) await this.#relay.carry(frame);
   }
 
   get epoch(): number {
@@ -189,7 +225,8 @@ export class LocalShardedRun {
     const members = groups.map((group) => this.#group(group));
     const ids = members.map(({ id }) => id);
     await Promise.all(this.keepers.map((keeper) => keeper.begin({ ...order, groups: ids })));
-    for (const { member } of members) member.begin({ epoch: this.epoch, round, attempt, ...outer });
+    for (const { member } of members)
+      member.begin({ epoch: this.epoch, keeping: this.#keeping, round, attempt, ...outer });
     const trained = members.map(({ member }, index) =>
       trainMember(member, learningRates, (step) => batchOf(groups[index]!, step)),
     );
@@ -205,7 +242,7 @@ export class LocalShardedRun {
   /** Takes over the front and head that all groups predict with, until the next round. */
   beginPredictions(outer: LocalRound['outer']): void {
     for (const { member } of this.#groups.values()) {
-      member.begin({ epoch: this.epoch, round: 0, attempt: 0, ...outer });
+      member.begin({ epoch: this.epoch, keeping: this.#keeping, round: 0, attempt: 0, ...outer });
     }
   }
 
@@ -216,7 +253,9 @@ export class LocalShardedRun {
 
   /** Begins a new epoch; false where the stages did not fit afterwards and went back. */
   morph(): Promise<boolean> {
-    return morphStages(this.keepers, (frame) => this.#relay.carry(frame));
+    const carry = (frame: Uint8Array) => this.#relay.carry(frame);
+    const standing = this.#all.filter((keeper) => !this.#keepers.includes(keeper));
+    return morphStages(this.#keepers, carry, standing);
   }
 
   /** What each keeper has, to go on from. */
@@ -230,7 +269,7 @@ export class LocalShardedRun {
 
   async close(): Promise<void> {
     const { front, head } = this.#outer;
-    await Promise.all([...this.keepers, front, head].map((part) => part.close()));
+    await Promise.all([...this.#all, front, head].map((part) => part.close()));
   }
 
   #group(name: string) {
