@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { roundGroups } from '../config/round-groups.ts';
+import { roundsLayout } from '../config/sharded-run.ts';
 import { asStorable } from '../training/checkpoint.ts';
 import { type RunPlan, runPlanSchema } from '../wire/run-definition.ts';
 import { type Experiment, pluginsOf } from './experiment.ts';
@@ -32,7 +33,7 @@ export function planOf(experiment: Experiment): RunPlan {
       heldOutQuestions: heldOutQuestions.map((index) => survey.questions[index]!.id),
     },
     features: { provider, width, digest },
-    parameters: predictor.layout.size,
+    parameters: roundsLayout(config, predictor.layout).size,
     quorum: config.round.quorum ?? roundGroups(config, protection),
     deadlineMs: Math.round(1000 * config.round.deadlineSeconds),
   };

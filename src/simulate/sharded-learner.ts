@@ -1,23 +1,23 @@
 import type { Config } from '../config/config.ts';
+import { mostPoints } from '../config/sharded-run.ts';
 import { bytesFrom } from '../core/bytes.ts';
 import { digestOf } from '../core/digest.ts';
 import { randomStream } from '../core/random.ts';
 import type { PredictionRequest } from '../predictor/prediction.ts';
-import { type StagedOptions, stagedOptions } from '../predictor/staged/options.ts';
-import { outerLayout, stageRanges } from '../predictor/staged/parts.ts';
+import { stagedOptions } from '../predictor/staged/options.ts';
 import type { Blur } from '../sharding/group/sharded-group.ts';
 import { secretStart } from '../sharding/keeper/secret-stage.ts';
 import { LocalShardedRun, type OuterTrained } from '../sharding/local/run.ts';
-import type { TaskRows } from '../sharding/parts/part-session.ts';
+import { OuterVector } from '../sharding/parts/outer-vector.ts';
 import { batchOf } from '../training/batches.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { WorkerSetup } from '../training/jobs.ts';
 import { byQuestion } from '../training/pool-predict.ts';
 import { learningRateAt } from '../training/schedule.ts';
-import { joined, MOST_TARGET_POINTS, predictionBatches, taskOf } from '../training/tasks.ts';
+import { joined, predictionBatches, taskOf } from '../training/tasks.ts';
 import { makeModel } from '../wire/model.ts';
 import type { RunContext } from './context.ts';
-import { type Experiment, setupOf } from './experiment.ts';
+import { setupOf } from './experiment.ts';
 import { storableMemories } from './keeper-memory.ts';
 import type { AskedToTrain, Learner, TrainedGroup } from './learner.ts';
 
@@ -39,15 +39,6 @@ function simulatedSecret(seed: number, who: string): Uint8Array {
   return bytesFrom(digestOf({ seed, who, purpose: 'secret of a simulated participant' }));
 }
 
-/** Most points of a task: of training, and of a pass of predictions. */
-function mostPoints({ survey, config }: Experiment): TaskRows {
-  const { training, evaluation } = config;
-  const options = Math.max(...survey.questions.map((question) => question.options.length));
-  const told = Math.max(training.contextQuestions[1], evaluation.contextQuestions);
-  const asked = Math.max(training.targetQuestions[1] * options, MOST_TARGET_POINTS + options);
-  return { context: told * options, target: asked };
-}
-
 function openRun(
   { experiment, fingerprint }: RunContext,
   { optimizer, seed }: WorkerSetup,
@@ -62,40 +53,11 @@ function openRun(
     optimizer,
     groups: [...trainingGroups, ...unseenGroups].map((group) => survey.groups[group]!.id),
     frames: sharding.frames,
-    most: mostPoints(experiment),
+    most: mostPoints(experiment.config, survey.questions),
     secretOf,
     startOf: (stage, layout) => secretStart(layout, secretOf(`keeper ${stage}`)),
     ...(sharding.cutNoise === 0 ? {} : { blur: noiseOf(seed, sharding.cutNoise) }),
   });
-}
-
-/** Front and head in the vector that the groups average. */
-class OuterVector {
-  readonly layout;
-  readonly #ranges;
-
-  constructor({ predictor }: Experiment, options: StagedOptions) {
-    this.layout = outerLayout(predictor.layout, options);
-    this.#ranges = stageRanges(predictor.layout, options);
-  }
-
-  /** That of a whole predictor's parameters. */
-  of(whole: Float32Array): Float32Array {
-    const { front, head } = this.#ranges;
-    return this.join(whole.subarray(front.start, front.end), whole.subarray(head.start, head.end));
-  }
-
-  join(front: ArrayLike<number>, head: ArrayLike<number>): Float32Array {
-    const outer = new Float32Array(this.layout.size);
-    outer.set(front);
-    outer.set(head, front.length);
-    return outer;
-  }
-
-  cut(outer: Float32Array) {
-    const { end } = this.#ranges.front;
-    return { front: outer.subarray(0, end), head: outer.subarray(end) };
-  }
 }
 
 /**
@@ -108,7 +70,7 @@ export async function shardedLearner(run: RunContext, sharding: Sharding): Promi
   const { survey, config, predictor } = experiment;
   const { localSteps, rounds } = config.training;
   const setup = setupOf(experiment);
-  const vector = new OuterVector(experiment, stagedOptions.parse(predictor.options));
+  const vector = new OuterVector(predictor.layout, stagedOptions.parse(predictor.options));
   const sharded = await openRun(run, setup, sharding);
   const idOf = (group: number) => survey.groups[group]!.id;
 

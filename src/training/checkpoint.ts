@@ -23,9 +23,13 @@ export function asStorable(value: unknown): Storable {
 }
 
 /** Writes a checkpoint whole or not at all: head, SHA-256 of the content, content as CBOR. */
-export function writeCheckpoint(path: string, content: Storable): void {
+export function writeCheckpoint(
+  path: string,
+  content: Storable,
+  options: { readonly mode?: number } = {},
+): void {
   const body = encode(content);
-  writeFileAtomic(path, Buffer.concat([Buffer.from(MAGIC + sha256(body), 'latin1'), body]));
+  writeFileAtomic(path, Buffer.concat([Buffer.from(MAGIC + sha256(body), 'latin1'), body]), options);
 }
 
 /** Reads a checkpoint; null where there is none. CHECKPOINT_CORRUPT when its content is not what was written. */

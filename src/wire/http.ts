@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HOLDS } from './holds.ts';
 import { publicKeySchema } from './identity.ts';
+import { invitedRoleSchema } from './invitation.ts';
 import { modelRecordSchema } from './model-record.ts';
 import {
   countSchema,
@@ -167,6 +168,8 @@ export const inviteRequestSchema = z.strictObject({
   group: groupIdSchema.nullable(),
   count: z.int().min(1).max(10_000),
   expiresInMs: z.int().min(1000),
+  /** What it admits as: a group, or a keeper of a sharded run. */
+  role: invitedRoleSchema.default('group'),
 });
 export const inviteAnswerSchema = z.object({
   run: runIdSchema,
@@ -188,4 +191,4 @@ export type Task = z.output<typeof taskSchema>;
 export type UploadAnswer = z.output<typeof uploadAnswerSchema>;
 export type ScoreRequest = z.output<typeof scoreRequestSchema>;
 export type CreateRunRequest = z.output<typeof createRunRequestSchema>;
-export type InviteRequest = z.output<typeof inviteRequestSchema>;
+export type InviteRequest = z.input<typeof inviteRequestSchema>;

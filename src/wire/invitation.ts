@@ -3,6 +3,9 @@ import { PluralError } from '../core/errors.ts';
 import { publicKeySchema } from './identity.ts';
 import { groupIdSchema, runIdSchema } from './run-definition.ts';
 
+/** What somebody is invited as. */
+export const invitedRoleSchema = z.enum(['group', 'keeper']);
+
 /** What a group is handed, on whatever way, to join a run: where, whom to trust, and a secret that works once. */
 const invitationSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
@@ -16,6 +19,8 @@ const invitationSchema = z.strictObject({
     .nullable(),
   /** The id that the group must take; null leaves it to the group. */
   group: groupIdSchema.nullable(),
+  /** Left out for a group. */
+  role: invitedRoleSchema.optional(),
 });
 export type Invitation = z.output<typeof invitationSchema>;
 

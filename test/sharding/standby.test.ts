@@ -91,7 +91,7 @@ test('who keeps a stage takes none from another, and who was replaced takes it a
   );
   await middle!.appoint(keeping);
   await middle!.receive(frame!);
-  expect(middle!.round).toBe(1);
+  expect(middle!.place.round).toBe(1);
   expect(middle!.memory().stage).toEqual(run.standbys[0]!.memory().stage);
 });
 

@@ -21,6 +21,13 @@ export class Links {
     this.#links = links;
   }
 
+  /** Links again from what `memory` gave. */
+  static of(memory: LinksMemory): Links {
+    const links = new Links(new Map());
+    links.restore(memory);
+    return links;
+  }
+
   get epoch(): number {
     return this.#links.values().next().value?.epoch ?? 0;
   }

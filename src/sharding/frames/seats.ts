@@ -42,6 +42,11 @@ export function takeSeat(run: string, identity: Identity, agreementKey: string):
   return { ...seat, signature: identity.sign(signedBytes(run, seat)) };
 }
 
+/** Whether a seat was taken by who it names. */
+export function isOwnSeat(run: string, seat: Seat): boolean {
+  return isSignedBy(seat.id, signedBytes(run, seat), seat.signature);
+}
+
 /** Refuses seats of which somebody would have more than one, or that their owners did not take. Errors: STAGE_TAKEN, SIGNATURE_INVALID. */
 export function checkSeats(run: string, { keepers: first, standbys, groups }: Seats): void {
   const refused = (what: string) =>
@@ -61,7 +66,7 @@ export function checkSeats(run: string, { keepers: first, standbys, groups }: Se
     if (twice === undefined) continue;
     throw refused(`${twice.id} has two seats${keeping.has(twice.id) ? ', one of which keeps a stage' : ''}`);
   }
-  const forged = all.find((seat) => !isSignedBy(seat.id, signedBytes(run, seat), seat.signature));
+  const forged = all.find((seat) => !isOwnSeat(run, seat));
   if (forged !== undefined) {
     throw new PluralError('SIGNATURE_INVALID', `the seat of ${forged.id} is not signed by it`, {
       hint: 'Somebody put another key in its place. Ask the people who run the aggregator before going on.',

@@ -5,7 +5,7 @@ import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
 import { Link } from '../frames/link.ts';
-import { Links } from '../frames/links.ts';
+import { Links, type LinksMemory } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
 import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, type Seats } from '../frames/seats.ts';
@@ -24,8 +24,8 @@ export interface ShardedGroupSetup {
   /** Digest of the run. */
   readonly run: string;
   readonly identity: Identity;
-  /** X25519 keys of this run. Only the links that come of them are kept. */
-  readonly keys: KeyPair;
+  /** X25519 keys of this run, of which only the links that come of them are kept; or what `memory` gave. */
+  readonly keys: KeyPair | LinksMemory;
   readonly seats: Seats;
   /** Front and head, in sessions that this group may share with others of one process. */
   readonly front: Front;
@@ -67,6 +67,7 @@ interface Waiting {
 
 /** Links with all who may keep the stages at both ends. Errors: FRAME_REFUSED. */
 function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSetup): Links {
+  if (!('agree' in keys)) return Links.of(keys);
   const own = { id: identity.publicKey, keys };
   const bound = { run, seats, frames, width };
   const ends = [...holdersOf(seats, 0), ...holdersOf(seats, seats.keepers.length - 1)];
@@ -95,6 +96,11 @@ export class ShardedGroup {
     this.#setup = kept;
     this.#links = openLinks(setup);
     this.#keeping = firstKeeping(kept.seats);
+  }
+
+  /** Public key of the group. */
+  get id(): string {
+    return this.#setup.identity.publicKey;
   }
 
   /** Bytes of the frames that it sent and received so far. */
@@ -151,6 +157,11 @@ export class ShardedGroup {
     const y = await under.front.forward(feeds);
     const x = await this.#exchange(under, 'query', y, batch, this.#queries++);
     return under.head.predict(x, feeds);
+  }
+
+  /** What its links are to be opened with again. */
+  memory(): LinksMemory {
+    return this.#links.memory();
   }
 
   /** Front and head now, float64. */

@@ -19,7 +19,7 @@ import {
   refusedOrder,
 } from './round-ledger.ts';
 import { checkRoute, type Place } from './route.ts';
-import { type KeeperMemory, type KeeperSetup, openLinks } from './setup.ts';
+import { type KeeperMemory, type KeeperParts, type KeeperSetup, openLinks } from './setup.ts';
 import { checkStageRoute, frameOfStage, SETTLED, stageOfFrame, UNSETTLED } from './stage-frame.ts';
 
 /** A round that is over: no attempt of it begins again. */
@@ -31,7 +31,7 @@ const OVER = Number.MAX_SAFE_INTEGER;
  * frames come changes no bit.
  */
 export class Keeper {
-  readonly #setup: Omit<KeeperSetup, 'keys' | 'secret'>;
+  readonly #setup: KeeperParts;
   readonly #id: string;
   readonly #index: number;
   readonly #links: Links;
@@ -46,23 +46,30 @@ export class Keeper {
   #begun: PartMemory;
   /** The stage before the morph that is not settled; null where there is none. */
   #unturned: PartMemory | null = null;
+  readonly #queries = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
-    const { keys, secret: _, ...kept } = setup;
-    const { seats, identity, stage, run, width } = kept;
+    const { run, identity, seats, stage, width, frames, most, queries } = setup;
     checkSeats(run, seats);
-    this.#setup = kept;
+    const kept = { run, identity, seats, stage, width, frames, most };
+    this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
     this.#id = identity.publicKey;
     this.#index = stageOf(seats, this.#id) ?? -1;
     const own = holdersOf(seats, this.#index).find(({ id }) => id === this.#id);
-    invariant(own?.agreementKey === keys.publicKey, 'a keeper has its own seat');
+    const { memory } = setup;
+    const fresh = memory === undefined ? setup.keys.publicKey : own?.agreementKey;
+    invariant(own !== undefined && own.agreementKey === fresh, 'a keeper has its own seat');
     this.#links = openLinks(setup, this.#index);
     this.#outgoing = new Outgoing(kept, this.#links, this.#index);
-    this.#keeping = firstKeeping(seats);
-    this.#holds = this.#keeping[this.#index] === this.#id;
+    this.#keeping = memory?.keeping ?? firstKeeping(seats);
+    this.#holds = memory === undefined ? this.#keeping[this.#index] === this.#id : (memory.holds ?? true);
     this.#probe = new Probe(width);
+    if (memory !== undefined) {
+      stage.restore(memory.stage);
+      this.#place = memory.place;
+    }
     this.#begun = stage.memory();
   }
 
@@ -75,9 +82,9 @@ export class Keeper {
     return this.#round?.done ?? false;
   }
 
-  /** The last round that it took part in, or knows the outcome of; 0 before the first. */
-  get round(): number {
-    return this.#place.round;
+  /** The last attempt that it took part in, or whose outcome it knows; of round 0 before the first. */
+  get place(): RoundPlace {
+    return this.#place;
   }
 
   /** Whether it could keep its stage: who stands by has it from who keeps it. */
@@ -134,6 +141,7 @@ export class Keeper {
       // A round that was given up in the middle leaves nothing.
       if (again || (this.#round !== null && !this.#round.done)) this.#setup.stage.restore(this.#begun);
       else this.#remember();
+      if (!again) this.#queries.clear();
       this.#place = { round: order.round, attempt: order.attempt };
       this.#round = new RoundLedger(order);
     });
@@ -216,18 +224,21 @@ export class Keeper {
       stage: this.#setup.stage.memory(),
       links: this.#links.memory(),
       place: { round, attempt: OVER },
+      keeping: this.#keeping,
+      holds: this.#holds,
     };
   }
 
   /** Goes on from what `memory` gave. */
-  restore({ stage, links, place }: KeeperMemory): Promise<void> {
+  restore({ stage, links, place, keeping, holds = true }: KeeperMemory): Promise<void> {
     return this.#inTurn(() => {
       this.#setup.stage.restore(stage);
       this.#links.restore(links);
       this.#place = place;
       this.#round = null;
       this.#unturned = null;
-      this.#holds = true;
+      this.#holds = holds;
+      this.#keeping = keeping ?? this.#keeping;
       this.#probe.forget();
       this.#remember();
     });
@@ -300,10 +311,20 @@ export class Keeper {
         return this.#train(frame);
       case 'query':
         if (this.#unturned !== null) throw misplaced('a morph is not settled');
+        this.#countQuery(header.group);
         return [this.#passOn(header, await this.#forward(header, this.#open(frame)))];
       case 'probe':
         return this.#passProbe(frame);
     }
+  }
+
+  /** Who may ask without end can train a model of his own on the answers. Errors: FRAME_REFUSED. */
+  #countQuery(group: string): void {
+    const asked = (this.#queries.get(group) ?? 0) + 1;
+    if (asked > (this.#setup.queries ?? Number.POSITIVE_INFINITY)) {
+      throw misplaced('its group has had all predictions of this round');
+    }
+    this.#queries.set(group, asked);
   }
 
   #open(frame: SealedFrame): Frame {

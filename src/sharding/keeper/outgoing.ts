@@ -4,7 +4,7 @@ import type { Links } from '../frames/links.ts';
 import { sealFrame } from '../frames/sealed-frame.ts';
 import { type Keeping, sidesOf } from '../frames/seats.ts';
 import type { Frame } from '../parts/part-session.ts';
-import type { KeeperSetup } from './setup.ts';
+import type { KeeperParts } from './setup.ts';
 
 /** What a frame is of. */
 export type TaskId = Pick<FrameHeader, 'round' | 'attempt' | 'step' | 'group' | 'context' | 'target'>;
@@ -13,12 +13,12 @@ export type Route = Pick<FrameHeader, 'boundary' | 'to'>;
 
 /** Seals what a keeper sends. */
 export class Outgoing {
-  readonly #setup: Pick<KeeperSetup, 'run' | 'identity' | 'frames'>;
+  readonly #setup: Pick<KeeperParts, 'run' | 'identity' | 'frames'>;
   readonly #links: Links;
   readonly #index: number;
   #sequence = 0;
 
-  constructor(setup: Pick<KeeperSetup, 'run' | 'identity' | 'frames'>, links: Links, index: number) {
+  constructor(setup: Pick<KeeperParts, 'run' | 'identity' | 'frames'>, links: Links, index: number) {
     const { run, identity, frames } = setup;
     this.#setup = { run, identity, frames };
     this.#links = links;

@@ -3,21 +3,34 @@ import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
 import { Link } from '../frames/link.ts';
 import { Links, type LinksMemory } from '../frames/links.ts';
-import { holdersOf, type Seat, type Seats } from '../frames/seats.ts';
+import { holdersOf, type Keeping, type Seat, type Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
 import type { RoundPlace } from './round-ledger.ts';
 
+/** What the links of a keeper that begins come of; neither is kept. */
+export interface FreshKeeper {
+  /** X25519 keys of this run, of which the public one stands in the keeper's seat. */
+  readonly keys: KeyPair;
+  /** 32 bytes that nobody else has: what the inside of the stage is turned by follows from it. */
+  readonly secret: Uint8Array;
+  readonly memory?: undefined;
+}
+
+/** What a keeper that was there before goes on from. */
+export interface RememberedKeeper {
+  readonly memory: KeeperMemory;
+}
+
 /** What a keeper is opened with. */
-export interface KeeperSetup {
+export type KeeperSetup = KeeperParts & (FreshKeeper | RememberedKeeper);
+
+/** What a keeper has for the whole run. */
+export interface KeeperParts {
   /** Digest of the run. */
   readonly run: string;
   readonly identity: Identity;
-  /** X25519 keys of this run, of which the public one stands in the keeper's seat. Only the links that come of them are kept. */
-  readonly keys: KeyPair;
-  /** 32 bytes that nobody else has: what the inside of the stage is turned by follows from it. Not kept either. */
-  readonly secret: Uint8Array;
   readonly seats: Seats;
   readonly stage: Stage;
   /** Width of the vectors between parts. */
@@ -26,6 +39,8 @@ export interface KeeperSetup {
   readonly frames: FrameType;
   /** Most points of a task. */
   readonly most: TaskRows;
+  /** Most passes of predictions for one group between two rounds; left out: no bound. */
+  readonly queries?: number;
 }
 
 /** All that a keeper goes on from: its stage, the secrets of its links, and the last round that it took part in. */
@@ -33,13 +48,19 @@ export interface KeeperMemory {
   readonly stage: PartMemory;
   readonly links: LinksMemory;
   readonly place: RoundPlace;
+  /** Who keeps the stages, as far as it knows; left out: the first keepers. */
+  readonly keeping?: Keeping;
+  /** Whether it has the stage; left out: yes. */
+  readonly holds?: boolean;
 }
 
 /** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED. */
 export function openLinks(
-  { run, identity, keys, secret, seats, frames, width }: KeeperSetup,
+  { run, identity, seats, frames, width, ...origin }: KeeperSetup,
   index: number,
 ): Links {
+  if (origin.memory !== undefined) return Links.of(origin.memory.links);
+  const { keys, secret } = origin;
   const own = { id: identity.publicKey, keys };
   const sideOf = (stage: number): readonly Seat[] =>
     seats.keepers[stage] === undefined ? seats.groups : holdersOf(seats, stage);
