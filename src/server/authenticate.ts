@@ -3,6 +3,7 @@ import { sha256 } from '../core/digest.ts';
 import { PluralError } from '../core/errors.ts';
 import { CLOCK_TOLERANCE_MS, readSignature, type SignedClaim } from '../wire/signed-request.ts';
 import type { Aggregator } from './aggregator.ts';
+import { replayed } from './recent-nonces.ts';
 
 /** Checks signature and clock, before the body is read. Errors: those of `readSignature`. */
 export function claimOf({ identity, clock }: Aggregator, request: FastifyRequest): SignedClaim {
@@ -27,7 +28,5 @@ export async function spendNonce({ db }: Aggregator, claim: SignedClaim): Promis
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();
   if (inserted.numInsertedOrUpdatedRows === 1n) return;
-  throw new PluralError('NONCE_REPLAYED', 'a request with this nonce was answered before', {
-    hint: 'Sign each request anew, with a nonce of its own.',
-  });
+  throw replayed();
 }

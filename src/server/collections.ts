@@ -100,10 +100,10 @@ async function collectAgain(
   plan: OpenPlan,
   current: CurrentRound,
 ): Promise<Collection> {
-  const { protection, predictor } = plan;
+  const { protection, layout } = plan;
   const { state } = current;
   await protection.prepare();
-  const collection = protection.collect(contextOf(current, predictor.layout.size));
+  const collection = protection.collect(contextOf(current, layout.size));
   for (let step = 0; step < state.step; step++) {
     for (const kept of await listedIn(aggregator, current, step)) {
       const update = step === protection.updateStep;

@@ -17,6 +17,7 @@ import { pgBossJobs } from './jobs/pg-boss.ts';
 import { readAdminKey, readIdentity } from './keys.ts';
 import { createMetrics } from './metrics.ts';
 import { PlanCache } from './plan.ts';
+import { Relays } from './relay/relays.ts';
 import type { Services } from './services.ts';
 import type { Settings } from './settings.ts';
 import { type Database, hasEmbedded, openEmbedded, openPostgres } from './store/database.ts';
@@ -122,7 +123,9 @@ async function open(place: Place, settings: Settings, log: Logger, closers: Clos
   const { limits } = settings;
   const gate = new Gate(limits.checksAtOnce);
   const collections = new Collections();
-  const services = { aggregator, plans, collections, gate, doorbell, metrics, adminKey, limits };
+  const relays = new Relays(aggregator, plans);
+  closers.add(() => relays.close());
+  const services = { aggregator, plans, collections, gate, doorbell, metrics, relays, adminKey, limits };
   return { services, database: database.kind, close: () => closers.closeAll() };
 }
 

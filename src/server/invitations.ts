@@ -11,7 +11,7 @@ const NEVER = Number.MAX_SAFE_INTEGER;
 export async function invite(
   aggregator: Aggregator,
   run: string,
-  { group, count, expiresInMs }: InviteRequest,
+  { group, count, expiresInMs, role = 'group' }: InviteRequest,
 ): Promise<{ run: string; tokens: string[]; expiresAt: number }> {
   await checkRun(aggregator, run);
   const expiresAt = aggregator.clock.now() + expiresInMs;
@@ -22,6 +22,7 @@ export async function invite(
     group_id: group,
     expires_at: expiresAt,
     public_key: null,
+    role,
   }));
   await aggregator.db.insertInto('invitations').values(rows).execute();
   return { run, tokens, expiresAt };

@@ -4,7 +4,8 @@ import { neededToBegin } from '../round/aggregator-state.ts';
 import type { JoinAnswer, JoinRequest } from '../wire/http.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
-import type { MembersTable } from './store/tables.ts';
+import { canBegin, shardingOf } from './seat-rows.ts';
+import type { InvitedRole, MembersTable } from './store/tables.ts';
 
 /** A group in a run, as its requests are checked against. */
 export type Member = MembersTable;
@@ -76,11 +77,19 @@ async function earlier(locked: LockedRun, publicKey: string, group: string): Pro
   return first;
 }
 
+/** Who wants to be admitted; a keeper has no name. */
+interface Admitted {
+  readonly publicKey: string;
+  readonly group: string | null;
+  readonly role: InvitedRole;
+  readonly now: number;
+}
+
 /** Uses up an invitation. Errors: INVITATION_INVALID. */
-async function spend(
+export async function spendInvitation(
   { tx, run }: LockedRun,
   digest: string,
-  { publicKey, group, now }: { publicKey: string; group: string; now: number },
+  { publicKey, group, role, now }: Admitted,
 ): Promise<void> {
   const invitation = await tx
     .selectFrom('invitations')
@@ -93,13 +102,15 @@ async function spend(
       ? 'it is not known here, or was used'
       : invitation.expires_at <= now
         ? 'it has expired'
-        : invitation.group_id !== null && invitation.group_id !== group
-          ? `it is for group "${invitation.group_id}"`
-          : invitation.public_key !== null && invitation.public_key !== publicKey
-            ? 'it is for another key'
-            : null;
+        : invitation.role !== role
+          ? `it is for a ${invitation.role}`
+          : invitation.group_id !== null && invitation.group_id !== group
+            ? `it is for group "${invitation.group_id}"`
+            : invitation.public_key !== null && invitation.public_key !== publicKey
+              ? 'it is for another key'
+              : null;
   if (problem !== null) {
-    throw new PluralError('INVITATION_INVALID', `the invitation does not admit this group: ${problem}`, {
+    throw new PluralError('INVITATION_INVALID', `the invitation does not admit this ${role}: ${problem}`, {
       hint: 'Ask the people who run the aggregator for a new one.',
     });
   }
@@ -116,14 +127,34 @@ export function tokenDigest(token: string): string {
   return sha256('pluralllm-token', token);
 }
 
-async function enrol(locked: LockedRun, group: string): Promise<void> {
+/** Who keeps a stage has no data in the run. Errors: STAGE_TAKEN. */
+async function checkNoKeeper({ tx, run }: LockedRun, publicKey: string): Promise<void> {
+  const keeper = await tx
+    .selectFrom('keepers')
+    .select('run')
+    .where('run', '=', run)
+    .where('public_key', '=', publicKey)
+    .executeTakeFirst();
+  if (keeper === undefined) return;
+  throw new PluralError('STAGE_TAKEN', 'this key is a keeper of the run: it cannot be a group as well', {
+    hint: 'Join with the folder of a group.',
+  });
+}
+
+/** Takes a group into the rounds. */
+export async function enrol(locked: LockedRun, group: string): Promise<void> {
   if (!locked.state.enrolled.includes(group)) {
     await locked.deliver({ type: 'join', group });
     await locked.event('joined', { group });
   }
+  await beginWhenReady(locked);
+}
+
+/** Begins a run that waits for nobody any more: enough groups, and in a sharded run enough keepers. */
+export async function beginWhenReady(locked: LockedRun): Promise<void> {
   const { phase, enrolled } = locked.state;
-  if (phase === 'waiting' && enrolled.length >= neededToBegin(locked.state))
-    await locked.deliver({ type: 'start' });
+  if (phase !== 'waiting' || enrolled.length < neededToBegin(locked.state)) return;
+  if (await canBegin(locked)) await locked.deliver({ type: 'start' });
 }
 
 /** Errors: RUN_FULL. */
@@ -152,14 +183,17 @@ export function join(
     checkRoom(locked, group, most);
     if (before === null) {
       const invitation = token === null ? allowDigest(run, publicKey) : tokenDigest(token);
-      await spend(locked, invitation, { publicKey, group, now });
+      await checkNoKeeper(locked, publicKey);
+      await spendInvitation(locked, invitation, { publicKey, group, role: 'group', now });
       const fresh = { run, group_id: group, public_key: publicKey, joined_at: now, last_seen_at: now };
+      const none = { left_at: null, revoked_at: null, agreement_key: null, seat_signature: null };
       await locked.tx
         .insertInto('members')
-        .values({ ...fresh, left_at: null, revoked_at: null })
+        .values({ ...fresh, ...none })
         .execute();
     } else if (before.left_at !== null) await markLeft(locked, group, { left_at: null });
-    await enrol(locked, group);
+    // In a sharded run who has no seat yet takes part when it has one.
+    if (shardingOf(locked.definition) === null || before?.agreement_key != null) await enrol(locked, group);
     return { group, digest, definition, repeated: before !== null };
   });
 }

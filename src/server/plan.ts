@@ -1,7 +1,9 @@
 import { type Config, parseConfig } from '../config/config.ts';
 import { roundPlugins } from '../config/round-plugins.ts';
+import { roundsLayout } from '../config/sharded-run.ts';
 import { plannedPredictor } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
+import type { ParameterLayout } from '../predictor/layout.ts';
 import type { TrainablePredictor } from '../predictor/predictor.ts';
 import type { Protection } from '../privacy/protection.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -12,6 +14,8 @@ import { MOST_SUBMISSION_BYTES } from '../wire/submission.ts';
 export interface OpenPlan {
   readonly config: Config;
   readonly predictor: TrainablePredictor;
+  /** Layout of the vector that the rounds average. */
+  readonly layout: ParameterLayout;
   readonly strategy: Strategy;
   readonly protection: Protection;
 }
@@ -24,15 +28,12 @@ export function openPlan(plan: RunPlan): OpenPlan {
   const config = parseConfig(plan.config);
   const { questions, heldOutQuestions } = plan.survey;
   const predictor = plannedPredictor(config, plan);
-  const { strategy, protection } = roundPlugins(
-    config,
-    questions.length - heldOutQuestions.length,
-    predictor.layout,
-  );
-  if (predictor.layout.size !== plan.parameters) {
+  const layout = roundsLayout(config, predictor.layout);
+  const { strategy, protection } = roundPlugins(config, questions.length - heldOutQuestions.length, layout);
+  if (layout.size !== plan.parameters) {
     throw new PluralError(
       'CONFIG_CONFLICT',
-      `the plan says ${plan.parameters} parameters, its predictor has ${predictor.layout.size}`,
+      `the plan says ${plan.parameters} parameters, its predictor has ${layout.size}`,
       { hint: 'The command line and the aggregator run different versions.' },
     );
   }
@@ -44,9 +45,9 @@ export function openPlan(plan: RunPlan): OpenPlan {
       { hint: 'Raise round.quorum.' },
     );
   }
-  if (config.sharding !== null) {
-    throw new PluralError('CONFIG_CONFLICT', 'sharding: an aggregator has no relay for frames yet', {
-      hint: 'Simulate the run with "pluralllm run", or set sharding=null.',
+  if (config.sharding !== null && protection.trustees.length > 0) {
+    throw new PluralError('CONFIG_CONFLICT', 'sharding: who has no answers trains no front and no head', {
+      hint: 'Leave protection.committee.trustees out.',
     });
   }
   const { holds, readers } = config.aggregator;
@@ -55,19 +56,18 @@ export function openPlan(plan: RunPlan): OpenPlan {
       hint: 'A group makes the key with "pluralllm group readers-key"; set aggregator.readers to the fingerprint that it prints.',
     });
   }
-  return { config, predictor, strategy, protection };
+  return { config, predictor, layout, strategy, protection };
 }
 
 /** Longest submission that a run can need: far above any encoding of its parameters, far below what would fill a disk. */
 export function mostUploadBytes({
-  predictor,
+  layout,
   protection,
 }: {
-  readonly predictor: { readonly layout: { readonly size: number } };
+  readonly layout: { readonly size: number };
   readonly protection: Pick<Protection, 'replyBytes'>;
 }): number {
-  const { size } = predictor.layout;
-  return Math.min(MOST_SUBMISSION_BYTES, 65_536 + Math.max(16 * size, protection.replyBytes));
+  return Math.min(MOST_SUBMISSION_BYTES, 65_536 + Math.max(16 * layout.size, protection.replyBytes));
 }
 
 const MOST_OPEN = 16;

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { participationOf } from '../config/round-groups.ts';
+import { stagedOptions } from '../predictor/staged/options.ts';
 import { newRun } from '../round/aggregator-state.ts';
+import { OuterVector } from '../sharding/parts/outer-vector.ts';
 import { initialModel } from '../training/initial-model.ts';
 import type { CreateRunRequest } from '../wire/http.ts';
+import { makeModel } from '../wire/model.ts';
 import { type RunDefinition, runDigest } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
 import type { Aggregator } from './aggregator.ts';
@@ -26,13 +29,21 @@ async function freeId({ db }: Aggregator, name: string): Promise<string> {
   return id;
 }
 
+/** What the rounds begin with: of a sharded run front and head. */
+function firstModel({ config, predictor }: OpenPlan): Model {
+  const whole = initialModel(predictor, config.seed);
+  if (config.sharding === null) return whole;
+  const vector = new OuterVector(predictor.layout, stagedOptions.parse(predictor.options));
+  return makeModel(0, vector.of(whole.parameters));
+}
+
 /** Makes a run with its round 0 model; it waits for groups. Errors: those of `openPlan`. */
 export async function createRun(
   aggregator: Aggregator,
   { name, plan }: CreateRunRequest,
 ): Promise<{ run: string; digest: string }> {
   const opened = openPlan(plan);
-  const model = initialModel(opened.predictor, opened.config.seed);
+  const model = firstModel(opened);
   await keepModel(aggregator, model);
   const nonce = randomBytes(16).toString('hex');
   for (;;) {

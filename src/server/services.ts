@@ -5,6 +5,7 @@ import type { Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { PlanCache } from './plan.ts';
 import type { RateLimits, Rates } from './rate-limits.ts';
+import type { Relays } from './relay/relays.ts';
 
 /** What the routes of one process share. */
 export interface Services {
@@ -14,6 +15,7 @@ export interface Services {
   readonly gate: Gate;
   readonly doorbell: Doorbell;
   readonly metrics: Metrics;
+  readonly relays: Relays;
   readonly adminKey: string;
   readonly limits: Rates & { readonly chunkBytes: number };
 }

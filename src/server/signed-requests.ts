@@ -2,16 +2,25 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { invariant } from '../core/errors.ts';
 import { runIdSchema } from '../wire/run-definition.ts';
 import type { SignedClaim } from '../wire/signed-request.ts';
+import type { Aggregator } from './aggregator.ts';
 import { checkBody, claimOf, spendNonce } from './authenticate.ts';
+import { keeperOf, noteKeeperSeen } from './keepers.ts';
 import { unknownRun } from './locked-run.ts';
 import { type Member, memberOf, noteSeen } from './members.ts';
+import type { RecentNonces } from './recent-nonces.ts';
 import type { RouteServices } from './services.ts';
+import type { KeepersTable } from './store/tables.ts';
+
+/** Whose requests a route takes: anybody's who joins, those of groups, or those of all who can have a seat in a sharded run. */
+export type Signers = 'anybody' | 'groups' | 'seats';
 
 /** Who sent a request, and the bytes it came with. */
 interface Signed {
   readonly claim: SignedClaim;
-  /** Null on the route by which a new key joins. */
+  /** Null on the routes by which a new key joins, and for a keeper. */
   readonly member: Member | null;
+  /** Null for all others. */
+  readonly keeper: KeepersTable | null;
   body: Buffer;
 }
 
@@ -32,7 +41,7 @@ export function keyOf(request: FastifyRequest): string {
 /** The group that signed a request. */
 export function memberOfRequest(request: FastifyRequest): Member {
   const { member } = signedOf(request);
-  invariant(member !== null, 'only joining needs no member');
+  invariant(member !== null, 'routes of groups are for members');
   return member;
 }
 
@@ -49,22 +58,32 @@ function runOf({ params }: FastifyRequest): string {
   throw unknownRun(String(named).slice(0, 80));
 }
 
+const NOBODY = { member: null, keeper: null };
+
+/** Errors: KEY_UNKNOWN, KEY_REVOKED. */
+async function signerOf(aggregator: Aggregator, run: string, publicKey: string, of: Signers) {
+  const keeper = of === 'seats' ? await keeperOf(aggregator, run, publicKey) : undefined;
+  if (keeper !== undefined) return { member: null, keeper };
+  return { member: await memberOf(aggregator, run, publicKey), keeper: null };
+}
+
 /**
  * Makes all routes of `app` need a signature. Signature, clock and key are checked before the body is read; body and
- * nonce before anything is done. `joining`: the key need not be a member's.
+ * nonce before anything is done. `of`: whose requests they take; `nonces`: where nonces are kept, left out: in the database.
  *
  * What is refused counts for the address, for anybody can make a key or name another's; the rest counts for the key.
  */
 export function requireSignature(
   app: FastifyInstance,
   { aggregator, rates }: RouteServices,
-  { joining }: { readonly joining: boolean },
+  { of, nonces = null }: { readonly of: Signers; readonly nonces?: RecentNonces | null },
 ): void {
+  const joining = of === 'anybody';
   app.addHook('onRequest', async (request, reply) => {
     try {
       const claim = claimOf(aggregator, request);
-      const member = joining ? null : await memberOf(aggregator, runOf(request), claim.publicKey);
-      signed.set(request, { claim, member, body: NOTHING });
+      const signer = joining ? NOBODY : await signerOf(aggregator, runOf(request), claim.publicKey, of);
+      signed.set(request, { claim, ...signer, body: NOTHING });
     } catch (thrown) {
       await rates.countAddress(request, reply);
       throw thrown;
@@ -95,8 +114,10 @@ export function requireSignature(
     checkBody(claim, body);
   });
   app.addHook('preHandler', async (request) => {
-    const { claim, member } = signedOf(request);
-    await spendNonce(aggregator, claim);
+    const { claim, member, keeper } = signedOf(request);
+    if (nonces === null) await spendNonce(aggregator, claim);
+    else nonces.spend(claim);
     if (member !== null) await noteSeen(aggregator, member);
+    if (keeper !== null) await noteKeeperSeen(aggregator, keeper);
   });
 }

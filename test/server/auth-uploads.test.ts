@@ -141,7 +141,7 @@ describe('a group that fills the disk', () => {
 
   test('never has more than a gigabyte of one upload put together, whatever the run says', () => {
     const most = (size: number, replyBytes: number) =>
-      mostUploadBytes({ predictor: { layout: { size } }, protection: { replyBytes } });
+      mostUploadBytes({ layout: { size }, protection: { replyBytes } });
     expect(most(1, 0)).toBe(65_536 + 16);
     expect(most(1, 100_000)).toBe(65_536 + 100_000);
     expect(most(2 ** 28, 0)).toBe(MOST_SUBMISSION_BYTES);

@@ -18,6 +18,7 @@ import { Gate } from '../../src/server/gate.ts';
 import { inProcessJobs } from '../../src/server/jobs/in-process.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
 import { PlanCache } from '../../src/server/plan.ts';
+import { Relays } from '../../src/server/relay/relays.ts';
 import type { Services } from '../../src/server/services.ts';
 import { type Database, openEmbedded } from '../../src/server/store/database.ts';
 import { freshSecret, identityOf } from '../../src/wire/identity.ts';
@@ -99,6 +100,7 @@ export async function openTestAggregator(options: TestAggregatorOptions = {}): P
     ...options.limits,
   };
   const gate = new Gate(3);
+  const relays = new Relays(aggregator, plans);
   const services: Services = {
     aggregator,
     plans,
@@ -106,6 +108,7 @@ export async function openTestAggregator(options: TestAggregatorOptions = {}): P
     gate,
     doorbell,
     metrics,
+    relays,
     adminKey: ADMIN_KEY,
     limits,
   };
@@ -113,6 +116,7 @@ export async function openTestAggregator(options: TestAggregatorOptions = {}): P
   const app = await buildApp(services, { tls: null, trustProxy: false, logger });
   await app.ready();
   const abandon = async () => {
+    await relays.close();
     await app.close();
     await jobs.stop();
   };

@@ -34,7 +34,7 @@ const count = wholeNumber.pipe(countSchema);
 /** The one route that a key needs no membership for. */
 export function joinRoutes(services: RouteServices): FastifyPluginAsyncZod {
   return async (app) => {
-    requireSignature(app, services, { joining: true });
+    requireSignature(app, services, { of: 'anybody' });
     app.post(
       '/v1/runs/:run/groups',
       { schema: { params: runParams, body: joinRequestSchema, response: { 200: joinAnswerSchema } } },
@@ -52,7 +52,7 @@ export function joinRoutes(services: RouteServices): FastifyPluginAsyncZod {
 export function groupRoutes(services: RouteServices): FastifyPluginAsyncZod {
   const { aggregator, gate, plans, collections, limits } = services;
   return async (app) => {
-    requireSignature(app, services, { joining: false });
+    requireSignature(app, services, { of: 'groups' });
 
     app.delete(
       '/v1/runs/:run/groups/me',

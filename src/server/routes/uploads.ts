@@ -15,7 +15,7 @@ const answer = { 200: uploadAnswerSchema };
 export function uploadRoutes(services: RouteServices): FastifyPluginAsyncZod {
   const { aggregator, gate, limits, plans } = services;
   return async (app) => {
-    requireSignature(app, services, { joining: false });
+    requireSignature(app, services, { of: 'groups' });
 
     app.post(
       '/v1/runs/:run/uploads',

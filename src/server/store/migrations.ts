@@ -65,10 +65,27 @@ const sumsOnly: Migration = {
   },
 };
 
+const sharded: Migration = {
+  up: async (db) => {
+    const statements = [
+      sql`create table keepers (
+        run text not null references runs, public_key text not null, joined_at double precision not null,
+        last_seen_at double precision, revoked_at double precision, stage integer, place integer,
+        agreement_key text, seat_signature text, primary key (run, public_key))`,
+      sql`alter table members add column agreement_key text`,
+      sql`alter table members add column seat_signature text`,
+      sql`alter table invitations add column role text not null default 'group'`,
+      sql`alter table runs add column keeping jsonb`,
+    ];
+    for (const statement of statements) await statement.execute(db);
+  },
+};
+
 /** All migrations in order of their names; the same for the embedded database and for PostgreSQL. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-initial': initial,
   '002-sums-only': sumsOnly,
+  '003-sharded': sharded,
 };
 
 /**

@@ -18,6 +18,8 @@ export interface RunsTable {
   deadline_at: number | null;
   /** What the strategy remembers: CBOR. */
   strategy_state: Buffer;
+  /** Public keys of who keeps each stage of a sharded run; null before it is known. */
+  keeping: ColumnType<readonly string[] | null, string | undefined, string>;
   created_at: number;
 }
 
@@ -30,7 +32,27 @@ export interface MembersTable {
   left_at: number | null;
   revoked_at: number | null;
   last_seen_at: number | null;
+  /** Of its seat in a sharded run; null without one. */
+  agreement_key: string | null;
+  seat_signature: string | null;
 }
+
+/** A keeper of a sharded run; without a seat it has no stage yet. */
+export interface KeepersTable {
+  run: string;
+  public_key: string;
+  joined_at: number;
+  last_seen_at: number | null;
+  revoked_at: number | null;
+  stage: number | null;
+  /** In which order seats were taken: the first of a stage keeps it, the others stand by. */
+  place: number | null;
+  agreement_key: string | null;
+  seat_signature: string | null;
+}
+
+/** What somebody is invited as. */
+export type InvitedRole = 'group' | 'keeper';
 
 /** Invitations by the digest of their token; a key on the allow-list is an invitation for that key. */
 export interface InvitationsTable {
@@ -40,6 +62,8 @@ export interface InvitationsTable {
   expires_at: number;
   /** The key that used it, or the only one that may. */
   public_key: string | null;
+  /** What it admits as. */
+  role: ColumnType<InvitedRole, InvitedRole | undefined, InvitedRole>;
 }
 
 /** Nonces of signed requests, until their time has passed. */
@@ -121,6 +145,7 @@ export interface EventsTable {
 export interface Tables {
   runs: RunsTable;
   members: MembersTable;
+  keepers: KeepersTable;
   invitations: InvitationsTable;
   nonces: NoncesTable;
   uploads: UploadsTable;

@@ -1,0 +1,189 @@
+import { PluralError } from '../core/errors.ts';
+import { isOwnSeat } from '../sharding/frames/seats.ts';
+import type { Aggregator } from './aggregator.ts';
+import { changeRun, type LockedRun } from './locked-run.ts';
+import { allowDigest, beginWhenReady, enrol, spendInvitation, tokenDigest } from './members.ts';
+import { seatedKeepers, shardingOf } from './seat-rows.ts';
+import type { KeepersTable } from './store/tables.ts';
+
+/** Most keepers of a stage: each is told of it after every round. */
+const MOST_OF_A_STAGE = 8;
+
+function noKeepers(run: string): PluralError {
+  return new PluralError('CONFIG_CONFLICT', `run "${run}" has no keepers: every group has the whole model`, {
+    hint: 'Only a run with "sharding" in its configuration has stages to keep.',
+  });
+}
+
+/** The keeper of a run with this key; undefined where there is none. Errors: KEY_REVOKED. */
+export async function keeperOf(
+  { db }: Pick<Aggregator, 'db'>,
+  run: string,
+  publicKey: string,
+): Promise<KeepersTable | undefined> {
+  const keeper = await db
+    .selectFrom('keepers')
+    .selectAll()
+    .where('run', '=', run)
+    .where('public_key', '=', publicKey)
+    .executeTakeFirst();
+  if (keeper?.revoked_at != null) {
+    throw new PluralError('KEY_REVOKED', 'the key of this keeper was revoked', {
+      hint: 'Ask the people who run the aggregator.',
+    });
+  }
+  return keeper;
+}
+
+/** Who has data in a run keeps no stage of it. Errors: STAGE_TAKEN. */
+async function checkNoGroup({ tx, run }: LockedRun, publicKey: string): Promise<void> {
+  const member = await tx
+    .selectFrom('members')
+    .select('group_id')
+    .where('run', '=', run)
+    .where('public_key', '=', publicKey)
+    .executeTakeFirst();
+  if (member === undefined) return;
+  throw new PluralError('STAGE_TAKEN', `this key is group "${member.group_id}": it cannot keep a stage`, {
+    hint: 'Let somebody else keep the stage, or make another folder with "keeper init".',
+  });
+}
+
+/** Takes a keeper into a run; it has a stage once it has a seat. Joining twice changes nothing. Errors: CONFIG_CONFLICT, INVITATION_INVALID, STAGE_TAKEN, KEY_REVOKED. */
+export function joinKeeper(aggregator: Aggregator, run: string, publicKey: string, token: string | null) {
+  const now = aggregator.clock.now();
+  return changeRun(aggregator, run, async (locked) => {
+    const { definition, digest, tx } = locked;
+    if (shardingOf(definition) === null) throw noKeepers(run);
+    const before = await keeperOf({ db: tx }, run, publicKey);
+    if (before === undefined) {
+      await checkNoGroup(locked, publicKey);
+      const invitation = token === null ? allowDigest(run, publicKey) : tokenDigest(token);
+      await spendInvitation(locked, invitation, { publicKey, group: null, role: 'keeper', now });
+      const none = { revoked_at: null, stage: null, place: null, agreement_key: null, seat_signature: null };
+      await tx
+        .insertInto('keepers')
+        .values({ run, public_key: publicKey, joined_at: now, last_seen_at: now, ...none })
+        .execute();
+    }
+    return { digest, definition, repeated: before !== undefined };
+  });
+}
+
+/** The stage that fewest keep, the first of several. Errors: RUN_FULL. */
+async function freeStage({ tx, run, definition }: LockedRun): Promise<{ stage: number; place: number }> {
+  const { stages } = shardingOf(definition)!;
+  const keepers = await seatedKeepers(tx, run);
+  const counts = Array.from({ length: stages }, (_, stage) =>
+    keepers.reduce((sum, keeper) => sum + (keeper.stage === stage ? 1 : 0), 0),
+  );
+  const least = Math.min(...counts);
+  if (least >= MOST_OF_A_STAGE) {
+    throw new PluralError('RUN_FULL', `every stage of run "${run}" has ${least} keepers`, {
+      hint: 'No more are needed.',
+    });
+  }
+  return { stage: counts.indexOf(least), place: 1 + Math.max(0, ...keepers.map(({ place }) => place)) };
+}
+
+function seatsAreTaken(run: string): PluralError {
+  return new PluralError('RUN_FULL', `run "${run}" has begun: its seats are taken`, {
+    hint: 'Keepers and groups of a sharded run join before it begins.',
+  });
+}
+
+/** What somebody takes a seat with. */
+interface SeatRequest {
+  readonly agreementKey: string;
+  readonly signature: string;
+}
+
+/**
+ * Gives somebody a seat: a keeper with the stage that it keeps or stands by for, for the whole run; a group takes part from then on. The same again changes
+ * nothing. Errors: RUN_FULL, STAGE_TAKEN for another agreement key than before, SIGNATURE_INVALID, KEY_UNKNOWN.
+ */
+export function giveSeat(
+  aggregator: Aggregator,
+  run: string,
+  publicKey: string,
+  { agreementKey, signature }: SeatRequest,
+): Promise<{ stage: number | null; standby: boolean }> {
+  return changeRun(aggregator, run, async (locked) => {
+    if (shardingOf(locked.definition) === null) throw noKeepers(run);
+    if (!isOwnSeat(locked.digest, { id: publicKey, agreementKey, signature })) {
+      throw new PluralError('SIGNATURE_INVALID', 'the seat is not signed by who takes it', {
+        hint: 'The aggregator and this machine see the run differently: join again.',
+      });
+    }
+    const seat = { agreement_key: agreementKey, seat_signature: signature };
+    const keeper = await keeperOf({ db: locked.tx }, run, publicKey);
+    if (keeper === undefined) return seatGroup(locked, publicKey, seat);
+    return seatKeeper(locked, keeper, seat);
+  });
+}
+
+type SeatColumns = { readonly agreement_key: string; readonly seat_signature: string };
+
+/** Whether the seat was taken before. Errors: STAGE_TAKEN, RUN_FULL. */
+function isTaken({ state, run }: LockedRun, before: string | null, { agreement_key }: SeatColumns): boolean {
+  if (before !== null && before !== agreement_key) {
+    throw new PluralError('STAGE_TAKEN', 'this key has a seat with another agreement key', {
+      hint: 'A folder that was lost cannot be replaced: make a new one.',
+    });
+  }
+  if (before === null && state.phase !== 'waiting') throw seatsAreTaken(run);
+  return before !== null;
+}
+
+async function seatGroup(locked: LockedRun, publicKey: string, seat: SeatColumns) {
+  const { tx, run } = locked;
+  const member = await tx
+    .selectFrom('members')
+    .select(['group_id', 'agreement_key'])
+    .where('run', '=', run)
+    .where('public_key', '=', publicKey)
+    .executeTakeFirstOrThrow();
+  if (!isTaken(locked, member.agreement_key, seat)) {
+    await tx
+      .updateTable('members')
+      .set(seat)
+      .where('run', '=', run)
+      .where('public_key', '=', publicKey)
+      .execute();
+    await enrol(locked, member.group_id);
+  }
+  return { stage: null, standby: false };
+}
+
+async function seatKeeper(locked: LockedRun, keeper: KeepersTable, seat: SeatColumns) {
+  const { tx, run } = locked;
+  const publicKey = keeper.public_key;
+  if (!isTaken(locked, keeper.agreement_key, seat)) {
+    const { stage, place } = await freeStage(locked);
+    await tx
+      .updateTable('keepers')
+      .set({ ...seat, stage, place })
+      .where('run', '=', run)
+      .where('public_key', '=', publicKey)
+      .execute();
+    await beginWhenReady(locked);
+  }
+  const keepers = await seatedKeepers(tx, run);
+  const own = keepers.find((one) => one.public_key === publicKey)!;
+  const first = keepers.find((one) => one.stage === own.stage);
+  return { stage: own.stage, standby: first?.public_key !== publicKey };
+}
+
+/** Notes that a keeper was here, as often as it is worth it. */
+export async function noteKeeperSeen({ db, clock }: Aggregator, keeper: KeepersTable): Promise<void> {
+  const now = clock.now();
+  if (keeper.last_seen_at !== null && now - keeper.last_seen_at < SEEN_EVERY_MS) return;
+  await db
+    .updateTable('keepers')
+    .set({ last_seen_at: now })
+    .where('run', '=', keeper.run)
+    .where('public_key', '=', keeper.public_key)
+    .execute();
+}
+
+const SEEN_EVERY_MS = 5000;

@@ -1,0 +1,294 @@
+import { asPluralError } from '../../core/errors.ts';
+import type { Keeping } from '../../sharding/frames/seats.ts';
+import { morphStages } from '../../sharding/keeper/epoch.ts';
+import type { KeeperStatus } from '../../wire/sharding.ts';
+import { type Check, RemoteKeeper, Trouble, until } from './remote-keepers.ts';
+import type { RunRelay } from './run-relay.ts';
+import { epochOf, staffed } from './staff.ts';
+
+/** The round that a run wants trained now. */
+export interface Wanted {
+  readonly round: number;
+  /** Which opening of it. */
+  readonly opening: number;
+  /** Public keys of the groups that are to train, in the order in which gradients are added. */
+  readonly groups: readonly string[];
+  readonly learningRates: readonly number[];
+}
+
+/** What the course of a run is told, and asks. */
+export interface CourseOptions {
+  readonly relay: RunRelay;
+  /** Rounds of an epoch. */
+  readonly epochRounds: number;
+  readonly patienceMs: number;
+  /** What is to be trained now; null where nothing is. */
+  readonly wanted: () => Promise<Wanted | null>;
+  readonly keeping: { load(): Promise<Keeping | null>; save(keeping: Keeping): Promise<void> };
+  readonly clock: { now(): number };
+  readonly signal: AbortSignal;
+  /** Told what goes wrong, once for each time. */
+  readonly onTrouble: (message: string) => void;
+}
+
+const LOOK_EVERY_MS = 250;
+/** Attempts of a training are over sooner; beyond so many times the median deviation something hangs. */
+const DEVIATIONS = 4;
+const REMEMBERED = 20;
+/** A morph that is broken off is tried again with who is left; a round does not wait for it without end. */
+const MOST_BROKEN = 3;
+
+function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** Names a round and its opening. */
+export function readiness(round: number, opening: number): string {
+  return `${round}/${opening}`;
+}
+
+/**
+ * The course of a sharded run: for each round that wants training it sees to it that all stages are kept, morphs them where an epoch begins, lets keepers and groups train, and
+ * begins again with who is left where somebody is lost. It knows no more than what everybody says of themselves, so it goes on after a restart from that.
+ */
+export class Course {
+  readonly #options: CourseOptions;
+  #keeping: Keeping;
+  /** The round and opening that is trained. */
+  #trained = '';
+  /** What the keepers count the last training that was brought to its end as; 0 where none was. */
+  #complete = 0;
+  /** The round before which stages were morphed last, or found not to fit. */
+  #morphed = 0;
+  /** Morphs that were broken off, in a row. */
+  #broken = 0;
+  /** How long the last trainings took, in milliseconds. */
+  readonly #took: number[] = [];
+  #told = '';
+
+  private constructor(options: CourseOptions, keeping: Keeping) {
+    this.#options = options;
+    this.#keeping = keeping;
+  }
+
+  /** Runs until the signal fires. */
+  static async run(options: CourseOptions): Promise<void> {
+    const keeping = (await options.keeping.load()) ?? options.relay.first;
+    const course = new Course(options, keeping);
+    while (!options.signal.aborted) {
+      try {
+        await course.#look();
+      } catch (thrown) {
+        course.#tell(thrown instanceof Trouble ? thrown.message : asPluralError(thrown).message);
+      }
+      await options.relay.change(LOOK_EVERY_MS, options.signal);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { relay, wanted } = this.#options;
+    const round = await wanted();
+    const trained = round !== null && readiness(round.round, round.opening) === this.#trained;
+    if (round === null || trained) {
+      if (relay.course !== null && !this.#keeping.every((id) => this.#isThere(id))) await this.#staff();
+      this.#publishIdle();
+      return;
+    }
+    await this.#staff();
+    this.#publishIdle();
+    const groups = await this.#gather(round);
+    const training = { ...round, groups };
+    await this.#morphBefore(training);
+    await this.#train(training);
+    relay.changed();
+  }
+
+  /** Between rounds: who keeps the stages, for predictions. A training that is over stays told until the next. */
+  #publishIdle(): void {
+    const { relay } = this.#options;
+    const epoch = epochOf(relay, this.#keeping);
+    const { course } = relay;
+    const same = course !== null && course.epoch === epoch && sameKeeping(course.keeping, this.#keeping);
+    const known = this.#keeping.every((id) => relay.statusOf(id) !== null);
+    if (known && !same) relay.publish({ epoch, keeping: [...this.#keeping], training: null });
+  }
+
+  /** Sees to it that somebody who is there keeps each stage, and that all know who. Errors: Trouble. */
+  async #staff(): Promise<void> {
+    const { relay, keeping: store } = this.#options;
+    await this.#settleMorph();
+    const next = staffed(relay, this.#keeping, (id) => this.#isThere(id));
+    if ('stage' in next) throw new Trouble(`nobody who is there can keep stage ${next.stage}`);
+    if (!sameKeeping(next, this.#keeping)) {
+      this.#keeping = next;
+      await store.save(next);
+    }
+    const all = this.#all();
+    await Promise.all(all.map((keeper) => keeper.appoint(next)));
+    // Who stands by and has nothing yet is told now, the others after the next round.
+    if (all.some(({ status }) => status?.holds === false)) {
+      await Promise.all(next.map((id) => this.#keeper(id).keep()));
+    }
+  }
+
+  /** What a morph left behind that an earlier process, or a keeper that was lost, did not bring to its end: kept where one has settled it, taken back otherwise. */
+  async #settleMorph(): Promise<void> {
+    const statuses = this.#all().flatMap(({ id, status }) => (status === null ? [] : [{ id, status }]));
+    const unsettled = statuses.filter(({ status }) => status.unsettled);
+    const settled = statuses.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
+    for (const { id, status } of unsettled) {
+      const keep = settled.some((epoch) => epoch >= status.epoch);
+      await this.#keeper(id).settle(keep);
+    }
+  }
+
+  /** Waits until all groups that are to train are ready; who does not come in time is left out. Errors: Trouble. */
+  async #gather({ round, opening, groups }: Wanted): Promise<string[]> {
+    const { relay, patienceMs, clock } = this.#options;
+    const what = readiness(round, opening);
+    const since = clock.now();
+    const isReady = (id: string) => this.#isThere(id) && relay.isReady(id, what);
+    await until(relay, this.#stop, () => {
+      const late = clock.now() - since > patienceMs;
+      return groups.every(isReady) || late ? true : null;
+    });
+    const ready = groups.filter(isReady);
+    if (ready.length === 0) throw new Trouble(`no group is ready to train in round ${round}`);
+    return ready;
+  }
+
+  /** Morphs all stages where an epoch begins. */
+  async #morphBefore({ round }: Wanted): Promise<void> {
+    const { relay, epochRounds } = this.#options;
+    const due = round > 1 && (round - 1) % epochRounds === 0 && this.#morphed !== round;
+    if (!due) return;
+    const keepers = this.#keeping.map((id) => this.#keeper(id, this.#keeping));
+    const standbys = this.#all().filter(({ id }) => !this.#keeping.includes(id));
+    const last = ++this.#broken >= MOST_BROKEN;
+    if (last) this.#morphed = round;
+    const kept = await morphStages(keepers, async () => undefined, standbys);
+    this.#morphed = round;
+    this.#broken = 0;
+    if (!kept)
+      this.#tell(`the morph before round ${round} changed what the model computes, and was taken back`);
+    relay.changed();
+  }
+
+  /** One attempt at a training. Errors: Trouble. */
+  async #train({ round, opening, groups, learningRates }: Wanted): Promise<void> {
+    const { relay, clock } = this.#options;
+    const place = this.#nextPlace();
+    const began = clock.now();
+    const keeping = [...this.#keeping];
+    const people = [...keeping, ...groups];
+    const isWanted = this.#watch({ round, opening });
+    const check = async () => {
+      this.#checkTraining(people, began);
+      if (!(await isWanted())) throw new Trouble(`round ${round} goes on without its training`);
+    };
+    const keepers = keeping.map((id) => new RemoteKeeper(relay, id, check));
+    const order = { ...place, groups: [...groups], learningRates: [...learningRates] };
+    await Promise.all(keepers.map((keeper) => keeper.begin(order)));
+    const course = { epoch: epochOf(relay, keeping), keeping };
+    const training = { round, opening, place, groups: [...groups] };
+    relay.publish({ ...course, training: { ...training, complete: false } });
+    try {
+      await until(relay, check, () =>
+        keepers.every((keeper) => isDone(keeper.status, place)) ? true : null,
+      );
+      await Promise.all(keepers.map((keeper) => keeper.keep()));
+    } catch (thrown) {
+      relay.publish({ ...course, training: null });
+      throw thrown;
+    }
+    this.#trained = readiness(round, opening);
+    this.#complete = place.round;
+    this.#took.push(clock.now() - began);
+    if (this.#took.length > REMEMBERED) this.#took.shift();
+    relay.publish({ ...course, training: { ...training, complete: true } });
+  }
+
+  /** The next attempt of the training that was not brought to its end, or the first of the next one. */
+  #nextPlace(): { round: number; attempt: number } {
+    const statuses = this.#keeping.flatMap((id) => this.#options.relay.statusOf(id) ?? []);
+    const last = Math.max(...statuses.map(({ round }) => round));
+    const under = statuses.filter(({ round }) => round === last);
+    const over =
+      last <= this.#complete || (under.length === statuses.length && under.every(({ done }) => done));
+    // Those who took part begin it again where they still know how it began; the others have not begun.
+    const again = !over && under.every(({ attempt }) => attempt < Number.MAX_SAFE_INTEGER);
+    if (!again) return { round: last + 1, attempt: 0 };
+    return { round: last, attempt: 1 + Math.max(...under.map(({ attempt }) => attempt)) };
+  }
+
+  /** Whether the run still wants a round trained; the database is not asked at every frame. */
+  #watch({ round, opening }: Pick<Wanted, 'round' | 'opening'>): () => Promise<boolean> {
+    const { clock, wanted } = this.#options;
+    let [askedAt, isWanted] = [clock.now(), true];
+    return async () => {
+      if (clock.now() - askedAt < LOOK_EVERY_MS) return isWanted;
+      askedAt = clock.now();
+      const now = await wanted();
+      isWanted = now !== null && now.round === round && now.opening === opening;
+      return isWanted;
+    };
+  }
+
+  #checkTraining(people: readonly string[], began: number): void {
+    this.#stop();
+    const lost = people.filter((id) => !this.#isThere(id));
+    if (lost.length > 0) throw new Trouble(`not heard of any more: ${lost.join(', ')}`);
+    if (this.#options.clock.now() - began > this.#deadlineMs())
+      throw new Trouble('the training does not end');
+  }
+
+  /** Heartbeats are advice; a training that takes far longer than others is begun again as well. */
+  #deadlineMs(): number {
+    const { patienceMs } = this.#options;
+    if (this.#took.length === 0) return Number.POSITIVE_INFINITY;
+    const median = medianOf(this.#took);
+    const deviation = medianOf(this.#took.map((ms) => Math.abs(ms - median)));
+    return median + DEVIATIONS * deviation + 3 * patienceMs;
+  }
+
+  readonly #stop: Check = () => {
+    if (this.#options.signal.aborted) throw new Trouble('the aggregator stops');
+  };
+
+  /** All keepers that are there. */
+  #all(): RemoteKeeper[] {
+    const stages = this.#keeping.map((_, stage) => this.#options.relay.holders(stage));
+    return stages.flat().flatMap((id) => (this.#isThere(id) ? [this.#keeper(id)] : []));
+  }
+
+  #keeper(id: string, others: readonly string[] = [id]): RemoteKeeper {
+    return new RemoteKeeper(this.#options.relay, id, () => {
+      this.#stop();
+      const lost = others.find((one) => !this.#isThere(one));
+      if (lost !== undefined) throw new Trouble(`not heard of any more: ${lost}`);
+    });
+  }
+
+  #isThere(id: string): boolean {
+    return this.#options.relay.isThere(id, this.#options.patienceMs);
+  }
+
+  #tell(message: string): void {
+    if (message === this.#told) return;
+    this.#told = message;
+    this.#options.onTrouble(message);
+  }
+}
+
+function isDone(status: KeeperStatus | null, place: { round: number; attempt: number }): boolean {
+  if (status === null) return false;
+  if (status.round !== place.round || status.attempt !== place.attempt) {
+    throw new Trouble('a keeper was started again in the middle of a training');
+  }
+  return status.done;
+}
+
+function sameKeeping(a: Keeping, b: Keeping): boolean {
+  return a.length === b.length && a.every((id, stage) => id === b[stage]);
+}

@@ -1,0 +1,134 @@
+import { PluralError } from '../../core/errors.ts';
+import { digestFrom } from '../../round/aggregator-state.ts';
+import { learningRateAt } from '../../training/schedule.ts';
+import type { Aggregator } from '../aggregator.ts';
+import { currentRound } from '../collections.ts';
+import { unknownRun } from '../locked-run.ts';
+import type { OpenPlan, PlanCache } from '../plan.ts';
+import { planOf } from '../runs.ts';
+import { seatsOf } from '../seat-rows.ts';
+import { Course, type Wanted } from './course.ts';
+import { RunRelay } from './run-relay.ts';
+
+type Sharded = OpenPlan['config'] & { readonly sharding: NonNullable<OpenPlan['config']['sharding']> };
+
+/** Errors: CONFIG_CONFLICT. */
+function shardedConfig(run: string, { config }: OpenPlan): Sharded {
+  const { sharding } = config;
+  if (sharding !== null) return { ...config, sharding };
+  throw new PluralError('CONFIG_CONFLICT', `run "${run}" has no keepers, and no relay`, {
+    hint: 'Only a run with "sharding" in its configuration has one.',
+  });
+}
+
+/** Learning rate of each local step of a round. */
+function learningRates({ training }: Sharded, round: number): number[] {
+  const { localSteps, rounds, schedule, learningRate, warmupSteps, cosineSteps } = training;
+  const options = { schedule, learningRate, warmupSteps, cosineSteps };
+  const first = (round - 1) * localSteps;
+  return Array.from({ length: localSteps }, (_, step) =>
+    learningRateAt(first + step, rounds * localSteps, options),
+  );
+}
+
+/** The training that a run waits for: in the step that carries the updates, of those who have not sent theirs. */
+async function wantedOf(
+  aggregator: Aggregator,
+  run: string,
+  { config, protection }: { config: Sharded; protection: OpenPlan['protection'] },
+): Promise<Wanted | null> {
+  const { state } = await currentRound(aggregator, run);
+  const { phase, step, round, attempt: opening, asked } = state;
+  if (phase !== 'collecting' || step !== protection.updateStep) return null;
+  const names = asked.filter((group) => digestFrom(state, step, group) === undefined);
+  const rows = await aggregator.db
+    .selectFrom('members')
+    .select(['group_id', 'public_key'])
+    .where('run', '=', run)
+    .execute();
+  const keys = new Map(rows.map((row) => [row.group_id, row.public_key]));
+  const groups = names.flatMap((name) => keys.get(name) ?? []);
+  return { round, opening, groups, learningRates: learningRates(config, round) };
+}
+
+/** Where the run's row says who keeps its stages. */
+function keepingIn({ db }: Aggregator, run: string) {
+  return {
+    load: async () => {
+      const row = await db.selectFrom('runs').select('keeping').where('id', '=', run).executeTakeFirst();
+      return row?.keeping ?? null;
+    },
+    save: async (keeping: readonly string[]) => {
+      await db
+        .updateTable('runs')
+        .set({ keeping: JSON.stringify(keeping) })
+        .where('id', '=', run)
+        .execute();
+    },
+  };
+}
+
+/** The relays of the sharded runs that somebody asks this process for, each with the course of its run. */
+export class Relays {
+  readonly #aggregator: Aggregator;
+  readonly #plans: PlanCache;
+  readonly #stop = new AbortController();
+  readonly #relays = new Map<string, Promise<RunRelay>>();
+  readonly #courses: Promise<void>[] = [];
+
+  constructor(aggregator: Aggregator, plans: PlanCache) {
+    this.#aggregator = aggregator;
+    this.#plans = plans;
+  }
+
+  /** Ends what waits. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** The relay of a run; null before the run begins. Errors: CONFIG_CONFLICT, AGGREGATOR_UNKNOWN_RUN. */
+  async of(run: string): Promise<RunRelay | null> {
+    const open = this.#relays.get(run);
+    if (open !== undefined) return open;
+    const row = await this.#aggregator.db
+      .selectFrom('runs')
+      .select(['phase', 'digest'])
+      .where('id', '=', run)
+      .executeTakeFirst();
+    if (row === undefined) throw unknownRun(run);
+    if (row.phase === 'waiting') return null;
+    const relay = this.#relays.get(run) ?? this.#open(run, row.digest);
+    this.#relays.set(run, relay);
+    relay.catch(() => this.#relays.delete(run));
+    return relay;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#courses);
+  }
+
+  async #open(run: string, digest: string): Promise<RunRelay> {
+    const { clock, db, observe } = this.#aggregator;
+    const { config, protection } = await planOf(this.#aggregator, this.#plans, run).then((plan) => ({
+      config: shardedConfig(run, plan),
+      protection: plan.protection,
+    }));
+    const relay = new RunRelay(digest, await seatsOf(db, run), clock);
+    const course = Course.run({
+      relay,
+      clock,
+      signal: this.#stop.signal,
+      epochRounds: config.sharding.epochRounds,
+      patienceMs: 1000 * config.sharding.patienceSeconds,
+      wanted: () => wantedOf(this.#aggregator, run, { config, protection }),
+      keeping: keepingIn(this.#aggregator, run),
+      onTrouble: (message) => {
+        const error = new PluralError('ROUND_FAILED', message);
+        observe({ type: 'failed', what: `the training of run "${run}"`, error });
+      },
+    });
+    this.#courses.push(course);
+    return relay;
+  }
+}
