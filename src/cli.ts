@@ -9,6 +9,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { groupCommand } from './commands/group.ts';
+import { keeperCommand } from './commands/keeper.ts';
 import { predictCommand } from './commands/predict.ts';
 import { privacyCommand } from './commands/privacy.ts';
 import { reportCommand } from './commands/report.ts';
@@ -29,6 +30,7 @@ const COMMANDS: readonly Command[] = [
   aggregatorCommand,
   groupCommand,
   committeeCommand,
+  keeperCommand,
   doctorCommand,
 ];
 

@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import { PluralError } from '../core/errors.ts';
+import { encodeCbor, readCbor } from '../wire/cbor.ts';
 import {
   type AggregatorInfo,
   doneSchema,
@@ -15,6 +17,19 @@ import {
 } from '../wire/http.ts';
 import type { ModelRecord } from '../wire/model-record.ts';
 import { type RunDefinition, runDefinitionSchema } from '../wire/run-definition.ts';
+import {
+  type Inbox,
+  inboxSchema,
+  type KeeperAnswer,
+  keeperAnswerSchema,
+  type Relayed,
+  relayedAnswerSchema,
+  type SeatAnswer,
+  type SeatRequest,
+  type SeatsAnswer,
+  seatAnswerSchema,
+  seatsAnswerSchema,
+} from '../wire/sharding.ts';
 import { readAnswer, readBytes } from './answers.ts';
 import { once } from './retry.ts';
 import { type Read, type SessionOptions, SignedSession } from './signed-session.ts';
@@ -28,6 +43,26 @@ export interface ApiOptions extends SessionOptions {
 /** Reads an answer by its schema. */
 function json<Schema extends z.ZodType>(schema: Schema): Read<z.output<Schema>> {
   return (answer, where) => readAnswer(answer, schema, where);
+}
+
+/** What somebody has of what waits for him at a relay. */
+export interface InboxQuery {
+  readonly relay: string;
+  readonly after: number;
+  readonly course: number;
+  readonly order: number;
+}
+
+/** A stage with its moments, and frames beside it. */
+const MOST_INBOX_BYTES = 256 * 2 ** 20;
+const MOST_INBOX_ITEMS = 100_000;
+
+function inboxIn(bytes: Uint8Array, where: string): Inbox {
+  const inbox = readCbor(bytes, inboxSchema, MOST_INBOX_ITEMS);
+  if (inbox !== null) return inbox;
+  throw new PluralError('AGGREGATOR_FAILED', `${where}: the answer does not fit this version`, {
+    hint: 'Use the same version of pluralllm as the aggregator.',
+  });
 }
 
 /**
@@ -100,6 +135,37 @@ export class AggregatorApi {
   submit(place: { round: number; step: number }, digest: string): Promise<{ repeated: boolean }> {
     const { round, step } = place;
     return this.#post('/submissions', { round, step, digest }, submissionAnswerSchema);
+  }
+
+  /** Joins a sharded run as one of its keepers. */
+  joinKeeper(token: string | null): Promise<KeeperAnswer> {
+    return this.#post('/keepers', { token }, keeperAnswerSchema);
+  }
+
+  /** Takes the seat of this key in a sharded run; the same one again changes nothing. */
+  takeSeat(seat: SeatRequest): Promise<SeatAnswer> {
+    return this.#post('/seat', seat, seatAnswerSchema);
+  }
+
+  /** All seats; none before the run begins. */
+  seats(): Promise<SeatsAnswer> {
+    return this.#get('/seats', seatsAnswerSchema);
+  }
+
+  /** Hands frames to the relay. */
+  async relay(relayed: Relayed): Promise<void> {
+    const body = encodeCbor(relayed);
+    const type = 'application/octet-stream';
+    const path = `${this.#base}/frames`;
+    await this.#session.ask({ method: 'POST', path, body, type }, json(relayedAnswerSchema));
+  }
+
+  /** What waits for this key at the relay, at once or as soon as there is something; INTERRUPTED when the signal fires. */
+  async inbox(query: InboxQuery, signal: AbortSignal): Promise<Inbox> {
+    const { relay, after, course, order } = query;
+    const path = `${this.#base}/inbox?relay=${relay}&after=${after}&course=${course}&order=${order}`;
+    const read: Read<Inbox> = (answer, where) => inboxIn(readBytes(answer, MOST_INBOX_BYTES, where), where);
+    return this.#session.ask({ method: 'GET', path, signal }, read);
   }
 
   async score(request: ScoreRequest): Promise<void> {

@@ -16,6 +16,7 @@ import { groupFileBytes, readGroupFile } from '../data/group-file.ts';
 import type { Survey } from '../data/survey.ts';
 import { type Ledger, ledgerSchema } from '../privacy/differential/ledger-schema.ts';
 import { newGroup, type Place } from '../round/group.ts';
+import type { LinksMemory } from '../sharding/frames/links.ts';
 import { freshSecret, type Identity, identityOf } from '../wire/identity.ts';
 import { digestSchema } from '../wire/run-definition.ts';
 import {
@@ -26,6 +27,7 @@ import {
   membershipSchema,
   newRecord,
 } from './group-record.ts';
+import type { LinkStore } from './sharding/means.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -39,6 +41,8 @@ const FILES = {
   clearModel: 'clear-model.cbor',
   readersKey: 'readers-key.json',
   outbox: 'outbox.cbor',
+  seat: 'seat.json',
+  links: 'links.json',
   opened: 'opened.json',
   ledger: 'privacy-ledger.json',
   export: 'model.onnx',
@@ -49,7 +53,16 @@ const FILES = {
 const openedSchema = z.record(digestSchema, z.int().min(1));
 
 /** What is of one run. */
-const OF_A_RUN = ['membership', 'state', 'model', 'clearModel', 'readersKey', 'outbox'] as const;
+const OF_A_RUN = [
+  'membership',
+  'state',
+  'model',
+  'clearModel',
+  'readersKey',
+  'outbox',
+  'seat',
+  'links',
+] as const;
 
 const SHOWN = 'shown';
 
@@ -74,8 +87,21 @@ const readersKeySchema = z.strictObject({
   secret: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
+const seatSchema = z.strictObject({
+  format: z.literal(1),
+  /** Of the key by which keepers of a sharded run agree with this group; gone once they do. */
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const linksSchema = z.strictObject({
+  format: z.literal(1),
+  epoch: z.int().min(0),
+  /** By the keepers' public keys. */
+  secrets: z.array(z.tuple([z.string(), z.string().regex(/^[0-9a-f]{64}$/)])),
+});
+
 /** A group's folder: its key, its answers, its membership, and what it remembers; all of it for its owner alone. */
-export class GroupHome implements GroupStore {
+export class GroupHome implements GroupStore, LinkStore {
   readonly folder: string;
 
   constructor(folder: string) {
@@ -205,6 +231,25 @@ export class GroupHome implements GroupStore {
     return bytesFrom(this.#read('readersKey', readersKeySchema, '').secret);
   }
 
+  seatSecret(): Uint8Array | null {
+    if (isFile(this.#path('links'))) return null;
+    if (!isFile(this.#path('seat'))) this.#write('seat', jsonText({ format: 1, secret: freshSecret() }));
+    return bytesFrom(this.#read('seat', seatSchema, '').secret);
+  }
+
+  loadLinks(): LinksMemory | null {
+    if (!isFile(this.#path('links'))) return null;
+    const { epoch, secrets } = this.#read('links', linksSchema, '');
+    return { epoch, secrets: secrets.map(([keeper, secret]) => [keeper, bytesFrom(secret)]) };
+  }
+
+  saveLinks({ epoch, secrets }: LinksMemory): void {
+    if (this.loadLinks()?.epoch === epoch) return;
+    const hex = secrets.map(([keeper, secret]) => [keeper, hexOf(secret)]);
+    this.#write('links', jsonText({ format: 1, epoch, secrets: hex }));
+    rmSync(this.#path('seat'), { force: true });
+  }
+
   loadOutbox(): Uint8Array | null {
     return this.#bytes('outbox');
   }
@@ -300,6 +345,8 @@ const CURES: Readonly<Partial<Record<keyof typeof FILES, string>>> = {
   membership: 'Delete the file and join again with the same invitation.',
   state:
     'Restore it from a backup. Without one: delete the file and join again with the same invitation; nothing that was sent is lost, but the keys of the other groups are believed anew.',
+  seat: 'Join a new run: the keepers of this one know the group by what was in it.',
+  links: 'Restore it from a backup: the keepers of the run know the group by what was in it.',
   opened: 'Restore it from a backup: without it, a second sum of a round could be opened.',
 };
 

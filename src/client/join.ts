@@ -6,10 +6,13 @@ import type { JoinAnswer } from '../wire/http.ts';
 import type { Invitation } from '../wire/invitation.ts';
 import { groupIdSchema, runDigest } from '../wire/run-definition.ts';
 import type { AggregatorApi } from './api.ts';
+import { isCode } from './failures.ts';
 import type { Membership } from './group-record.ts';
 import type { GroupHome } from './home.ts';
 import { openWork, type WorkOptions } from './open-work.ts';
 import { readersKeyFor } from './readers-key.ts';
+import { isSharded } from './sharding/keeper-plan.ts';
+import { takeGroupSeat } from './sharding/seats.ts';
 
 /** Where requests stay on this machine. */
 function isLoopback(hostname: string): boolean {
@@ -123,10 +126,22 @@ async function checkWork(
   }
 }
 
+/** Takes a seat in a sharded run; a group that gets none is no member. What passes by itself leaves a membership with which to try again. */
+async function takeSeatOrLeave({ api, home }: JoinOptions, run: string): Promise<void> {
+  try {
+    await takeGroupSeat(api, home, run);
+  } catch (thrown) {
+    if (!isCode(thrown, ['RUN_FULL', 'STAGE_TAKEN'])) throw thrown;
+    await api.leave().catch(() => undefined);
+    home.forget();
+    throw thrown;
+  }
+}
+
 /**
  * Joins a run: checks the aggregator, its definition, and that this group can do its part; then stores the membership.
  * Joining twice is harmless. Errors: those of the aggregator (INVITATION_INVALID, GROUP_TAKEN, KEY_UNKNOWN, ...),
- * AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a committee that is named and not accepted and for a readers' key that is missing, another, or of no use, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
+ * AGGREGATOR_UNTRUSTED, RUN_FULL for a sharded run that has begun, CONFIG_CONFLICT for a committee that is named and not accepted and for a readers' key that is missing, another, or of no use, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
  */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
   const { home, invitation, api, group, ca, warn, peers, leastGroups } = options;
@@ -152,5 +167,6 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
     definition,
   };
   home.join(membership, readersKey);
+  if (isSharded(definition)) await takeSeatOrLeave(options, runDigest(definition));
   return membership;
 }

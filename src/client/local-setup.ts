@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Config, parseConfig } from '../config/config.ts';
+import { roundsLayout } from '../config/sharded-run.ts';
 import { featuresOf, predictorOf, shapeOf } from '../config/worker-setup.ts';
 import { asStage } from '../core/brand.ts';
 import { PluralError } from '../core/errors.ts';
@@ -114,8 +115,7 @@ export async function prepare(options: LocalOptions): Promise<Prepared> {
   checkDefinition(definition, features);
   const predictor = predictorOf(config, shapeOf(features));
   const { parameters } = definition.plan;
-  if (predictor.layout.size !== parameters) {
-    throw mismatch('number of parameters', predictor.layout.size, parameters);
-  }
+  const { size } = roundsLayout(config, predictor.layout);
+  if (size !== parameters) throw mismatch('number of parameters', size, parameters);
   return { config, survey, heldOutQuestions, features, predictor, usable };
 }

@@ -1,20 +1,21 @@
 import { ownRows } from '../config/own-rows.ts';
 import { roundPlugins } from '../config/round-plugins.ts';
-import { workerSetup } from '../config/worker-setup.ts';
+import { roundsLayout } from '../config/sharded-run.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { evaluatePredictor } from '../evaluate/evaluate.ts';
+import type { Predict } from '../predictor/prediction.ts';
 import type { Protection } from '../privacy/protection.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { resolveDevice } from '../training/device.ts';
 import { exportModel } from '../training/export-model.ts';
 import { makeUpdate } from '../training/make-update.ts';
-import { startPool, type TrainingPool } from '../training/pool.ts';
-import { predictWith } from '../training/pool-predict.ts';
 import { checkDevice } from '../training/self-check.ts';
-import { shareFloats } from '../training/shared-data.ts';
 import type { Model, Update } from '../wire/stages.ts';
 import { isCode, sitsOut } from './failures.ts';
 import { type LocalOptions, type Prepared, prepare } from './local-setup.ts';
+import { KeeperTrainer } from './sharding/keeper-trainer.ts';
+import type { ShardedMeans } from './sharding/means.ts';
+import { type Opening, PoolTrainer, type Trainer } from './trainer.ts';
 
 /** How well a model predicts a group, and on how many of its questions. */
 interface OwnScore {
@@ -28,8 +29,12 @@ export interface LocalWork {
   readonly protection: Protection;
   /** How updates become the next model, where the group itself adds them to it. */
   readonly strategy: Strategy;
-  /** Trains from a model; the same round and model give the same update. `told`: what the group tells of the model. No loss where nothing is trained on. Errors: NOT_FINITE, ROUND_REFUSED for a model that gives the group no weight. */
-  update(round: number, model: Model, told: number | null): Promise<{ update: Update; loss: number | null }>;
+  /** Trains from a model in an opening of a round; the same round and model give the same update. `told`: what the group tells of the model. No loss where nothing is trained on. Errors: NOT_FINITE, ROUND_REFUSED for a model that gives the group no weight. */
+  update(
+    opening: Opening,
+    model: Model,
+    told: number | null,
+  ): Promise<{ update: Update; loss: number | null }>;
   /** How well a model predicts this group's answers from some of them; null where it has none. */
   score(model: Model): Promise<OwnScore | null>;
   /** The model as an ONNX file; null for who has no use for it. */
@@ -38,25 +43,24 @@ export interface LocalWork {
   close(): Promise<void>;
 }
 
-/** The real local work: trains in a worker thread that is kept over rounds. */
+/** The real local work. */
 class OwnWork implements LocalWork {
   readonly #prepared: Prepared;
   readonly #plugins: ReturnType<typeof roundPlugins>;
+  readonly #layout: ReturnType<typeof roundsLayout>;
   readonly #group: string;
-  #pool: TrainingPool | undefined;
+  readonly #trainer: Trainer;
   /** Of the model that was scored last: what a group sees of each model is weighed by it, too. */
   #scored: { readonly model: string; readonly score: OwnScore } | undefined;
-  #closed = false;
 
-  constructor(prepared: Prepared, { definition, group }: LocalOptions) {
+  constructor(prepared: Prepared, { definition, group }: LocalOptions, trainer: Trainer) {
     this.#prepared = prepared;
     const { questions, heldOutQuestions } = definition.plan.survey;
-    this.#plugins = roundPlugins(
-      prepared.config,
-      questions.length - heldOutQuestions.length,
-      prepared.predictor.layout,
-    );
+    this.#layout = roundsLayout(prepared.config, prepared.predictor.layout);
+    const trainable = questions.length - heldOutQuestions.length;
+    this.#plugins = roundPlugins(prepared.config, trainable, this.#layout);
     this.#group = group;
+    this.#trainer = trainer;
   }
 
   get protection(): Protection {
@@ -67,34 +71,24 @@ class OwnWork implements LocalWork {
     return this.#plugins.strategy;
   }
 
-  async update(round: number, model: Model, told: number | null) {
-    const { config, usable, predictor } = this.#prepared;
-    const { localSteps, rounds } = config.training;
+  async update(opening: Opening, model: Model, told: number | null) {
+    const { config, usable } = this.#prepared;
+    const { round } = opening;
     const received = model.parameters;
     // Before training, which diverges from a model that cannot be scored.
     const score = this.strategy.scores ? await this.#scoreToWeigh(round, model) : null;
-    const { parameters: trained, loss } = await this.#workers().run<'train'>({
-      kind: 'train',
-      parameters: received,
-      group: 0,
-      stream: ['group', this.#group],
-      firstStep: (round - 1) * localSteps,
-      steps: localSteps,
-      totalSteps: rounds * localSteps,
-      optimizer: null,
-      proximal: this.strategy.local.proximal,
-      keepOptimizer: false,
-    });
+    const { proximal } = this.strategy.local;
+    const { parameters: trained, loss } = await this.#trainer.train(opening, received, proximal);
     const weight = this.strategy.weightOf({ questions: usable, score });
-    const rows = ownRows(config, { ...this.#prepared, layout: predictor.layout }, 0);
+    const rows = ownRows(config, { ...this.#prepared, layout: this.#layout }, 0);
     const group = this.#group;
     return { update: makeUpdate({ group, round, weight, received, trained, score: told, rows }), loss };
   }
 
-  async score(model: Model): Promise<OwnScore> {
+  async score(model: Model): Promise<OwnScore | null> {
     if (this.#scored?.model === model.digest) return this.#scored.score;
-    const score = await this.#scoreOf(model);
-    this.#scored = { model: model.digest, score };
+    const score = await this.#trainer.predicting(model.parameters, (predict) => this.#scoreOf(predict));
+    if (score !== null) this.#scored = { model: model.digest, score };
     return score;
   }
 
@@ -103,15 +97,19 @@ class OwnWork implements LocalWork {
    * processes of all groups. Training that diverges does end them: it follows from the settings of the run, and comes again. Errors: ROUND_REFUSED.
    */
   async #scoreToWeigh(round: number, model: Model): Promise<number> {
+    const without = (reason: string) =>
+      sitsOut(round, `its weight follows from a score, and the model has none: ${reason}`);
     try {
-      return (await this.score(model)).alignment;
+      const score = await this.score(model);
+      if (score === null) throw without('the keepers do not answer');
+      return score.alignment;
     } catch (thrown) {
       if (!isCode(thrown, ['NOT_FINITE'])) throw thrown;
-      throw sitsOut(round, `its weight follows from a score, and the model has none: ${thrown.message}`);
+      throw without(thrown.message);
     }
   }
 
-  async #scoreOf(model: Model): Promise<OwnScore> {
+  async #scoreOf(predict: Predict): Promise<OwnScore> {
     const { config, survey, heldOutQuestions, usable } = this.#prepared;
     const { contextQuestions, draws } = config.evaluation;
     const { evaluation } = await evaluatePredictor({
@@ -122,42 +120,40 @@ class OwnWork implements LocalWork {
       contextQuestions: Math.min(contextQuestions, usable - 1),
       draws,
       seed: config.seed,
-      predict: predictWith(this.#workers(), survey.questions, shareFloats(model.parameters)),
+      predict,
     });
     const [score] = evaluation.scores;
     invariant(score !== undefined, 'one group, one score');
     return { alignment: score.alignment, questions: score.questions };
   }
 
-  exportModel(model: Model): Uint8Array {
-    return exportModel(this.#prepared, model);
+  /** Nobody has the whole model of a sharded run. */
+  exportModel(model: Model): Uint8Array | null {
+    return this.#prepared.config.sharding === null ? exportModel(this.#prepared, model) : null;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#pool?.close();
-  }
-
-  /** The thread is started when it is first needed: joining needs none. */
-  #workers(): TrainingPool {
-    if (this.#closed) throw new PluralError('INTERRUPTED', 'the local work was stopped');
-    const { config, ...inputs } = this.#prepared;
-    const device = resolveDevice(config.runtime.device);
-    this.#pool ??= startPool(workerSetup(config, { ...inputs, device }), 1);
-    return this.#pool;
+  close(): Promise<void> {
+    return this.#trainer.close();
   }
 }
 
 /**
- * Prepares a group's own work for a run, after checking that what is here fits the definition. Errors: MODEL_MISMATCH,
+ * Prepares a group's own work for a run, after checking that what is here fits the definition; `means`: what a group has for a sharded run, where it is to take part in its rounds. Errors: MODEL_MISMATCH,
  * FEATURES_MISSING, DATA_CONTEXT_TOO_LARGE, DATA_FORMAT, DATA_OPTION_COUNT, DEVICE_UNAVAILABLE, CONFIG_CONFLICT for a group that the run
  * takes for a trustee, and those of `parseConfig`.
  */
-export async function openLocalWork(options: LocalOptions): Promise<LocalWork> {
+export async function openLocalWork(
+  options: LocalOptions,
+  means: ShardedMeans | null = null,
+): Promise<LocalWork> {
   const prepared = await prepare(options);
   await checkDevice(resolveDevice(options.device));
-  const work = new OwnWork(prepared, options);
   const { group } = options;
+  const trainer =
+    prepared.config.sharding === null
+      ? new PoolTrainer(prepared, group)
+      : new KeeperTrainer(prepared, options, means);
+  const work = new OwnWork(prepared, options, trainer);
   if (!work.protection.trustees.includes(group)) return work;
   throw new PluralError('CONFIG_CONFLICT', `"${group}" is a trustee in this run, who has no answers`, {
     hint: 'Join under another name, or from a folder that "committee init" made.',

@@ -96,7 +96,7 @@ export class OwnPart {
     let loss: number | null = null;
     const train = async (): Promise<Update> => {
       emit({ type: 'training', round, step });
-      const trained = await this.#options.work.update(round, model, this.#newest.scoreToTell);
+      const trained = await this.#options.work.update({ round, attempt }, model, this.#newest.scoreToTell);
       loss = trained.loss;
       return trained.update;
     };

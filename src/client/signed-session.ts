@@ -28,6 +28,8 @@ export interface Ask {
   readonly path: string;
   readonly body?: Uint8Array;
   readonly type?: string;
+  /** Calls it off: INTERRUPTED. */
+  readonly signal?: AbortSignal;
 }
 
 /** What an answer says; throws the error that it carries. `where` names the request. */
@@ -69,14 +71,14 @@ export class SignedSession {
     });
   }
 
-  async #send({ method, path, body = NOTHING, type }: Ask): Promise<TransportAnswer> {
+  async #send({ method, path, body = NOTHING, type, signal }: Ask): Promise<TransportAnswer> {
     await this.#meet();
     const { transport, identity, aggregatorKey: audience } = this.#options;
     const timeMs = Math.max(0, Math.round(this.#clock.now() + this.#offsetMs));
     const nonce = randomBytes(16).toString('hex');
     const signature = signRequest(identity, { method, path, body }, { audience, timeMs, nonce });
     const headers = { ...signature, ...(type === undefined ? {} : { 'content-type': type }) };
-    return transport({ method, path, headers, body });
+    return transport({ method, path, headers, body, ...(signal === undefined ? {} : { signal }) });
   }
 
   async #meet(): Promise<AggregatorInfo> {

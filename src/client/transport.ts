@@ -15,6 +15,8 @@ export interface TransportRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Empty where there is none. */
   readonly body: Uint8Array;
+  /** Calls this request off, where it may wait long. */
+  readonly signal?: AbortSignal;
 }
 
 export interface TransportAnswer {
@@ -93,14 +95,16 @@ export interface HttpTransport {
 
 /** A transport over node:http or node:https. */
 export function httpTransport(options: HttpOptions): HttpTransport {
-  const { ca = null, idleTimeoutMs = IDLE_TIMEOUT_MS, signal } = options;
+  const { ca = null, idleTimeoutMs = IDLE_TIMEOUT_MS, signal: forAll } = options;
   const url = new URL(options.url);
   const secure = url.protocol === 'https:';
   const agent = secure
     ? new HttpsAgent({ keepAlive: true, ...(ca === null ? {} : { ca }) })
     : new HttpAgent({ keepAlive: true });
   const prefix = url.pathname.replace(/\/+$/, '');
-  const send: Transport = async ({ method, path, headers, body }) => {
+  const send: Transport = async ({ method, path, headers, body, signal: own }) => {
+    const signals = [forAll, own].flatMap((signal) => signal ?? []);
+    const signal = signals.length === 0 ? undefined : AbortSignal.any(signals);
     const length = { 'content-length': String(body.byteLength) };
     try {
       const request = (secure ? httpsRequest : httpRequest)(`${url.origin}${prefix}${path}`, {

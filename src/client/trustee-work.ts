@@ -1,5 +1,6 @@
 import { parseConfig } from '../config/config.ts';
 import { roundPlugins } from '../config/round-plugins.ts';
+import { roundsLayout } from '../config/sharded-run.ts';
 import { plannedPredictor } from '../config/worker-setup.ts';
 import { PluralError } from '../core/errors.ts';
 import type { Protection } from '../privacy/protection.ts';
@@ -8,13 +9,14 @@ import { emptyUpdate } from '../training/make-update.ts';
 import type { RunDefinition } from '../wire/run-definition.ts';
 import type { Model } from '../wire/stages.ts';
 import type { LocalWork } from './local-training.ts';
+import type { Opening } from './trainer.ts';
 
 /** Protection and strategy of a run, as its definition has them. Errors: those of `parseConfig`. */
 function pluginsOf({ plan }: RunDefinition) {
   const { survey } = plan;
   const config = parseConfig(plan.config);
   const questions = survey.questions.length - survey.heldOutQuestions.length;
-  return roundPlugins(config, questions, plannedPredictor(config, plan).layout);
+  return roundPlugins(config, questions, roundsLayout(config, plannedPredictor(config, plan).layout));
 }
 
 /** The work of who takes part without answers: an update of zeros, without weight. */
@@ -29,7 +31,7 @@ class TrusteeWork implements LocalWork {
     this.#group = group;
   }
 
-  async update(round: number, { parameters }: Model) {
+  async update({ round }: Opening, { parameters }: Model) {
     return { update: emptyUpdate(this.#group, round, parameters), loss: null };
   }
 

@@ -145,7 +145,7 @@ export function fakeWork(aggregator: FakeAggregator, group: string): LocalWork &
     trained,
     protection: aggregator.protection,
     strategy: fedavg.create({}),
-    update: async (round, model, score) => {
+    update: async ({ round }, model, score) => {
       trained.push(round);
       const random = randomStream(round, 'fake', group, model.digest);
       const received = model.parameters;

@@ -85,7 +85,7 @@ describe("a group's own work", () => {
       for (const group of groups) {
         const work = works.get(group)!;
         expect(work.protection).toMatchObject({ name: 'none', updateStep: 0 });
-        const { update } = await work.update(round, model, 0.25);
+        const { update } = await work.update({ round, attempt: 1 }, model, 0.25);
         expect(update).toMatchObject({ group, round, score: 0.25 });
         sum.add(0, inClear(update));
       }
@@ -114,7 +114,8 @@ describe("a group's own work", () => {
     const works = await Promise.all(trainingGroups().map((group) => workOf(group, { definition })));
     for (let round = 1; round <= ROUNDS; round++) {
       const sum = protection.collect(contextOf(model.parameters.length, { round }));
-      for (const work of works) sum.add(0, inClear((await work.update(round, model, null)).update));
+      for (const work of works)
+        sum.add(0, inClear((await work.update({ round, attempt: 1 }, model, null)).update));
       ({ model, state } = strategy.next(model, sum.finish(), state));
     }
     await Promise.all(works.map((work) => work.close()));
@@ -125,8 +126,8 @@ describe("a group's own work", () => {
   test('the same round and model give the same bytes, from another process and from another file', async () => {
     const [group] = trainingGroups();
     const model = initialModel(run.experiment.predictor, 7);
-    const first = await (await workOf(group!)).update(2, model, null);
-    const second = await (await workOf(group!)).update(2, model, null);
+    const first = await (await workOf(group!)).update({ round: 2, attempt: 1 }, model, null);
+    const second = await (await workOf(group!)).update({ round: 2, attempt: 1 }, model, null);
     const [bytes, again] = [first, second].map(({ update }) => inClear(update).payload);
     expect(Buffer.from(again!).equals(bytes!)).toBe(true);
     expect(second).toEqual(first);
@@ -137,7 +138,11 @@ describe("a group's own work", () => {
     const masked = { ...plan, config: { ...plan.config, protection } };
     const work = await workOf(trainingGroups()[0]!, { definition: defined(masked) });
     expect(work.protection).toMatchObject({ name: 'mask', reveals: 'sum', groups: { least: 3, most: 8 } });
-    const { update } = await work.update(1, initialModel(run.experiment.predictor, 7), 0.5);
+    const { update } = await work.update(
+      { round: 1, attempt: 1 },
+      initialModel(run.experiment.predictor, 7),
+      0.5,
+    );
     const nothing = new Float32Array(update.delta.length);
     const others = ['x', 'y'].map((other) => updateOf(other, 1, nothing, { round: 1 }));
     const { totalWeight, scores } = playRound({
@@ -152,9 +157,9 @@ describe("a group's own work", () => {
   test('under another name draws other tasks', async () => {
     const [group] = trainingGroups();
     const model = initialModel(run.experiment.predictor, 7);
-    const own = await (await workOf(group!)).update(1, model, null);
+    const own = await (await workOf(group!)).update({ round: 1, attempt: 1 }, model, null);
     const renamed = await (await workOf('another name', { answers: answersOf(group!) })).update(
-      1,
+      { round: 1, attempt: 1 },
       model,
       null,
     );
@@ -173,17 +178,23 @@ describe("a group's own work", () => {
     const [group] = trainingGroups();
     const withScores = { ...plan.config, strategy: { name: 'qfedavg', weighting: 'questions', q: 1 } };
     const work = await workOf(group!, { definition: defined({ config: withScores }) });
-    await expect(work.update(2, broken, null)).rejects.toMatchObject({
+    await expect(work.update({ round: 2, attempt: 1 }, broken, null)).rejects.toMatchObject({
       code: 'ROUND_REFUSED',
       message: expect.stringMatching(/no further part in round 2: its weight follows from a score/),
     });
     // A model of a later round that can be scored: the work is as it was.
-    const { update } = await work.update(3, initialModel(run.experiment.predictor, 7), null);
+    const { update } = await work.update(
+      { round: 3, attempt: 1 },
+      initialModel(run.experiment.predictor, 7),
+      null,
+    );
     expect(update.weight).toBeGreaterThan(0);
     // Without scores training meets it, and diverges.
-    await expect((await workOf(group!)).update(2, broken, null)).rejects.toMatchObject({
-      code: 'NOT_FINITE',
-    });
+    await expect((await workOf(group!)).update({ round: 2, attempt: 1 }, broken, null)).rejects.toMatchObject(
+      {
+        code: 'NOT_FINITE',
+      },
+    );
   });
 
   test('that is closed is given up', async () => {
@@ -263,9 +274,9 @@ describe('features from a file', () => {
     await expect(workOf(group!, { definition })).rejects.toMatchObject({ code: 'FEATURES_MISSING' });
     const work = await workOf(group!, { definition, featuresPath: path });
     const model = initialModel(run.experiment.predictor, 7);
-    const lexical = await (await workOf(group!)).update(1, model, null);
+    const lexical = await (await workOf(group!)).update({ round: 1, attempt: 1 }, model, null);
     // The same vectors train the same.
-    expect((await work.update(1, model, null)).loss).toBe(lexical.loss);
+    expect((await work.update({ round: 1, attempt: 1 }, model, null)).loss).toBe(lexical.loss);
   });
 
   test('that are others are refused', async () => {

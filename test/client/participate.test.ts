@@ -115,9 +115,9 @@ describe('watch', () => {
     const { aggregator, groups } = started(2, { rounds: 2 });
     const [one, other] = groups as [FakeGroup, FakeGroup];
     const { update } = one.work;
-    one.work.update = async (round, model, told) => {
-      if (round === 1) throw sitsOut(round, 'the model has no score');
-      return update(round, model, told);
+    one.work.update = async (opening, model, told) => {
+      if (opening.round === 1) throw sitsOut(1, 'the model has no score');
+      return update(opening, model, told);
     };
     const watching = Promise.all([one.start().watch(), other.start().watch()]);
     await until(() => one.store.loadRecord().satOut !== null && aggregator.state.replies[0]?.length === 1);

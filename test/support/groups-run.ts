@@ -129,7 +129,7 @@ export async function groupsRun(options: GroupsOptions): Promise<GroupsRun> {
   const workOf = (group: string): LocalWork => ({
     protection,
     strategy,
-    update: async (round, model, score) => ({ update: fakeUpdate(group, round, model, score), loss: 1 }),
+    update: async ({ round }, model, score) => ({ update: fakeUpdate(group, round, model, score), loss: 1 }),
     score: async ({ round, parameters }) => {
       models.get(group)!.set(round, parameters);
       return { alignment: 0.5, questions: 7 };

@@ -26,7 +26,7 @@ function workOf(group: string): LocalWork {
   return {
     protection: none.create({}, SHAPE),
     strategy: fedavg.create({}),
-    update: async (round, model, score) => ({
+    update: async ({ round }, model, score) => ({
       update: fakeUpdateOf(group, round, model, score),
       loss: 1 / round,
     }),

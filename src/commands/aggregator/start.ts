@@ -1,5 +1,6 @@
 import { loadConfig } from '../../config/load.ts';
 import { participationOf } from '../../config/round-groups.ts';
+import { keepersOf } from '../../config/sharded-run.ts';
 import { isFile } from '../../core/files.ts';
 import { prepareExperiment } from '../../simulate/experiment.ts';
 import { planOf } from '../../simulate/run-plan.ts';
@@ -23,6 +24,10 @@ async function startNew(
   const needed = Math.max(plan.quorum, participationOf(config)?.begin ?? 0);
   terminal.print(`Run "${run}": ${config.training.rounds} rounds, begins when ${needed} groups have joined.`);
   terminal.print(`Next: pluralllm aggregator invite ${aggregator} ${run} --count ${needed}`);
+  const keepers = keepersOf(config);
+  if (keepers === 0) return;
+  terminal.print(`It also waits for ${keepers} keepers, none of whom is a group:`);
+  terminal.print(`  pluralllm aggregator invite ${aggregator} ${run} --keeper --count ${keepers}`);
 }
 
 export const startCommand = defineCommand({

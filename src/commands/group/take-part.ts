@@ -47,25 +47,19 @@ export async function takePart(
     const { definition, group, featuresPath, aggregatorKey, peers: knownPeers, leastGroups } = membership;
     const emit = showGroup(terminal, membership);
     const warn = (message: string) => emit({ type: 'warning', message });
-    const work = await openWork({
-      definition,
-      group,
-      answers: home.answersOrNull(),
-      featuresPath,
-      device,
-      warn,
-    });
-    const readersKey = readersKeyFor(definition, work.protection, home.readersKey());
     const identity = home.identity();
     const { api, retry, close } = connect(identity, membership, { patienceMs, signal, terminal });
+    const local = { definition, group, answers: home.answersOrNull(), featuresPath, device, warn };
+    const work = await openWork(local, { api, identity, links: home, signal });
+    const readersKey = readersKeyFor(definition, work.protection, home.readersKey());
     // A step of training can take long: the threads are told, not waited for.
     signal.addEventListener('abort', () => void work.close());
     const common = { api, retry, work, definition, aggregatorKey, group, identity, knownPeers, leastGroups };
     try {
       return await act(new Participant({ ...common, store: home, tellScores, readersKey, emit, signal }));
     } finally {
-      close();
       await work.close();
+      close();
     }
   } finally {
     release();

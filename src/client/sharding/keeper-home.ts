@@ -1,0 +1,195 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { bytesFrom, bytesOf, float64From } from '../../core/bytes.ts';
+import { PluralError } from '../../core/errors.ts';
+import { isFile, jsonOrNull, makeFolder, readFileText, writeFileAtomic } from '../../core/files.ts';
+import { takeLock } from '../../core/lock-file.ts';
+import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
+import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
+import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
+import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+const FILES = {
+  identity: 'identity.json',
+  membership: 'membership.json',
+  seat: 'seat.json',
+  memory: 'stage.bin',
+  lock: 'lock',
+} as const;
+type Name = keyof typeof FILES;
+
+const secretSchema = z.string().regex(/^[0-9a-f]{64}$/);
+const identitySchema = z.strictObject({ format: z.literal(1), secret: secretSchema });
+
+const membershipSchema = z.strictObject({
+  format: z.literal(1),
+  url: z.string(),
+  run: runIdSchema,
+  aggregatorKey: publicKeySchema,
+  ca: z.string().nullable(),
+  definition: runDefinitionSchema,
+  stage: z.int().min(0),
+  standby: z.boolean(),
+});
+export type KeeperMembership = z.output<typeof membershipSchema>;
+
+/** What a seat is taken with: both are gone once the stage and its links are stored. */
+const seatSecretsSchema = z.strictObject({
+  format: z.literal(1),
+  agreement: secretSchema,
+  own: secretSchema,
+});
+export type SeatSecrets = Pick<z.output<typeof seatSecretsSchema>, 'agreement' | 'own'>;
+
+const doubles = z.instanceof(Uint8Array).transform(float64From);
+const memorySchema = z.strictObject({
+  stage: z.strictObject({ masters: doubles, first: doubles, second: doubles, steps: z.int() }),
+  links: z.strictObject({
+    epoch: z.int(),
+    secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
+  }),
+  place: z.strictObject({ round: z.int(), attempt: z.int() }),
+  keeping: z.array(z.string()),
+  holds: z.boolean(),
+  turned: z.boolean(),
+});
+
+/** What a keeper goes on from, and whether its stage is turned for a next epoch that is not settled. */
+export interface StoredKeeper {
+  readonly memory: KeeperMemory;
+  readonly turned: boolean;
+}
+
+/** A keeper's folder: its key, its membership, and its stage; all of it for its owner alone. */
+export class KeeperHome {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Makes the folder with a fresh key. Errors: RUN_EXISTS where there is one already, WRITE_FAILED, DISK_FULL. */
+  create(): Identity {
+    if (isFile(this.#path('identity'))) {
+      throw new PluralError('RUN_EXISTS', `${this.folder} holds a key already`, {
+        hint: 'It is a name in runs: go on with it, or choose another folder.',
+      });
+    }
+    makeFolder(this.folder, FOLDER_MODE);
+    const secret = freshSecret();
+    this.#write('identity', { format: 1, secret });
+    return identityOf(secret);
+  }
+
+  /** Errors: FOLDER_NOT_READY before `keeper init`, CHECKPOINT_CORRUPT. */
+  identity(): Identity {
+    return identityOf(this.#read('identity', identitySchema, 'init').secret);
+  }
+
+  /** Errors: FOLDER_NOT_READY before `keeper join`, CHECKPOINT_CORRUPT. */
+  membership(): KeeperMembership {
+    this.identity();
+    return this.#read('membership', membershipSchema, 'join');
+  }
+
+  membershipOrNull(): KeeperMembership | null {
+    return isFile(this.#path('membership')) ? this.membership() : null;
+  }
+
+  saveMembership(membership: KeeperMembership): void {
+    this.#write('membership', membership);
+  }
+
+  /** What the seat of a run is taken with: drawn once. A folder keeps one stage of one run. */
+  seatSecrets(): SeatSecrets {
+    if (!isFile(this.#path('seat'))) {
+      this.#write('seat', { format: 1, agreement: freshSecret(), own: freshSecret() });
+    }
+    return this.#read('seat', seatSecretsSchema, 'join');
+  }
+
+  get hasSeatSecrets(): boolean {
+    return isFile(this.#path('seat'));
+  }
+
+  get hasStage(): boolean {
+    return isFile(this.#path('memory'));
+  }
+
+  /** Null before the first. Errors: CHECKPOINT_CORRUPT. */
+  load(): StoredKeeper | null {
+    const content = readCheckpoint(this.#path('memory'));
+    if (content === null) return null;
+    const parsed = memorySchema.safeParse(content);
+    if (!parsed.success) throw this.#corrupt('memory');
+    const { turned, ...memory } = parsed.data;
+    return { memory, turned };
+  }
+
+  /** Stores the stage whole or not at all; what it began with is needed no more. */
+  save({ memory, turned }: StoredKeeper): void {
+    const { stage, links, place, keeping = [], holds = true } = memory;
+    writeCheckpoint(
+      this.#path('memory'),
+      {
+        stage: {
+          masters: bytesOf(stage.masters),
+          first: bytesOf(stage.first),
+          second: bytesOf(stage.second),
+          steps: stage.steps,
+        },
+        links: { epoch: links.epoch, secrets: links.secrets.map(([other, secret]) => [other, secret]) },
+        place: { round: place.round, attempt: place.attempt },
+        keeping: [...keeping],
+        holds,
+        turned,
+      },
+      { mode: FILE_MODE },
+    );
+    rmSync(this.#path('seat'), { force: true });
+  }
+
+  /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE, FOLDER_NOT_READY. */
+  lock(): () => void {
+    this.#expect('identity', 'init');
+    return takeLock(this.#path('lock'), this.folder);
+  }
+
+  /** Of the seat's secret, as bytes. */
+  static bytes(secret: string): Uint8Array {
+    return bytesFrom(secret);
+  }
+
+  #path(name: Name): string {
+    return join(this.folder, FILES[name]);
+  }
+
+  #write(name: Name, content: unknown): void {
+    writeFileAtomic(this.#path(name), `${JSON.stringify(content, null, 2)}\n`, { mode: FILE_MODE });
+  }
+
+  #expect(name: Name, command: 'init' | 'join'): void {
+    if (isFile(this.#path(name))) return;
+    const what = command === 'init' ? this.folder : `${this.folder} <invitation>`;
+    throw new PluralError('FOLDER_NOT_READY', `${this.folder} has no ${FILES[name]} yet`, {
+      hint: `First: pluralllm keeper ${command} ${what}`,
+    });
+  }
+
+  #corrupt(name: Name): PluralError {
+    return new PluralError('CHECKPOINT_CORRUPT', `${this.#path(name)} is not what was written there`, {
+      hint: 'Restore it from a backup, or let somebody who stands by take over the stage.',
+    });
+  }
+
+  #read<Schema extends z.ZodType>(name: Name, schema: Schema, command: 'init' | 'join'): z.output<Schema> {
+    this.#expect(name, command);
+    const parsed = schema.safeParse(jsonOrNull(readFileText(this.#path(name))));
+    if (parsed.success) return parsed.data;
+    throw this.#corrupt(name);
+  }
+}

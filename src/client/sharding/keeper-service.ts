@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { asPluralError, invariant, type PluralError } from '../../core/errors.ts';
+import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import { readFrame } from '../../sharding/frames/sealed-frame.ts';
+import { type Seats, stageOf } from '../../sharding/frames/seats.ts';
+import { Keeper } from '../../sharding/keeper/keeper.ts';
+import { secretStart, turnExitOnce } from '../../sharding/keeper/secret-stage.ts';
+import { Stage } from '../../sharding/parts/stage.ts';
+import { runDigest } from '../../wire/run-definition.ts';
+import type { Inbox, KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
+import type { AggregatorApi } from '../api.ts';
+import { KeeperHome } from './keeper-home.ts';
+import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
+import { RelayLine } from './relay-line.ts';
+import { seatsWhenBegun } from './seats.ts';
+
+/** What happens at a keeper, for whoever shows it. */
+export type KeeperEvent =
+  | { readonly type: 'begun'; readonly stage: number; readonly keepers: number; readonly groups: number }
+  /** It carried out an order, or failed to. */
+  | {
+      readonly type: 'order';
+      readonly kind: KeeperOrder['kind'];
+      readonly failure: string | null;
+      readonly epoch: number;
+      readonly round: number;
+    }
+  /** A frame was not taken: the attempt that it is of may begin again. */
+  | { readonly type: 'refused'; readonly code: string; readonly message: string };
+
+export interface KeeperServiceOptions {
+  readonly api: AggregatorApi;
+  readonly home: KeeperHome;
+  readonly signal: AbortSignal;
+  readonly emit: (event: KeeperEvent) => void;
+}
+
+const SESSION_BYTES = 16;
+
+/** Keeps a stage of a run: takes in frames and orders that the relay brings, and stores the stage before it says that it has done something for good. */
+export class KeeperService {
+  readonly #options: KeeperServiceOptions;
+  readonly #session = randomBytes(SESSION_BYTES).toString('hex');
+  readonly #keeper: Keeper;
+  readonly #line: RelayLine;
+  #answered = 0;
+  #failure: KeeperStatus['failure'] = null;
+  #said = '';
+  #last: Promise<void> = Promise.resolve();
+  readonly #broken: Promise<never>;
+  #break: (error: PluralError) => void = () => undefined;
+
+  private constructor(options: KeeperServiceOptions, keeper: Keeper) {
+    this.#options = options;
+    this.#keeper = keeper;
+    this.#broken = new Promise((_, reject) => {
+      this.#break = reject;
+    });
+    this.#broken.catch(() => undefined);
+    this.#line = new RelayLine(
+      options.api,
+      {
+        frame: (bytes) => this.#then(() => this.#receive(bytes)),
+        order: (order) => this.#then(() => this.#carryOut(order)),
+        course: () => undefined,
+        relay: () => this.#then(() => this.#meet()),
+      },
+      options.signal,
+    );
+  }
+
+  /** Waits for the run to begin, and keeps its stage until the signal fires. Errors: INTERRUPTED, those of the API, of the stage, and of writing it. */
+  static async serve(options: KeeperServiceOptions): Promise<never> {
+    const { api, home, signal, emit } = options;
+    const { definition } = home.membership();
+    const run = runDigest(definition);
+    const seats = await seatsWhenBegun(api, run, signal);
+    const keeper = await openKeeper(home, run, seats, shardedPlan(definition));
+    const stage = stageOf(seats, home.identity().publicKey)!;
+    emit({ type: 'begun', stage, keepers: seats.keepers.length, groups: seats.groups.length });
+    const service = new KeeperService(options, keeper);
+    try {
+      return await Promise.race([service.#line.listen(), service.#broken]);
+    } finally {
+      await service.#last;
+      await keeper.close();
+    }
+  }
+
+  /** One thing after the other, in the order in which they came. What cannot be stored or sent ends the service. */
+  #then(work: () => Promise<void>): void {
+    this.#last = this.#last.then(work).catch((thrown) => this.#break(asPluralError(thrown)));
+  }
+
+  /** Another relay counts orders anew. */
+  async #meet(): Promise<void> {
+    this.#answered = 0;
+    this.#failure = null;
+    this.#said = '';
+    this.#say([]);
+  }
+
+  async #receive(bytes: Uint8Array): Promise<void> {
+    let following: readonly Uint8Array[] = [];
+    try {
+      following = await this.#keeper.receive(bytes);
+      if (readFrame(bytes).header.kind === 'memory' && !this.#keeper.unsettled) this.#store();
+    } catch (thrown) {
+      const { code, message } = asPluralError(thrown);
+      this.#options.emit({ type: 'refused', code, message });
+    }
+    this.#say(following);
+  }
+
+  async #carryOut({ number, order }: NonNullable<Inbox['order']>): Promise<void> {
+    let frames: readonly Uint8Array[] = [];
+    this.#failure = null;
+    try {
+      frames = await this.#obey(order);
+    } catch (thrown) {
+      const { code, message } = asPluralError(thrown);
+      this.#failure = { code, message: message.slice(0, 1000) };
+    }
+    this.#answered = number;
+    const { epoch, place } = this.#keeper;
+    const failure = this.#failure?.message ?? null;
+    this.#options.emit({ type: 'order', kind: order.kind, failure, epoch, round: place.round });
+    this.#say(frames);
+  }
+
+  async #obey(order: KeeperOrder): Promise<readonly Uint8Array[]> {
+    const keeper = this.#keeper;
+    switch (order.kind) {
+      case 'appoint':
+        await keeper.appoint(order.keeping);
+        return [];
+      case 'begin':
+        await keeper.begin(order.order);
+        return [];
+      case 'keep':
+        return this.#keep();
+      case 'probe':
+        return keeper.probe(order.phase);
+      case 'turn': {
+        const before = keeper.memory();
+        await keeper.turn();
+        // Who is lost now comes back turned: the others may keep the morph meanwhile.
+        this.#options.home.save({ memory: before, turned: true });
+        return keeper.share();
+      }
+      case 'settle':
+        await keeper.settle(order.keep);
+        this.#store();
+        return [];
+    }
+  }
+
+  /** Errors: ROUND_REFUSED in the middle of a round: then nothing is stored. */
+  async #keep(): Promise<readonly Uint8Array[]> {
+    const frames = await this.#keeper.share();
+    this.#store();
+    return frames;
+  }
+
+  #store(): void {
+    this.#options.home.save({ memory: this.#keeper.memory(), turned: false });
+  }
+
+  #statusNow(): KeeperStatus {
+    const { epoch, place, done, holds, unsettled, probed } = this.#keeper;
+    return {
+      session: this.#session,
+      epoch,
+      round: place.round,
+      attempt: place.attempt,
+      done,
+      holds,
+      unsettled,
+      reached: probed.reached,
+      verdict: probed.verdict,
+      answered: this.#answered,
+      failure: this.#failure,
+    };
+  }
+
+  /** Sends frames, and what is new about itself after them; the next frame is not kept waiting for that. */
+  #say(frames: readonly Uint8Array[]): void {
+    const status = this.#statusNow();
+    const text = JSON.stringify(status);
+    const isNew = text !== this.#said;
+    this.#said = text;
+    if (!isNew && frames.length === 0) return;
+    this.#line.send(frames, isNew ? status : null).catch((thrown) => this.#break(asPluralError(thrown)));
+  }
+}
+
+/** The keeper that a folder has, or a new one with its secrets; from then on they are needed no more. Errors: those of the stage, CHECKPOINT_CORRUPT. */
+async function openKeeper(home: KeeperHome, run: string, seats: Seats, plan: ShardedPlan): Promise<Keeper> {
+  const { options, parts, optimizer, sharding, most } = plan;
+  const identity = home.identity();
+  const index = stageOf(seats, identity.publicKey);
+  invariant(index !== null, 'a keeper has a seat');
+  const layout = parts.stages[index]!;
+  const { width } = options;
+  const common = {
+    run,
+    identity,
+    seats,
+    width,
+    frames: sharding.frames,
+    most,
+    queries: sharding.queriesPerRound,
+  };
+  const stored = home.load();
+  if (stored !== null) {
+    const parameters = new Float32Array(layout.size);
+    const stage = await Stage.open({ options, layout, parameters, optimizer }, index);
+    const keeper = new Keeper({ ...common, stage, memory: stored.memory });
+    if (stored.turned) await keeper.turn();
+    return keeper;
+  }
+  const { agreement, own } = home.seatSecrets();
+  const secret = KeeperHome.bytes(own);
+  const stage = await Stage.open(
+    { options, layout, parameters: secretStart(layout, secret), optimizer },
+    index,
+  );
+  turnExitOnce(stage, width, secret);
+  const keeper = new Keeper({ ...common, stage, keys: keyPairOf(KeeperHome.bytes(agreement)), secret });
+  home.save({ memory: keeper.memory(), turned: false });
+  return keeper;
+}

@@ -1,0 +1,296 @@
+import { workerSetup } from '../../config/worker-setup.ts';
+import { asPluralError, invariant, PluralError } from '../../core/errors.ts';
+import type { Predict, PredictionRequest } from '../../predictor/prediction.ts';
+import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import { ShardedGroup } from '../../sharding/group/sharded-group.ts';
+import { Front } from '../../sharding/parts/front.ts';
+import { Head } from '../../sharding/parts/head.ts';
+import { OuterVector } from '../../sharding/parts/outer-vector.ts';
+import type { Floats } from '../../sharding/parts/part-session.ts';
+import { batchOf } from '../../training/batches.ts';
+import type { WorkerSetup } from '../../training/jobs.ts';
+import { byQuestion } from '../../training/pool-predict.ts';
+import { learningRateAt } from '../../training/schedule.ts';
+import { joined, predictionBatches, taskOf } from '../../training/tasks.ts';
+import { runDigest } from '../../wire/run-definition.ts';
+import type { Course } from '../../wire/sharding.ts';
+import { isCode, sitsOut } from '../failures.ts';
+import type { LocalOptions, Prepared } from '../local-setup.ts';
+import type { Opening, Trainer } from '../trainer.ts';
+import { interrupted } from '../transport.ts';
+import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
+import type { ShardedMeans } from './means.ts';
+import { RelayLine } from './relay-line.ts';
+import { seatsNow } from './seats.ts';
+
+type Training = NonNullable<Course['training']>;
+
+/** Predictions that no answer comes to for so long are asked for again. */
+const ANSWER_WITHIN_MS = 30_000;
+const MOST_TRIES = 5;
+/** How often who waits for a training looks whether the round still waits for it. */
+const ASK_EVERY_MS = 5000;
+
+/** A group's open line to the keepers of its run. */
+interface Open {
+  readonly line: RelayLine;
+  readonly member: ShardedGroup;
+  close(): Promise<void>;
+}
+
+/** Trains front and head, and the middle through the keepers of a sharded run. */
+export class KeeperTrainer implements Trainer {
+  readonly #setup: WorkerSetup;
+  readonly #questions: Prepared['survey']['questions'];
+  readonly #plan: ShardedPlan;
+  readonly #vector: OuterVector;
+  readonly #run: string;
+  readonly #group: string;
+  readonly #means: ShardedMeans | null;
+  readonly #warn: LocalOptions['warn'];
+  readonly #closing = new AbortController();
+  #open: Open | undefined;
+  #course: Course | null = null;
+  /** Wakes who waits for another course. */
+  #moved: (() => void)[] = [];
+  #failed: PluralError | null = null;
+
+  /** `means`: null for who only looks whether it could take part. */
+  constructor(prepared: Prepared, { definition, group, warn }: LocalOptions, means: ShardedMeans | null) {
+    const { config, ...inputs } = prepared;
+    this.#setup = workerSetup(config, { ...inputs, device: 'cpu' });
+    this.#questions = prepared.survey.questions;
+    this.#plan = shardedPlan(definition);
+    this.#vector = new OuterVector(prepared.predictor.layout, this.#plan.options);
+    this.#run = runDigest(definition);
+    this.#group = group;
+    this.#means = means;
+    this.#warn = warn;
+  }
+
+  async train(opening: Opening, received: Float32Array) {
+    const open = await this.#opened();
+    if (open === null) throw sitsOut(opening.round, 'the run has no seats yet');
+    await open.line.ready(`${opening.round}/${opening.attempt}`);
+    try {
+      for (;;) {
+        const placed = await this.#inRound(opening, (now) => trainingOf(now, opening, open.member.id));
+        const trained = await this.#attempt(open, opening, placed, received);
+        if (trained !== null) return trained;
+      }
+    } finally {
+      await open.line.ready(null);
+    }
+  }
+
+  async predicting<Result>(parameters: Float32Array, use: (predict: Predict) => Promise<Result>) {
+    const open = await this.#opened();
+    if (open === null) return null;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const course = await this.#until((now) => now, ANSWER_WITHIN_MS);
+      if (course === null) break;
+      this.#begin(open, course, { round: 0, attempt: 0 }, parameters);
+      try {
+        return await use((request) => this.#predict(open, request));
+      } catch (thrown) {
+        if (!isCode(thrown, ['ROUND_REFUSED'])) throw thrown;
+      }
+    }
+    this.#warn('the keepers do not answer: there are no predictions now');
+    return null;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#fail(interrupted());
+    await this.#open?.close();
+  }
+
+  /** One attempt at the training of a round; null where it was given up, and another may follow. Errors: ROUND_REFUSED, those of the parts. */
+  async #attempt(open: Open, opening: Opening, { course, training }: Placed, received: Float32Array) {
+    const { round } = opening;
+    if (training.complete) {
+      throw sitsOut(round, 'it was not ready when the others trained');
+    }
+    const { member } = open;
+    this.#begin(open, course, training.place, received);
+    const { localSteps, rounds } = this.#plan.config.training;
+    let loss = 0;
+    try {
+      for (let step = 0; step < localSteps; step++) {
+        const at = (round - 1) * localSteps + step;
+        const batch = batchOf(this.#setup.data, 0, taskOf(this.#setup, 0, ['group', this.#group], at));
+        const rate = learningRateAt(at, rounds * localSteps, this.#setup.schedule);
+        loss += (await member.step(batch, step, rate)) / localSteps;
+      }
+    } catch (thrown) {
+      this.#checkOpen();
+      if (!isCode(thrown, ['ROUND_REFUSED'])) throw thrown;
+      return null;
+    }
+    const { front, head } = member.parameters();
+    // What the keepers did not bring to its end is not sent: they begin it again.
+    const ended = await this.#inRound(opening, (now) => (isUnderWay(now, training) ? null : { now }));
+    const complete = ended.now?.training?.complete === true && samePlace(ended.now.training, training);
+    return complete ? { parameters: this.#vector.join(front, head), loss } : null;
+  }
+
+  #begin(
+    { member }: Open,
+    { epoch, keeping }: Course,
+    { round, attempt }: { readonly round: number; readonly attempt: number },
+    parameters: Float32Array,
+  ): void {
+    member.begin({ epoch, keeping, round, attempt, ...this.#vector.cut(parameters) });
+    this.#means?.links.saveLinks(member.memory());
+  }
+
+  async #predict({ member }: Open, { context, targets }: PredictionRequest): Promise<Float32Array[]> {
+    const parts: Float32Array[] = [];
+    for (const batch of predictionBatches(this.#setup.data, { group: 0, context, target: targets })) {
+      const timer = setTimeout(() => member.giveUp(), ANSWER_WITHIN_MS);
+      let shares: Floats;
+      try {
+        shares = await member.predict(batch);
+      } finally {
+        clearTimeout(timer);
+        this.#checkOpen();
+      }
+      parts.push(Float32Array.from(shares));
+    }
+    return byQuestion(this.#questions, targets, joined(parts));
+  }
+
+  /** The line to the keepers; null before the run begins. Errors: those of the seats, of the API, and of the parts. */
+  async #opened(): Promise<Open | null> {
+    this.#checkOpen();
+    this.#open ??= (await this.#connect()) ?? undefined;
+    return this.#open ?? null;
+  }
+
+  async #connect(): Promise<Open | null> {
+    const means = this.#means;
+    invariant(means !== null, 'a group takes part with what it has for that');
+    const { api, identity, links } = means;
+    const seats = await seatsNow(api, this.#run);
+    if (seats === null) return null;
+    const { options, parts, optimizer, featureWidth, sharding } = this.#plan;
+    const opening = (layout: typeof parts.front) => {
+      return { options, layout, parameters: new Float32Array(layout.size), optimizer };
+    };
+    const front = await Front.open(opening(parts.front), featureWidth);
+    const head = await Head.open(opening(parts.head), featureWidth);
+    const stop = AbortSignal.any([means.signal, this.#closing.signal]);
+    const handlers = {
+      frame: (bytes: Uint8Array) => this.#receive(bytes),
+      course: (course: Course | null) => this.#move(course),
+    };
+    const line = new RelayLine(api, handlers, stop);
+    const secret = links.seatSecret();
+    const keys = secret === null ? links.loadLinks() : keyPairOf(secret);
+    invariant(keys !== null, 'a group has the secret of its seat, or its links');
+    const member = new ShardedGroup({
+      ...{ run: this.#run, identity, keys, seats, front, head, width: options.width },
+      frames: sharding.frames,
+      send: (frame) => line.send([frame]),
+    });
+    links.saveLinks(member.memory());
+    const listening = line.listen().catch((thrown) => this.#fail(asPluralError(thrown)));
+    const close = async () => {
+      member.giveUp();
+      await listening;
+      await Promise.all([front.close(), head.close()]);
+    };
+    return { line, member, close };
+  }
+
+  #receive(bytes: Uint8Array): void {
+    try {
+      this.#open?.member.receive(bytes);
+    } catch (thrown) {
+      this.#warn(asPluralError(thrown).message);
+    }
+  }
+
+  /** Takes note of another course: what is under way by the one before is given up, but for a training that goes on. */
+  #move(course: Course | null): void {
+    const before = this.#course;
+    this.#course = course;
+    const training = course?.training ?? null;
+    const goesOn = before?.training != null && training !== null && samePlace(training, before.training);
+    if (before !== null && !goesOn) this.#open?.member.giveUp();
+    this.#wake();
+  }
+
+  #fail(error: PluralError): void {
+    this.#failed ??= error;
+    this.#open?.member.giveUp();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#moved.splice(0)) wake();
+  }
+
+  /** Waits until the course has something, as long as the run waits for this round. Errors: ROUND_REFUSED where it does not, and those that ended the line. */
+  async #inRound<Found>(
+    { round, attempt }: Opening,
+    look: (course: Course | null) => Found | null,
+  ): Promise<Found> {
+    for (;;) {
+      const found = await this.#until(look, ASK_EVERY_MS);
+      if (found !== null) return found;
+      const task = await this.#means!.api.task();
+      const waits = task.phase === 'collecting' && task.round === round && task.attempt === attempt;
+      if (!waits) throw sitsOut(round, 'it goes on without its training');
+    }
+  }
+
+  /** Waits until the course has something; null where that takes too long. Errors: those that ended the line. */
+  async #until<Found>(
+    look: (course: Course | null) => Found | null,
+    withinMs: number,
+  ): Promise<Found | null> {
+    const until = Date.now() + withinMs;
+    for (;;) {
+      this.#checkOpen();
+      const found = look(this.#course);
+      const leftMs = until - Date.now();
+      if (found !== null || leftMs <= 0) return found;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#moved.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#failed !== null) throw this.#failed;
+    if (this.#closing.signal.aborted) throw new PluralError('INTERRUPTED', 'the local work was stopped');
+  }
+}
+
+/** A training and the course that it stands in. */
+interface Placed {
+  readonly course: Course;
+  readonly training: Training;
+}
+
+/** The training of an opening, once the group is among those who train, or it is over. */
+function trainingOf(course: Course | null, { round, attempt }: Opening, id: string): Placed | null {
+  const training = course?.training ?? null;
+  if (course === null || training?.round !== round || training.opening !== attempt) return null;
+  return training.complete || training.groups.includes(id) ? { course, training } : null;
+}
+
+function samePlace(a: Training, b: Training): boolean {
+  return a.place.round === b.place.round && a.place.attempt === b.place.attempt;
+}
+
+function isUnderWay(course: Course | null, training: Training): boolean {
+  const now = course?.training ?? null;
+  return now !== null && samePlace(now, training) && !now.complete;
+}

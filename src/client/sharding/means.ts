@@ -1,0 +1,20 @@
+import type { LinksMemory } from '../../sharding/frames/links.ts';
+import type { Identity } from '../../wire/identity.ts';
+import type { AggregatorApi } from '../api.ts';
+
+/** Where a group keeps what its links with the keepers come of: the secret of its seat until they are there, then what they are. */
+export interface LinkStore {
+  /** 32 bytes; drawn when it is first asked for. Null once there are links. */
+  seatSecret(): Uint8Array | null;
+  loadLinks(): LinksMemory | null;
+  /** Stores the links in place of the secret. */
+  saveLinks(links: LinksMemory): void;
+}
+
+/** What a group has for its part in a sharded run. */
+export interface ShardedMeans {
+  readonly api: AggregatorApi;
+  readonly identity: Identity;
+  readonly links: LinkStore;
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,133 @@
+import type { Course, Inbox, KeeperStatus } from '../../wire/sharding.ts';
+import type { AggregatorApi } from '../api.ts';
+import { isCode } from '../failures.ts';
+import type { Sleep } from '../retry.ts';
+import { systemSleep } from '../retry.ts';
+
+/** Who takes in what comes from the relay; each must not throw. */
+export interface LineHandlers {
+  frame(bytes: Uint8Array): void;
+  order?(order: NonNullable<Inbox['order']>): void;
+  /** Told when it is another one, and when the relay is another one: then of none. */
+  course(course: Course | null): void;
+  /** The relay began anew: what was on its way is lost, and it knows nothing. */
+  relay?(): void;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What one request carries at most, but for one frame that is longer. */
+const REQUEST_BYTES = 4 * 2 ** 20;
+const REQUEST_FRAMES = 512;
+/** Before a run begins there is no relay. */
+const NOT_BEGUN_MS = 500;
+
+/** A participant's line to the relay of a sharded run: sends frames in their order, and hands over what comes. */
+export class RelayLine {
+  readonly #api: AggregatorApi;
+  readonly #handlers: LineHandlers;
+  readonly #sleep: Sleep;
+  readonly #signal: AbortSignal;
+  #relay = '';
+  #after = 0;
+  #order = 0;
+  #course: Course | null = null;
+  #ready: string | null = null;
+  #news = false;
+  #outgoing: Bytes[] = [];
+  #status: KeeperStatus | null = null;
+  #sending: Promise<void> | null = null;
+
+  constructor(api: AggregatorApi, handlers: LineHandlers, signal: AbortSignal, sleep: Sleep = systemSleep) {
+    this.#api = api;
+    this.#handlers = handlers;
+    this.#signal = signal;
+    this.#sleep = sleep;
+  }
+
+  /** Sends frames, and what a keeper says of itself after them; resolves when the relay has them. Errors: those of the API. */
+  send(frames: readonly Uint8Array[], status: KeeperStatus | null = null): Promise<void> {
+    this.#outgoing.push(...frames.map((frame) => new Uint8Array(frame)));
+    if (status !== null) this.#status = status;
+    // A part of the same request goes with what is sent already: the rest follows it.
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = null;
+    });
+    return this.#sending;
+  }
+
+  /** Says in which round and opening a group is ready to train; null: in none. Errors: as `send`. */
+  ready(what: string | null): Promise<void> {
+    this.#ready = what;
+    this.#news = true;
+    return this.send([]);
+  }
+
+  /** Fetches what comes until the signal fires. Errors: INTERRUPTED, and those of the API. */
+  async listen(): Promise<never> {
+    for (;;) {
+      const inbox = await this.#fetch();
+      if (inbox === null) await this.#sleep(NOT_BEGUN_MS, this.#signal);
+      else this.#handOver(inbox);
+    }
+  }
+
+  async #fetch(): Promise<Inbox | null> {
+    const query = {
+      relay: this.#relay,
+      after: this.#after,
+      course: this.#course?.version ?? 0,
+      order: this.#order,
+    };
+    try {
+      return await this.#api.inbox(query, this.#signal);
+    } catch (thrown) {
+      if (!isCode(thrown, ['ROUND_REFUSED'])) throw thrown;
+      return null;
+    }
+  }
+
+  #handOver({ relay, last, frames, order, course }: Inbox): void {
+    if (relay !== this.#relay) {
+      this.#relay = relay;
+      this.#order = 0;
+      this.#course = null;
+      this.#handlers.course(null);
+      this.#news ||= this.#ready !== null;
+      this.#handlers.relay?.();
+      // Whoever waits for what is sent hears of its failure; here the next request meets the same one.
+      if (this.#news) this.send([]).catch(() => undefined);
+    }
+    this.#after = last;
+    for (const frame of frames) this.#handlers.frame(frame);
+    if (order !== null && order.number !== this.#order) {
+      this.#order = order.number;
+      this.#handlers.order?.(order);
+    }
+    if (course !== null && course.version !== this.#course?.version) {
+      this.#course = course;
+      this.#handlers.course(course);
+    }
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#outgoing.length > 0 || this.#status !== null || this.#news) {
+      const frames = this.#nextFrames();
+      // What it says of itself holds after all frames that were there.
+      const status = this.#outgoing.length === 0 ? this.#status : null;
+      if (status !== null) this.#status = null;
+      this.#news = false;
+      await this.#api.relay({ relay: this.#relay, status, ready: this.#ready, frames });
+    }
+  }
+
+  #nextFrames(): Bytes[] {
+    let [count, bytes] = [0, 0];
+    for (const frame of this.#outgoing) {
+      bytes += frame.byteLength;
+      if (count > 0 && (bytes > REQUEST_BYTES || count === REQUEST_FRAMES)) break;
+      count++;
+    }
+    return this.#outgoing.splice(0, count);
+  }
+}

@@ -1,0 +1,48 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import { checkSeats, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
+import type { Identity } from '../../wire/identity.ts';
+import type { SeatAnswer } from '../../wire/sharding.ts';
+import type { AggregatorApi } from '../api.ts';
+import { interrupted } from '../transport.ts';
+
+const ASK_EVERY_MS = 1000;
+
+/** Takes the seat of a key in a run, with the agreement key of a secret of 32 bytes. Errors: RUN_FULL, STAGE_TAKEN, those of the API. */
+export function takeOwnSeat(
+  api: AggregatorApi,
+  run: string,
+  identity: Identity,
+  secret: Uint8Array,
+): Promise<SeatAnswer> {
+  const { agreementKey, signature } = takeSeat(run, identity, keyPairOf(secret).publicKey);
+  return api.takeSeat({ agreementKey, signature });
+}
+
+/** The same for a group, unless it has its links with the keepers already. */
+export async function takeGroupSeat(
+  api: AggregatorApi,
+  home: { identity(): Identity; seatSecret(): Uint8Array | null },
+  run: string,
+): Promise<void> {
+  const secret = home.seatSecret();
+  if (secret !== null) await takeOwnSeat(api, run, home.identity(), secret);
+}
+
+/** The seats of a run, once it has begun; null where it has not. Errors: STAGE_TAKEN and SIGNATURE_INVALID for seats that cannot be. */
+export async function seatsNow(api: AggregatorApi, run: string): Promise<Seats | null> {
+  const { seats } = await api.seats();
+  if (seats !== null) checkSeats(run, seats);
+  return seats;
+}
+
+/** Waits until the run begins. Errors: as `seatsNow`; INTERRUPTED. */
+export async function seatsWhenBegun(api: AggregatorApi, run: string, signal: AbortSignal): Promise<Seats> {
+  for (;;) {
+    const seats = await seatsNow(api, run);
+    if (seats !== null) return seats;
+    await wait(ASK_EVERY_MS, undefined, { signal }).catch(() => {
+      throw interrupted();
+    });
+  }
+}
