@@ -10,6 +10,7 @@ import {
   eventsOf,
   FIVE,
   invite,
+  LONG_TESTS,
   modelOf,
   type RunEvent,
   type Serving,
@@ -153,7 +154,7 @@ function takersOf(events: readonly RunEvent[], rounds: number): string[][] {
   );
 }
 
-describe('groups that come and go', () => {
+describe.skipIf(LONG_TESTS.skip)(`groups that come and go${LONG_TESTS.why}`, () => {
   const [away, first, second, late] = FIVE;
   const ROUNDS = 40;
   const DEADLINE_SECONDS = 5;

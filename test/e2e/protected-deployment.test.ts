@@ -11,6 +11,7 @@ import {
   eventsOf,
   FIVE,
   invite,
+  LONG_TESTS,
   modelOf,
   type Serving,
   serve,
@@ -89,8 +90,8 @@ describe.each(['mask', 'seal'])('five groups under protection %s, each a process
 });
 
 // Both at once: most of their time they wait for a deadline to pass.
-describe.concurrent.each(['mask', 'seal'])(
-  'five groups under protection %s, one of them killed',
+describe.skipIf(LONG_TESTS.skip).concurrent.each(['mask', 'seal'])(
+  `five groups under protection %s, one of them killed${LONG_TESTS.why}`,
   (protection) => {
     it(
       'go on without a group that is killed in the middle of a round, and take it in again',
@@ -130,7 +131,9 @@ describe.concurrent.each(['mask', 'seal'])(
   },
 );
 
-describe('three groups whose aggregator holds ciphertext, and three members without answers, each a process', () => {
+const held =
+  'three groups whose aggregator holds ciphertext, and three members without answers, each a process';
+describe.skipIf(LONG_TESTS.skip)(`${held}${LONG_TESTS.why}`, () => {
   it(
     'end with the bytes of the simulation, of which the aggregator has none',
     async () => {
@@ -144,10 +147,10 @@ describe('three groups whose aggregator holds ciphertext, and three members with
         'protection.name=seal',
         `protection.committee={members: [${members.join(', ')}], threshold: 2, trustees: true}`,
       ]);
-      const held = ['aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
+      const readers = ['aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
       await cli.run(['aggregator', 'init', place('blind')]);
       const own = await serve(cli, place('blind'));
-      const run = await startRun(cli, place('blind'), [...overrides, ...held, 'name=held']);
+      const run = await startRun(cli, place('blind'), [...overrides, ...readers, 'name=held']);
       const invitations = await invite(cli, place('blind'), run, 6);
       const folders = groups.map((group) => place(`held-${group}`));
       const flags = ['--accept-committee', '--readers-key', key];
@@ -161,7 +164,7 @@ describe('three groups whose aggregator holds ciphertext, and three members with
         const named = ['--name', members[index]!, '--readers-key', key];
         await cli.run(['committee', 'join', office, word, ...named]);
       }
-      // Without `held`: who reads the sums changes no byte.
+      // Without `readers`: who reads the sums changes no byte.
       const expected = simulated(cli, place('simulated-held'), overrides);
       const serving_ = offices.map((office) => cli.start(['committee', 'serve', office]));
       await Promise.all(folders.map((path) => watch(cli, path).succeeded()));
