@@ -26,7 +26,7 @@ const FEATURE_WIDTH = 4096;
 const TIMEOUT_MS = 300_000;
 
 /** SLOW_LINK=100000 plays the link of the issue, which takes a minute; the breaks are what matters. */
-const BYTES_PER_SECOND = Number(process.env['SLOW_LINK'] ?? 4_000_000);
+const BYTES_PER_SECOND = Number(process.env['SLOW_LINK'] ?? 1_000_000);
 const DROP_EVERY_BYTES = 200_000;
 
 function paperPlan() {
