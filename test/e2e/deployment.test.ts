@@ -10,6 +10,7 @@ import {
   eventsOf,
   FIVE,
   invite,
+  LONG_TESTS,
   modelOf,
   type RunEvent,
   type Serving,
@@ -56,10 +57,10 @@ async function roundOf(group: string): Promise<number> {
   return eventIn(stdout, outcomeSchema)!.round!;
 }
 
-describe('one aggregator and five groups, each a process', () => {
+describe.concurrent('one aggregator and five groups, each a process', () => {
   const three = smallRun(FIVE, ['training.rounds=3', 'round.quorum=5']);
 
-  it(
+  it.sequential(
     'end with the bytes of the simulation, on every disk',
     async () => {
       const expected = simulated(cli, place('simulated'), three);
@@ -82,7 +83,7 @@ describe('one aggregator and five groups, each a process', () => {
     TIMEOUT_MS,
   );
 
-  it('keep what is secret for their owners alone', () => {
+  it.sequential('keep what is secret for their owners alone', () => {
     for (const group of FIVE) {
       expect(statSync(place(group)).mode & 0o777, group).toBe(0o700);
       expect(openToOthers(place(group))).toEqual([]);
@@ -96,6 +97,54 @@ describe('one aggregator and five groups, each a process', () => {
   });
 });
 
+/** A certificate for this machine that no authority stands for; why there is none. */
+function selfSigned(cert: string, key: string): string {
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  try {
+    execFileSync('openssl', [...args, '-keyout', key, '-out', cert, '-days', '2', ...subject], {
+      stdio: 'ignore',
+    });
+    return '';
+  } catch {
+    return ' (SKIPPED: no openssl that makes certificates on PATH)';
+  }
+}
+
+const cert = place('cert.pem');
+const key = place('key.pem');
+const why = selfSigned(cert, key);
+
+// At the same time as the groups above: it waits long for who was refused to give up.
+describe.skipIf(why !== '').concurrent(`over TLS${why}`, () => {
+  it(
+    'a group joins and takes part with the certificate it was given, and not without',
+    async () => {
+      const [group] = FIVE;
+      const home = place('secure-group');
+      const stranger = place('secure-stranger');
+      const aggregator = place('secure');
+      const overrides = smallRun([group], ['training.rounds=1', 'name=secure']);
+      await cli.run(['aggregator', 'init', aggregator, '--tls-cert', cert, '--tls-key', key]);
+      const secure = await serve(cli, aggregator);
+      expect(secure.url).toMatch(/^https:/);
+      const run = await startRun(cli, aggregator, overrides);
+      const [invitation] = await invite(cli, aggregator, run, 1);
+      for (const path of [home, stranger]) {
+        await cli.run(['group', 'init', path, '--answers', 'nonvoters', '--group', group]);
+      }
+      const refused = cli.start(['group', 'join', stranger, invitation!, '--json']).ended;
+      await cli.run(['group', 'join', home, invitation!, '--ca', cert]);
+      expect(await roundOf(home)).toBe(1);
+      expect((await refused).stdout).toContain('"code":"AGGREGATOR_UNREACHABLE"');
+      const expected = await simulated(cli, place('secure-simulated'), overrides);
+      expect(modelOf(home).equals(expected)).toBe(true);
+      await stop(secure);
+    },
+    TIMEOUT_MS,
+  );
+});
+
 /** Groups whose update counted in each round; index 0 is nobody's. */
 function takersOf(events: readonly RunEvent[], rounds: number): string[][] {
   return Array.from({ length: rounds + 1 }, (_, round) =>
@@ -105,7 +154,7 @@ function takersOf(events: readonly RunEvent[], rounds: number): string[][] {
   );
 }
 
-describe('groups that come and go', () => {
+describe.skipIf(LONG_TESTS.skip)(`groups that come and go${LONG_TESTS.why}`, () => {
   const [away, first, second, late] = FIVE;
   const ROUNDS = 40;
   const DEADLINE_SECONDS = 5;
@@ -174,51 +223,4 @@ describe('groups that come and go', () => {
     expect(after[0]).toMatchObject({ groups: 4 });
     expect(takersOf(events, ROUNDS).filter((takers) => takers.includes(late)).length).toBeGreaterThan(0);
   });
-});
-
-/** A certificate for this machine that no authority stands for; why there is none. */
-function selfSigned(cert: string, key: string): string {
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  try {
-    execFileSync('openssl', [...args, '-keyout', key, '-out', cert, '-days', '2', ...subject], {
-      stdio: 'ignore',
-    });
-    return '';
-  } catch {
-    return ' (SKIPPED: no openssl that makes certificates on PATH)';
-  }
-}
-
-const cert = place('cert.pem');
-const key = place('key.pem');
-const why = selfSigned(cert, key);
-
-describe.skipIf(why !== '')(`over TLS${why}`, () => {
-  it(
-    'a group joins and takes part with the certificate it was given, and not without',
-    async () => {
-      const [group] = FIVE;
-      const home = place('secure-group');
-      const stranger = place('secure-stranger');
-      const aggregator = place('secure');
-      const overrides = smallRun([group], ['training.rounds=1', 'name=secure']);
-      await cli.run(['aggregator', 'init', aggregator, '--tls-cert', cert, '--tls-key', key]);
-      const secure = await serve(cli, aggregator);
-      expect(secure.url).toMatch(/^https:/);
-      const run = await startRun(cli, aggregator, overrides);
-      const [invitation] = await invite(cli, aggregator, run, 1);
-      for (const path of [home, stranger]) {
-        await cli.run(['group', 'init', path, '--answers', 'nonvoters', '--group', group]);
-      }
-      const refused = cli.start(['group', 'join', stranger, invitation!, '--json']).ended;
-      await cli.run(['group', 'join', home, invitation!, '--ca', cert]);
-      expect(await roundOf(home)).toBe(1);
-      expect((await refused).stdout).toContain('"code":"AGGREGATOR_UNREACHABLE"');
-      const expected = await simulated(cli, place('secure-simulated'), overrides);
-      expect(modelOf(home).equals(expected)).toBe(true);
-      await stop(secure);
-    },
-    TIMEOUT_MS,
-  );
 });

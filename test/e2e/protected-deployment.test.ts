@@ -6,10 +6,12 @@ import { z } from 'zod';
 import { temporaryFolder } from '../support/cli.ts';
 import {
   enrol,
+  enrolHere,
   eventIn,
   eventsOf,
   FIVE,
   invite,
+  LONG_TESTS,
   modelOf,
   type Serving,
   serve,
@@ -49,14 +51,16 @@ const keptSchema = z.object({
   parameters: z.instanceof(Uint8Array),
 });
 
+/** A run that five groups have joined, by commands or in this process. */
 async function begin(
   name: string,
   overrides: readonly string[],
+  join: (folder: string, group: string, invitation: string) => Promise<void>,
 ): Promise<{ run: string; folders: string[] }> {
   const run = await startRun(cli, place('aggregator'), [...overrides, `name=${name}`]);
   const invitations = await invite(cli, place('aggregator'), run, FIVE.length);
   const folders = FIVE.map((group) => place(`${name}-${group}`));
-  await Promise.all(FIVE.map((group, index) => enrol(cli, folders[index]!, group, invitations[index]!)));
+  await Promise.all(FIVE.map((group, index) => join(folders[index]!, group, invitations[index]!)));
   return { run, folders };
 }
 
@@ -65,7 +69,9 @@ describe.each(['mask', 'seal'])('five groups under protection %s, each a process
     'end with the bytes of the simulation, and the aggregator has sums of scores only',
     async () => {
       const overrides = smallRun(FIVE, ['training.rounds=3', `protection.name=${protection}`]);
-      const { run, folders } = await begin(protection, overrides);
+      const { run, folders } = await begin(protection, overrides, (path, group, invitation) =>
+        enrol(cli, path, group, invitation),
+      );
       const expected = simulated(cli, place(`simulated-${protection}`), overrides);
       await Promise.all(folders.map((path) => watch(cli, path).succeeded()));
       for (const path of folders) expect(modelOf(path).equals(await expected), path).toBe(true);
@@ -81,45 +87,53 @@ describe.each(['mask', 'seal'])('five groups under protection %s, each a process
     },
     TIMEOUT_MS,
   );
-
-  it(
-    'go on without a group that is killed in the middle of a round, and take it in again',
-    async () => {
-      const overrides = smallRun(FIVE, [
-        'training.rounds=3',
-        `protection.name=${protection}`,
-        'round.quorum=4',
-        // A busy machine needs time for a step, and the first is under way before anybody watches.
-        'round.deadlineSeconds=40',
-      ]);
-      const { run, folders } = await begin(`dropout-${protection}`, overrides);
-      const watching: Running[] = folders.map((path) => watch(cli, path));
-      // It has shared its secrets when it begins to train, and its update never comes. In the second round: the first is of those four
-      // who had joined when it began, and none of them can be spared.
-      await watching[0]!.until('its training', ({ stdout }) =>
-        stdout.includes('"type":"training","round":2') ? true : null,
-      );
-      watching[0]!.kill('SIGKILL');
-      const without = await untilStatus(
-        () => statusOf(serving.url, run),
-        ({ history, failure }) => history.length > 2 || failure !== null,
-      );
-      expect(without.failure).toBeNull();
-      watching[0] = watch(cli, folders[0]!);
-      await Promise.all(watching.map((running) => running.succeeded()));
-      const { history, failure } = await statusOf(serving.url, run);
-      expect(failure).toBeNull();
-      expect(history[2]!.updates).toBe(4);
-      const models = folders.map((path) => modelOf(path));
-      for (const model of models) expect(model.equals(models[0]!)).toBe(true);
-      const events = await eventsOf(serving.url, run);
-      expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
-    },
-    TIMEOUT_MS,
-  );
 });
 
-describe('three groups whose aggregator holds ciphertext, and three members without answers, each a process', () => {
+// Both at once: most of their time they wait for a deadline to pass.
+describe.skipIf(LONG_TESTS.skip).concurrent.each(['mask', 'seal'])(
+  `five groups under protection %s, one of them killed${LONG_TESTS.why}`,
+  (protection) => {
+    it(
+      'go on without a group that is killed in the middle of a round, and take it in again',
+      async () => {
+        const overrides = smallRun(FIVE, [
+          'training.rounds=3',
+          `protection.name=${protection}`,
+          'round.quorum=4',
+          // A busy machine needs time for a step, and the first is under way before anybody watches.
+          'round.deadlineSeconds=40',
+        ]);
+        const { run, folders } = await begin(`dropout-${protection}`, overrides, enrolHere);
+        const watching: Running[] = folders.map((path) => watch(cli, path));
+        // It has shared its secrets when it begins to train, and its update never comes. In the second round: the first is of those four
+        // who had joined when it began, and none of them can be spared.
+        await watching[0]!.until('its training', ({ stdout }) =>
+          stdout.includes('"type":"training","round":2') ? true : null,
+        );
+        watching[0]!.kill('SIGKILL');
+        const without = await untilStatus(
+          () => statusOf(serving.url, run),
+          ({ history, failure }) => history.length > 2 || failure !== null,
+        );
+        expect(without.failure).toBeNull();
+        watching[0] = watch(cli, folders[0]!);
+        await Promise.all(watching.map((running) => running.succeeded()));
+        const { history, failure } = await statusOf(serving.url, run);
+        expect(failure).toBeNull();
+        expect(history[2]!.updates).toBe(4);
+        const models = folders.map((path) => modelOf(path));
+        for (const model of models) expect(model.equals(models[0]!)).toBe(true);
+        const events = await eventsOf(serving.url, run);
+        expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
+      },
+      TIMEOUT_MS,
+    );
+  },
+);
+
+const held =
+  'three groups whose aggregator holds ciphertext, and three members without answers, each a process';
+describe.skipIf(LONG_TESTS.skip)(`${held}${LONG_TESTS.why}`, () => {
   it(
     'end with the bytes of the simulation, of which the aggregator has none',
     async () => {
@@ -133,10 +147,10 @@ describe('three groups whose aggregator holds ciphertext, and three members with
         'protection.name=seal',
         `protection.committee={members: [${members.join(', ')}], threshold: 2, trustees: true}`,
       ]);
-      const held = ['aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
+      const readers = ['aggregator.holds=ciphertext', `aggregator.readers=${fingerprint}`];
       await cli.run(['aggregator', 'init', place('blind')]);
       const own = await serve(cli, place('blind'));
-      const run = await startRun(cli, place('blind'), [...overrides, ...held, 'name=held']);
+      const run = await startRun(cli, place('blind'), [...overrides, ...readers, 'name=held']);
       const invitations = await invite(cli, place('blind'), run, 6);
       const folders = groups.map((group) => place(`held-${group}`));
       const flags = ['--accept-committee', '--readers-key', key];
@@ -150,7 +164,7 @@ describe('three groups whose aggregator holds ciphertext, and three members with
         const named = ['--name', members[index]!, '--readers-key', key];
         await cli.run(['committee', 'join', office, word, ...named]);
       }
-      // Without `held`: who reads the sums changes no byte.
+      // Without `readers`: who reads the sums changes no byte.
       const expected = simulated(cli, place('simulated-held'), overrides);
       const serving_ = offices.map((office) => cli.start(['committee', 'serve', office]));
       await Promise.all(folders.map((path) => watch(cli, path).succeeded()));
