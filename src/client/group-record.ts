@@ -19,6 +19,8 @@ export const membershipSchema = z.strictObject({
   featuresPath: z.string().nullable(),
   /** Keys of the groups that are accepted, where the group was given a list. */
   peers: z.array(z.tuple([groupIdSchema, publicKeySchema])).nullable(),
+  /** Keys of the keepers that it accepts in a sharded run; null: any. */
+  keepers: z.array(publicKeySchema).nullable().default(null),
   /** Fewest groups that it takes part with, where updates are hidden among those of others. */
   leastGroups: z.int().min(1),
   definition: runDefinitionSchema,

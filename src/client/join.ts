@@ -60,6 +60,8 @@ export interface JoinOptions {
   readonly ca: string | null;
   readonly featuresPath: string | null;
   readonly peers: Membership['peers'];
+  /** Keys of the keepers that it accepts in a sharded run; null or left out: any. */
+  readonly keepers?: Membership['keepers'];
   readonly leastGroups: number;
   /** What the groups share where the aggregator holds ciphertext; null or left out: the one that the folder joined with before. */
   readonly readersKey?: Uint8Array | null;
@@ -144,7 +146,7 @@ async function takeSeatOrLeave({ api, home }: JoinOptions, run: string): Promise
  * AGGREGATOR_UNTRUSTED, RUN_FULL for a sharded run that has begun, CONFIG_CONFLICT for a committee that is named and not accepted and for a readers' key that is missing, another, or of no use, PRIVACY_BUDGET_SPENT for a group with a budget in a run without noise, and those of `openLocalWork`.
  */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
-  const { home, invitation, api, group, ca, warn, peers, leastGroups } = options;
+  const { home, invitation, api, group, ca, warn, peers, keepers = null, leastGroups } = options;
   const featuresPath = options.featuresPath === null ? null : resolve(options.featuresPath);
   const answers = home.answersOrNull();
   const { url, run, aggregatorKey, token } = invitation;
@@ -163,6 +165,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
     ca,
     featuresPath,
     peers,
+    keepers,
     leastGroups,
     definition,
   };

@@ -5,6 +5,7 @@ import { digestOf } from '../core/digest.ts';
 import { randomStream } from '../core/random.ts';
 import type { PredictionRequest } from '../predictor/prediction.ts';
 import { stagedOptions } from '../predictor/staged/options.ts';
+import { cutNoise } from '../sharding/group/cut-noise.ts';
 import type { Blur } from '../sharding/group/sharded-group.ts';
 import { secretStart } from '../sharding/keeper/secret-stage.ts';
 import { LocalShardedRun, type OuterTrained } from '../sharding/local/run.ts';
@@ -25,13 +26,11 @@ type Sharding = NonNullable<Config['sharding']>;
 
 /** Normal noise of `noise` times the root mean square of what leaves a group; from the run's seed, as all that a simulation draws. */
 function noiseOf(seed: number, noise: number): (group: string) => Blur {
-  return (group) => (frame, at) => {
-    const random = randomStream(seed, 'cut', group, at.kind, at.round, at.attempt, at.step);
-    let squares = 0;
-    for (const value of frame.data) squares += value * value;
-    const stddev = noise * Math.sqrt(squares / frame.data.length);
-    return { ...frame, data: frame.data.map((value) => value + stddev * random.normal()) };
-  };
+  return (group) =>
+    cutNoise(noise, (count, at) => {
+      const random = randomStream(seed, 'cut', group, at.kind, at.round, at.attempt, at.step);
+      return Float64Array.from({ length: count }, () => random.normal());
+    });
 }
 
 /** The secret of 32 bytes of a participant: of a simulated one it follows from the run's seed, and protects nothing. */

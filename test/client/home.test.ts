@@ -27,6 +27,7 @@ function membershipOf(change: Partial<Membership> = {}): Membership {
     ca: null,
     featuresPath: null,
     peers: null,
+    keepers: null,
     leastGroups: 1,
     definition: fakeDefinition(10, 3),
     ...change,

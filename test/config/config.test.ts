@@ -321,7 +321,9 @@ describe('a sharded run', () => {
   test('has epochs of a round and frames of float32 where nothing is said, and a digest of its own', () => {
     expect(sharded()).toBeUndefined();
     const { sharding } = configOf('predictor=staged', 'sharding={}');
-    expect(sharding).toEqual({ epochRounds: 1, frames: 'float32', cutNoise: 0 });
+    const simulated = { epochRounds: 1, frames: 'float32', cutNoise: 0 };
+    const deployed = { standbys: 0, patienceSeconds: 20, queriesPerRound: 1000 };
+    expect(sharding).toEqual({ ...simulated, ...deployed });
     const digestOf = (...overrides: readonly string[]) =>
       configDigest(configOf('predictor=staged', ...overrides));
     expect(digestOf('sharding={}')).not.toBe(digestOf());

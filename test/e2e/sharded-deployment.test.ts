@@ -53,6 +53,12 @@ const cli = commandLine();
 
 const scoreSchema = z.object({ type: z.literal('score'), round: z.int(), alignment: z.number() });
 const trainingSchema = z.object({ type: z.literal('training'), round: z.int() });
+const predictionSchema = z.object({
+  type: z.literal('prediction'),
+  question: z.string(),
+  probabilities: z.array(z.number()),
+});
+const predicting = (args: readonly string[]) => cli.start(args).ended;
 const resultSchema = z.object({
   methods: z.array(z.object({ scores: z.array(z.object({ split: z.string(), alignment: z.number() })) })),
 });
@@ -191,6 +197,40 @@ describe.skipIf(LONG_TESTS.skip)(`a model that nobody holds${LONG_TESTS.why}`, (
       expect(new Set(others.map(({ place: { round } }) => round)).size).toBe(1);
       expect(others[0]!.place.round).toBeGreaterThanOrEqual(ROUNDS);
       expect(lost!.place.round).toBeLessThan(ROUNDS);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'predicts through the keepers, and answers nobody else',
+    async () => {
+      const { stdout } = await cli.run([
+        'predict',
+        place('group-1'),
+        '--sharded',
+        '--question',
+        'Q5',
+        '--question',
+        'Q20',
+        '--json',
+      ]);
+      const predicted = events(stdout).map((event) => predictionSchema.parse(event));
+      expect(predicted.map(({ question }) => question)).toEqual(['Q5', 'Q20']);
+      for (const { probabilities } of predicted) {
+        expect(probabilities.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 5);
+        expect(Math.max(...probabilities) - Math.min(...probabilities)).toBeGreaterThan(0.01);
+      }
+      const other = await predicting([
+        'predict',
+        place('group-1'),
+        '--sharded',
+        '--group',
+        FIVE[0],
+        '--json',
+      ]);
+      expect(other).toMatchObject({ code: 2 });
+      const keeper = await predicting(['predict', keeperFolder(1), '--sharded', '--json']);
+      expect(keeper.stdout).toContain('FOLDER_NOT_READY');
     },
     TIMEOUT_MS,
   );

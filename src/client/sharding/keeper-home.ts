@@ -34,6 +34,8 @@ const membershipSchema = z.strictObject({
   definition: runDefinitionSchema,
   stage: z.int().min(0),
   standby: z.boolean(),
+  /** Public keys of the keepers that it accepts; null: any. */
+  keepers: z.array(publicKeySchema).nullable(),
 });
 export type KeeperMembership = z.output<typeof membershipSchema>;
 

@@ -12,6 +12,8 @@ export interface KeeperJoinOptions {
   readonly api: AggregatorApi;
   /** Certificates in PEM. */
   readonly ca: string | null;
+  /** Public keys of the keepers that it accepts, its own among them or not; null: any. */
+  readonly keepers: readonly string[] | null;
 }
 
 /** A folder keeps one stage of one run. Errors: RUN_EXISTS. */
@@ -32,6 +34,7 @@ export async function joinAsKeeper({
   invitation,
   api,
   ca,
+  keepers,
 }: KeeperJoinOptions): Promise<KeeperMembership> {
   checkFolder(home, invitation);
   const { url, run, aggregatorKey, token } = invitation;
@@ -57,7 +60,18 @@ export async function joinAsKeeper({
       hint: 'Use the same version of pluralllm as the aggregator.',
     });
   }
-  const membership: KeeperMembership = { format: 1, url, run, aggregatorKey, ca, definition, stage, standby };
+  const accepted = keepers === null ? null : [...new Set([...keepers, home.identity().publicKey])];
+  const membership: KeeperMembership = {
+    format: 1,
+    url,
+    run,
+    aggregatorKey,
+    ca,
+    definition,
+    stage,
+    standby,
+    keepers: accepted,
+  };
   home.saveMembership(membership);
   return membership;
 }

@@ -12,7 +12,7 @@ import type { AggregatorApi } from '../api.ts';
 import { KeeperHome } from './keeper-home.ts';
 import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
 import { RelayLine } from './relay-line.ts';
-import { seatsWhenBegun } from './seats.ts';
+import { checkKeepers, seatsWhenBegun } from './seats.ts';
 
 /** What happens at a keeper, for whoever shows it. */
 export type KeeperEvent =
@@ -72,9 +72,10 @@ export class KeeperService {
   /** Waits for the run to begin, and keeps its stage until the signal fires. Errors: INTERRUPTED, those of the API, of the stage, and of writing it. */
   static async serve(options: KeeperServiceOptions): Promise<never> {
     const { api, home, signal, emit } = options;
-    const { definition } = home.membership();
+    const { definition, keepers } = home.membership();
     const run = runDigest(definition);
     const seats = await seatsWhenBegun(api, run, signal);
+    checkKeepers(seats, keepers);
     const keeper = await openKeeper(home, run, seats, shardedPlan(definition));
     const stage = stageOf(seats, home.identity().publicKey)!;
     emit({ type: 'begun', stage, keepers: seats.keepers.length, groups: seats.groups.length });

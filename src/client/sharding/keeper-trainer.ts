@@ -2,6 +2,7 @@ import { workerSetup } from '../../config/worker-setup.ts';
 import { asPluralError, invariant, PluralError } from '../../core/errors.ts';
 import type { Predict, PredictionRequest } from '../../predictor/prediction.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import { secretCutNoise } from '../../sharding/group/cut-noise.ts';
 import { ShardedGroup } from '../../sharding/group/sharded-group.ts';
 import { Front } from '../../sharding/parts/front.ts';
 import { Head } from '../../sharding/parts/head.ts';
@@ -21,7 +22,7 @@ import { interrupted } from '../transport.ts';
 import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
 import type { ShardedMeans } from './means.ts';
 import { RelayLine } from './relay-line.ts';
-import { seatsNow } from './seats.ts';
+import { checkKeepers, seatsNow } from './seats.ts';
 
 type Training = NonNullable<Course['training']>;
 
@@ -174,6 +175,7 @@ export class KeeperTrainer implements Trainer {
     const { api, identity, links } = means;
     const seats = await seatsNow(api, this.#run);
     if (seats === null) return null;
+    checkKeepers(seats, means.keepers);
     const { options, parts, optimizer, featureWidth, sharding } = this.#plan;
     const opening = (layout: typeof parts.front) => {
       return { options, layout, parameters: new Float32Array(layout.size), optimizer };
@@ -193,6 +195,7 @@ export class KeeperTrainer implements Trainer {
       ...{ run: this.#run, identity, keys, seats, front, head, width: options.width },
       frames: sharding.frames,
       send: (frame) => line.send([frame]),
+      ...(sharding.cutNoise === 0 ? {} : { blur: secretCutNoise(sharding.cutNoise) }),
     });
     links.saveLinks(member.memory());
     const listening = line.listen().catch((thrown) => this.#fail(asPluralError(thrown)));

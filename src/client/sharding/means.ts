@@ -16,5 +16,7 @@ export interface ShardedMeans {
   readonly api: AggregatorApi;
   readonly identity: Identity;
   readonly links: LinkStore;
+  /** Public keys of the keepers that it accepts, agreed upon without the aggregator; null: any. */
+  readonly keepers: readonly string[] | null;
   readonly signal: AbortSignal;
 }

@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { checkSeats, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
-import type { Identity } from '../../wire/identity.ts';
+import { type Identity, publicKeySchema } from '../../wire/identity.ts';
 import type { SeatAnswer } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
 import { interrupted } from '../transport.ts';
@@ -34,6 +35,33 @@ export async function seatsNow(api: AggregatorApi, run: string): Promise<Seats |
   const { seats } = await api.seats();
   if (seats !== null) checkSeats(run, seats);
   return seats;
+}
+
+/** Whoever invites keepers can invite himself under several keys: a list that was agreed upon without him says who they are. Errors: AGGREGATOR_UNTRUSTED. */
+export function checkKeepers({ keepers, standbys }: Seats, accepted: readonly string[] | null): void {
+  if (accepted === null) return;
+  const strange = [...keepers, ...standbys.map(({ seat }) => seat)].find(({ id }) => !accepted.includes(id));
+  if (strange === undefined) return;
+  throw new PluralError(
+    'AGGREGATOR_UNTRUSTED',
+    `${strange.id} keeps a stage and is not on the list of keepers`,
+    {
+      hint: 'Ask the people who run the aggregator, and those who made the list, before going on.',
+    },
+  );
+}
+
+/** The keys in a file of keepers: one public key a line; empty lines and lines that begin with # are left out. Errors: CONFIG_INVALID. */
+export function parseKeepers(text: string, path: string): string[] {
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  return lines.flatMap((line, index) => {
+    if (line === '' || line.startsWith('#')) return [];
+    const key = publicKeySchema.safeParse(line);
+    if (key.success) return [key.data];
+    throw new PluralError('CONFIG_INVALID', `${path}, line ${index + 1}: this is no public key`, {
+      hint: 'One public key a line, as "pluralllm keeper init" printed it.',
+    });
+  });
 }
 
 /** Waits until the run begins. Errors: as `seatsNow`; INTERRUPTED. */

@@ -17,6 +17,7 @@ export const joinCommand = defineCommand({
     // It tells nothing of anybody, so there is no budget to spend.
     const free = {
       features: undefined,
+      keepers: undefined,
       withoutNoise: true,
       acceptCommittee: true,
       onProtection: () => undefined,

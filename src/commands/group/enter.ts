@@ -3,6 +3,7 @@ import { GroupHome } from '../../client/home.ts';
 import { checkAddress, joinRun, nameIn } from '../../client/join.ts';
 import { parsePeers } from '../../client/peers-file.ts';
 import { readReadersKey } from '../../client/readers-key.ts';
+import { parseKeepers } from '../../client/sharding/seats.ts';
 import { readFileText } from '../../core/files.ts';
 import type { Protection } from '../../privacy/protection.ts';
 import { decodeInvitation } from '../../wire/invitation.ts';
@@ -57,6 +58,7 @@ export interface Entering {
   readonly ca: string | undefined;
   readonly features: string | undefined;
   readonly peers: string | undefined;
+  readonly keepers: string | undefined;
   readonly readersKey: string | undefined;
   readonly leastGroups: number;
   readonly withoutNoise: boolean;
@@ -73,6 +75,8 @@ export async function enterRun(flags: Entering, terminal: Terminal): Promise<{ r
   const release = home.lock();
   const ca = flags.ca === undefined ? null : readFileText(flags.ca);
   const peers = flags.peers === undefined ? null : parsePeers(readFileText(flags.peers), flags.peers);
+  const keepers =
+    flags.keepers === undefined ? null : parseKeepers(readFileText(flags.keepers), flags.keepers);
   const readersKey = flags.readersKey === undefined ? null : readReadersKey(flags.readersKey);
   const { signal } = interruptible();
   const options = { patienceMs: PATIENCE_MS, signal, terminal };
@@ -88,6 +92,7 @@ export async function enterRun(flags: Entering, terminal: Terminal): Promise<{ r
       ca,
       featuresPath: flags.features ?? null,
       peers,
+      keepers,
       readersKey,
       leastGroups: flags.leastGroups,
       withoutNoise: flags.withoutNoise,

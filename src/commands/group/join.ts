@@ -44,6 +44,11 @@ export const joinCommand = defineCommand({
         type: 'string',
         describe: 'file of feature vectors, where the run takes them from a file',
       })
+      .option('keepers', {
+        type: 'string',
+        describe:
+          'file with the public keys of all keepers of a sharded run, one a line; no others are accepted',
+      })
       .option('without-noise', {
         type: 'boolean',
         default: false,

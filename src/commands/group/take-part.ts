@@ -44,13 +44,21 @@ export async function takePart(
   const { signal } = interruptible();
   try {
     const membership = home.membership();
-    const { definition, group, featuresPath, aggregatorKey, peers: knownPeers, leastGroups } = membership;
+    const {
+      definition,
+      group,
+      featuresPath,
+      aggregatorKey,
+      peers: knownPeers,
+      keepers,
+      leastGroups,
+    } = membership;
     const emit = showGroup(terminal, membership);
     const warn = (message: string) => emit({ type: 'warning', message });
     const identity = home.identity();
     const { api, retry, close } = connect(identity, membership, { patienceMs, signal, terminal });
     const local = { definition, group, answers: home.answersOrNull(), featuresPath, device, warn };
-    const work = await openWork(local, { api, identity, links: home, signal });
+    const work = await openWork(local, { api, identity, links: home, keepers, signal });
     const readersKey = readersKeyFor(definition, work.protection, home.readersKey());
     // A step of training can take long: the threads are told, not waited for.
     signal.addEventListener('abort', () => void work.close());

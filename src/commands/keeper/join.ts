@@ -1,6 +1,7 @@
 import { checkAddress } from '../../client/join.ts';
 import { KeeperHome } from '../../client/sharding/keeper-home.ts';
 import { joinAsKeeper } from '../../client/sharding/keeper-join.ts';
+import { parseKeepers } from '../../client/sharding/seats.ts';
 import { readFileText } from '../../core/files.ts';
 import { decodeInvitation } from '../../wire/invitation.ts';
 import { defineCommand } from '../command.ts';
@@ -27,6 +28,11 @@ export const joinCommand = defineCommand({
         type: 'string',
         describe: "PEM file with the certificate that the aggregator's is from",
       })
+      .option('keepers', {
+        type: 'string',
+        describe:
+          'file with the public keys of all keepers, one a line, agreed upon without the aggregator; no others are accepted',
+      })
       .option('insecure-http', {
         type: 'boolean',
         default: false,
@@ -40,11 +46,13 @@ export const joinCommand = defineCommand({
     checkAddress(invitation.url, flags.insecureHttp);
     const release = home.lock();
     const ca = flags.ca === undefined ? null : readFileText(flags.ca);
+    const keepers =
+      flags.keepers === undefined ? null : parseKeepers(readFileText(flags.keepers), flags.keepers);
     const { signal } = interruptible();
     const options = { patienceMs: PATIENCE_MS, signal, terminal };
     const { api, close } = connect(home.identity(), { ...invitation, ca }, options);
     try {
-      const { run, stage, standby } = await joinAsKeeper({ home, invitation, api, ca });
+      const { run, stage, standby } = await joinAsKeeper({ home, invitation, api, ca, keepers });
       terminal.event({ type: 'joined', folder, run, stage, standby });
       const part = standby ? `stands by for stage ${stage}` : `keeps stage ${stage}`;
       terminal.print(`This keeper ${part} of the model of run "${run}", and no other stage.`);
