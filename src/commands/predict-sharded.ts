@@ -18,14 +18,14 @@ export async function predictSharded(
   const release = home.lock();
   const { signal } = interruptible();
   try {
-    const membership = home.membership();
-    const { definition, group, featuresPath, keepers } = membership;
     const answers = home.answersOrNull();
     if (answers === null) {
       throw new PluralError('FOLDER_NOT_READY', `${folder} has no answers: it is no group's folder`, {
         hint: `First: pluralllm group init ${folder} --answers FILE`,
       });
     }
+    const membership = home.membership();
+    const { definition, group, featuresPath, keepers } = membership;
     const identity = home.identity();
     const { api, close } = connect(identity, membership, { patienceMs: PATIENCE_MS, signal, terminal });
     const warn = (message: string) => terminal.note(`warning: ${message}`);

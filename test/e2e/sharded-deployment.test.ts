@@ -229,7 +229,7 @@ describe.skipIf(LONG_TESTS.skip)(`a model that nobody holds${LONG_TESTS.why}`, (
         '--json',
       ]);
       expect(other).toMatchObject({ code: 2 });
-      const keeper = await predicting(['predict', keeperFolder(1), '--sharded', '--json']);
+      const keeper = await predicting(['predict', keeperFolder(0), '--sharded', '--json']);
       expect(keeper.stdout).toContain('FOLDER_NOT_READY');
     },
     TIMEOUT_MS,

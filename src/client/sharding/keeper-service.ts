@@ -11,7 +11,7 @@ import type { Inbox, KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
 import { KeeperHome } from './keeper-home.ts';
 import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
-import { RelayLine } from './relay-line.ts';
+import { type RelayApi, RelayLine } from './relay-line.ts';
 import { checkKeepers, seatsWhenBegun } from './seats.ts';
 
 /** What happens at a keeper, for whoever shows it. */
@@ -28,8 +28,11 @@ export type KeeperEvent =
   /** A frame was not taken: the attempt that it is of may begin again. */
   | { readonly type: 'refused'; readonly code: string; readonly message: string };
 
+/** What a keeper asks of its aggregator while it serves. */
+export type KeeperApi = RelayApi & Pick<AggregatorApi, 'seats'>;
+
 export interface KeeperServiceOptions {
-  readonly api: AggregatorApi;
+  readonly api: KeeperApi;
   readonly home: KeeperHome;
   readonly signal: AbortSignal;
   readonly emit: (event: KeeperEvent) => void;

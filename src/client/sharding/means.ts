@@ -11,9 +11,12 @@ export interface LinkStore {
   saveLinks(links: LinksMemory): void;
 }
 
+/** What a group asks of its aggregator for that. */
+export type ShardedApi = Pick<AggregatorApi, 'seats' | 'relay' | 'inbox' | 'task'>;
+
 /** What a group has for its part in a sharded run. */
 export interface ShardedMeans {
-  readonly api: AggregatorApi;
+  readonly api: ShardedApi;
   readonly identity: Identity;
   readonly links: LinkStore;
   /** Public keys of the keepers that it accepts, agreed upon without the aggregator; null: any. */

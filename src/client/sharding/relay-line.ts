@@ -4,6 +4,9 @@ import { isCode } from '../failures.ts';
 import type { Sleep } from '../retry.ts';
 import { systemSleep } from '../retry.ts';
 
+/** What a line asks of the aggregator. */
+export type RelayApi = Pick<AggregatorApi, 'relay' | 'inbox'>;
+
 /** Who takes in what comes from the relay; each must not throw. */
 export interface LineHandlers {
   frame(bytes: Uint8Array): void;
@@ -24,7 +27,7 @@ const NOT_BEGUN_MS = 500;
 
 /** A participant's line to the relay of a sharded run: sends frames in their order, and hands over what comes. */
 export class RelayLine {
-  readonly #api: AggregatorApi;
+  readonly #api: RelayApi;
   readonly #handlers: LineHandlers;
   readonly #sleep: Sleep;
   readonly #signal: AbortSignal;
@@ -38,7 +41,7 @@ export class RelayLine {
   #status: KeeperStatus | null = null;
   #sending: Promise<void> | null = null;
 
-  constructor(api: AggregatorApi, handlers: LineHandlers, signal: AbortSignal, sleep: Sleep = systemSleep) {
+  constructor(api: RelayApi, handlers: LineHandlers, signal: AbortSignal, sleep: Sleep = systemSleep) {
     this.#api = api;
     this.#handlers = handlers;
     this.#signal = signal;

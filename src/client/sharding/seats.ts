@@ -31,7 +31,7 @@ export async function takeGroupSeat(
 }
 
 /** The seats of a run, once it has begun; null where it has not. Errors: STAGE_TAKEN and SIGNATURE_INVALID for seats that cannot be. */
-export async function seatsNow(api: AggregatorApi, run: string): Promise<Seats | null> {
+export async function seatsNow(api: Pick<AggregatorApi, 'seats'>, run: string): Promise<Seats | null> {
   const { seats } = await api.seats();
   if (seats !== null) checkSeats(run, seats);
   return seats;
@@ -65,7 +65,11 @@ export function parseKeepers(text: string, path: string): string[] {
 }
 
 /** Waits until the run begins. Errors: as `seatsNow`; INTERRUPTED. */
-export async function seatsWhenBegun(api: AggregatorApi, run: string, signal: AbortSignal): Promise<Seats> {
+export async function seatsWhenBegun(
+  api: Pick<AggregatorApi, 'seats'>,
+  run: string,
+  signal: AbortSignal,
+): Promise<Seats> {
   for (;;) {
     const seats = await seatsNow(api, run);
     if (seats !== null) return seats;

@@ -76,11 +76,14 @@ export class Course {
   static async run(options: CourseOptions): Promise<void> {
     const keeping = (await options.keeping.load()) ?? options.relay.first;
     const course = new Course(options, keeping);
+    const began = options.clock.now();
     while (!options.signal.aborted) {
       try {
         await course.#look();
       } catch (thrown) {
-        course.#tell(thrown instanceof Trouble ? thrown.message : asPluralError(thrown).message);
+        // Nobody is there at once.
+        const early = thrown instanceof Trouble && options.clock.now() - began < options.patienceMs;
+        if (!early) course.#tell(asPluralError(thrown).message);
       }
       await options.relay.change(LOOK_EVERY_MS, options.signal);
     }

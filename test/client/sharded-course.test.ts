@@ -1,0 +1,181 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { KeeperTrainer } from '../../src/client/sharding/keeper-trainer.ts';
+import { stagedOptions } from '../../src/predictor/staged/options.ts';
+import { outerLayout } from '../../src/predictor/staged/parts.ts';
+import { temporaryFolder } from '../support/cli.ts';
+import { type ServingKeeper, ShardedWorld } from '../support/sharded-world.ts';
+
+// The course of a sharded run, with keepers, relay and groups as they are deployed, where somebody is lost at the worst moment.
+
+const open: { world: ShardedWorld; keepers: ServingKeeper[]; trainers: KeeperTrainer[] }[] = [];
+
+interface Cast {
+  readonly world: ShardedWorld;
+  readonly keepers: ServingKeeper[];
+  readonly trainers: KeeperTrainer[];
+  /** All groups, or some, train in a round; their losses. */
+  train(round: number, groups?: readonly number[], opening?: number): Promise<number[]>;
+}
+
+/** A world with all keepers at work. */
+function cast(standbys: readonly number[] = []): Cast {
+  const world = new ShardedWorld(temporaryFolder(), standbys);
+  const keepers = Array.from({ length: 3 + standbys.length }, (_, index) => world.serve(index));
+  const trainers = [0, 1, 2].map((group) => world.trainer(group));
+  open.push({ world, keepers, trainers });
+  const { predictor } = world.experiment;
+  const options = stagedOptions.parse(predictor.options);
+  const received = new Float32Array(outerLayout(predictor.layout, options).size).map(
+    (_, i) => Math.sin(i) / 4,
+  );
+  const train = async (round: number, groups: readonly number[] = [0, 1, 2], opening = 1) => {
+    world.wanted = world.round(round, [0, 1, 2], opening);
+    const trained = await Promise.all(
+      groups.map((group) => trainers[group]!.train({ round, attempt: opening }, received)),
+    );
+    return trained.map(({ loss }) => loss);
+  };
+  return { world, keepers, trainers, train };
+}
+
+afterEach(async () => {
+  for (const { world, keepers, trainers } of open.splice(0)) {
+    await Promise.all(trainers.map((trainer) => trainer.close()));
+    await Promise.all(keepers.map((keeper) => keeper.stop()));
+    await world.stop();
+  }
+});
+
+const stored = ({ world }: Cast, index: number) => world.homeOf(index).load()!;
+const epochs = (all: Cast, indices = [0, 1, 2]) =>
+  indices.map((index) => stored(all, index).memory.links.epoch);
+const rounds = (all: Cast, indices = [0, 1, 2]) =>
+  indices.map((index) => stored(all, index).memory.place.round);
+
+describe('the course of a sharded run', () => {
+  test('trains round for round, with a morph where an epoch begins, and tells who stands by', async () => {
+    const all = cast([1]);
+    for (const round of [1, 2, 3, 4, 5]) await all.train(round);
+    expect(epochs(all, [0, 1, 2, 3])).toEqual([2, 2, 2, 2]);
+    expect(rounds(all, [0, 1, 2, 3])).toEqual([5, 5, 5, 5]);
+    expect(stored(all, 3).memory.stage).toEqual(stored(all, 1).memory.stage);
+    expect(all.world.troubles).toEqual([]);
+    // What a seat was taken with is gone where the stage is stored.
+    expect(all.keepers.map((_, index) => all.world.homeOf(index).hasSeatSecrets)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test.each([0, 1, 2])(
+    'goes on with who stands by where the keeper of stage %i is lost in the middle of a round',
+    async (stage) => {
+      const all = cast([stage]);
+      await all.train(1);
+      const training = all.train(2);
+      await begun(all.keepers[stage]!, 2);
+      await all.keepers[stage]!.stop();
+      const losses = await training;
+      expect(losses.every(Number.isFinite)).toBe(true);
+      await all.train(3);
+      const others = [0, 1, 2].filter((one) => one !== stage);
+      expect(epochs(all, [...others, 3])).toEqual([1, 1, 1]);
+      expect(all.world.keeping?.[stage]).toBe(all.world.seats.standbys[0]!.seat.id);
+      expect(all.world.troubles.join()).toContain('not heard of any more');
+    },
+  );
+
+  test('waits for a keeper for whom nobody stands by, which goes on from its folder', async () => {
+    const all = cast();
+    await all.train(1);
+    const before = stored(all, 1);
+    await all.keepers[1]!.stop();
+    const training = all.train(2);
+    await expect
+      .poll(() => all.world.troubles.join(), { timeout: 20_000 })
+      .toContain('nobody who is there can keep stage 1');
+    expect(stored(all, 1)).toEqual(before);
+    all.keepers[1] = all.world.serve(1);
+    await training;
+    expect(rounds(all)).toEqual([2, 2, 2]);
+  });
+
+  test('leaves out a group that does not come, and begins again without one that is lost', async () => {
+    const all = cast();
+    await all.train(1, [0, 1]);
+    const training = all.train(2, [0, 1]);
+    const lost = all.trainers[2]!.train({ round: 2, attempt: 1 }, new Float32Array(0)).catch(
+      (thrown) => thrown,
+    );
+    await all.trainers[2]!.close();
+    await training;
+    expect(await lost).toMatchObject({ code: 'INTERRUPTED' });
+    expect(rounds(all)[0]).toBeGreaterThanOrEqual(2);
+  });
+
+  test('goes on where the aggregator was started again, and a round that is opened again is another training', async () => {
+    const all = cast([0]);
+    await all.train(1);
+    const training = all.train(2);
+    await begun(all.keepers[0]!, 2);
+    await all.world.restart();
+    await training;
+    await all.train(2, [0, 1, 2], 2);
+    await all.train(3);
+    expect(epochs(all, [0, 1, 2, 3])).toEqual([1, 1, 1, 1]);
+    expect(new Set(rounds(all, [0, 1, 2])).size).toBe(1);
+    expect(rounds(all)[0]).toBeGreaterThanOrEqual(4);
+  });
+
+  test.each(['probe', 'turn', 'settle'] as const)(
+    'settles a morph that its own end, or that of a keeper, broke off behind "%s"',
+    async (kind) => {
+      const all = cast([2]);
+      await all.train(1);
+      await all.train(2);
+      const training = all.train(3);
+      await order(all.keepers[0]!, kind);
+      await Promise.all([all.world.restart(), all.keepers[1]!.stop()]);
+      all.keepers[1] = all.world.serve(1);
+      await training;
+      await all.train(4);
+      const now = epochs(all, [0, 1, 2, 3]);
+      expect(new Set(now).size).toBe(1);
+      expect(now[0]).toBeGreaterThanOrEqual(1);
+      expect(stored(all, 1).turned).toBe(false);
+    },
+  );
+
+  test('predicts through the keepers between rounds', async () => {
+    const all = cast();
+    await all.train(1);
+    const parameters = new Float32Array(outerOf(all)).fill(0.01);
+    const context = [0, 1, 2];
+    const shares = await all.trainers[0]!.predicting(parameters, (predict) =>
+      predict({ group: 0, context, targets: [5, 6] }),
+    );
+    expect(shares!.map((one) => Array.from(one).reduce((sum, share) => sum + share, 0))).toEqual([
+      expect.closeTo(1, 5),
+      expect.closeTo(1, 5),
+    ]);
+  });
+});
+
+function outerOf({ world }: Cast): number {
+  const { predictor } = world.experiment;
+  return outerLayout(predictor.layout, stagedOptions.parse(predictor.options)).size;
+}
+
+/** Waits until a keeper was told to begin the training of a round. */
+async function begun({ events }: ServingKeeper, round: number): Promise<void> {
+  const has = () =>
+    events.some((event) => event.type === 'order' && event.kind === 'begin' && event.round === round);
+  await expect.poll(has, { timeout: 20_000, interval: 1 }).toBe(true);
+}
+
+async function order({ events }: ServingKeeper, kind: string): Promise<void> {
+  const has = () => events.some((event) => event.type === 'order' && event.kind === kind);
+  await expect.poll(has, { timeout: 20_000, interval: 1 }).toBe(true);
+}

@@ -1,0 +1,263 @@
+import { join } from 'node:path';
+import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
+import { shardedPlan } from '../../src/client/sharding/keeper-plan.ts';
+import { type KeeperApi, type KeeperEvent, KeeperService } from '../../src/client/sharding/keeper-service.ts';
+import { KeeperTrainer } from '../../src/client/sharding/keeper-trainer.ts';
+import type { LinkStore, ShardedApi } from '../../src/client/sharding/means.ts';
+import { asStage } from '../../src/core/brand.ts';
+import { PluralError } from '../../src/core/errors.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
+import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
+import { RunRelay } from '../../src/server/relay/run-relay.ts';
+import type { LinksMemory } from '../../src/sharding/frames/links.ts';
+import { type Keeping, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import { planOf } from '../../src/simulate/run-plan.ts';
+import { type Identity, identityOf } from '../../src/wire/identity.ts';
+import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
+import { keyOf } from './sharding.ts';
+import { tinyExperiment } from './tiny-experiment.ts';
+
+const STAGED = {
+  name: 'staged',
+  stages: 3,
+  layersPerStage: 1,
+  width: 8,
+  heads: 2,
+  feedforward: 8,
+  embedderLayers: 2,
+};
+/** Long for keepers and groups in one process, short for who waits for somebody that is lost. */
+export const PATIENCE_MS = 1500;
+
+interface Person {
+  readonly identity: Identity;
+  readonly secret: Uint8Array;
+}
+
+function person(name: string): Person {
+  const identity = identityOf(Buffer.from(keyOf('identity', name)).toString('hex'));
+  return { identity, secret: keyOf('seat', name) };
+}
+
+/** Where a test keeps a group's links. */
+export class MemoryLinks implements LinkStore {
+  readonly #secret: Uint8Array;
+  links: LinksMemory | null = null;
+
+  constructor(secret: Uint8Array) {
+    this.#secret = secret;
+  }
+
+  seatSecret(): Uint8Array | null {
+    return this.links === null ? this.#secret : null;
+  }
+
+  loadLinks(): LinksMemory | null {
+    return this.links;
+  }
+
+  saveLinks(links: LinksMemory): void {
+    this.links = links;
+  }
+}
+
+/** A keeper at work: what it said, and how it is stopped. */
+export interface ServingKeeper {
+  readonly events: KeeperEvent[];
+  /** Ends with INTERRUPTED, as when its process is stopped. */
+  stop(): Promise<void>;
+}
+
+/**
+ * A sharded run of three groups in one process, with the relay, the course, keepers and groups as they are deployed, and requests as calls: what goes over HTTP otherwise is handed over.
+ * `standbys`: stages that somebody stands by for.
+ */
+export class ShardedWorld {
+  readonly definition: RunDefinition;
+  readonly seats: Seats;
+  readonly experiment;
+  readonly troubles: string[] = [];
+  /** What the run wants trained. */
+  wanted: Wanted | null = null;
+  keeping: Keeping | null = null;
+  relay: RunRelay;
+  readonly #folder: string;
+  readonly #keepers: readonly Person[];
+  readonly #groups: readonly Person[];
+  #stopCourse = new AbortController();
+  #course: Promise<void>;
+
+  constructor(folder: string, standbys: readonly number[] = [], overrides: readonly string[] = []) {
+    this.#folder = folder;
+    const settings = [
+      `predictor=${JSON.stringify(STAGED)}`,
+      'sharding={ epochRounds: 2 }',
+      'protection=none',
+    ];
+    const tiny = tinyExperiment(3, ...settings, ...overrides);
+    this.experiment = { ...tiny, features: { ...tiny.features, digest: 'ab'.repeat(32) } };
+    this.definition = { format: 1, run: 'tiny', nonce: '0'.repeat(32), plan: planOf(this.experiment) };
+    const stages = shardedPlan(this.definition).options.stages;
+    const first = Array.from({ length: stages }, (_, stage) => person(`keeper ${stage}`));
+    const others = standbys.map((_, index) => person(`standby ${index}`));
+    this.#keepers = [...first, ...others];
+    this.#groups = ['a', 'b', 'c'].map((name) => person(`group ${name}`));
+    const seatOf = ({ identity, secret }: Person) =>
+      takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
+    this.seats = {
+      keepers: first.map(seatOf),
+      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: seatOf(one) })),
+      groups: this.#groups.map(seatOf),
+    };
+    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.#course = this.#run();
+  }
+
+  get digest(): string {
+    return runDigest(this.definition);
+  }
+
+  /** The aggregator's process is another one: nothing of the relay and the course is left. */
+  async restart(): Promise<void> {
+    await this.stop();
+    this.#stopCourse = new AbortController();
+    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.#course = this.#run();
+  }
+
+  /** Ends relay and course. */
+  async stop(): Promise<void> {
+    this.#stopCourse.abort();
+    this.relay.changed();
+    await this.#course;
+  }
+
+  /** What somebody asks of the aggregator. */
+  apiOf(id: string): ShardedApi & KeeperApi {
+    return {
+      seats: async () => ({ seats: this.seats }),
+      relay: async (relayed) => this.relay.take(id, relayed),
+      inbox: async (query, signal) => {
+        const { relay } = this;
+        const stop = AbortSignal.any([signal, this.#stopCourse.signal]);
+        const inbox = await relay.inbox(id, query, stop);
+        if (signal.aborted) throw new PluralError('INTERRUPTED', 'stopped');
+        return inbox;
+      },
+      task: async () =>
+        ({ phase: 'collecting', round: this.wanted?.round, attempt: this.wanted?.opening }) as never,
+    };
+  }
+
+  homeOf(index: number): KeeperHome {
+    return new KeeperHome(join(this.#folder, `keeper-${index}`));
+  }
+
+  /** Starts a keeper, or starts it again from its folder; those behind the first three stand by. */
+  serve(index: number): ServingKeeper {
+    const { identity, secret } = this.#keepers[index]!;
+    const home = new FixedHome(join(this.#folder, `keeper-${index}`), identity, secret, this.definition);
+    const control = new AbortController();
+    const events: KeeperEvent[] = [];
+    const emit = (event: KeeperEvent) => void events.push(event);
+    const api = this.apiOf(identity.publicKey);
+    const serving = KeeperService.serve({ api, home, signal: control.signal, emit }).catch(
+      (thrown) => thrown,
+    );
+    const stop = async () => {
+      control.abort();
+      const thrown = await serving;
+      if (!(thrown instanceof PluralError) || thrown.code !== 'INTERRUPTED') throw thrown;
+    };
+    return { events, stop };
+  }
+
+  /** A group's side; `links` of one that was there before. */
+  trainer(group: number, links?: MemoryLinks): KeeperTrainer {
+    const { identity, secret } = this.#groups[group]!;
+    const { survey, ...rest } = this.experiment;
+    const name = survey.groups[group]!.id;
+    const own = asStage<'Survey', object>({
+      ...survey,
+      groups: [survey.groups[group]!],
+      answers: [survey.answers[group]!],
+    }) as typeof survey;
+    const prepared = { ...rest, survey: own, usable: survey.answers[group]!.length };
+    const local = {
+      definition: this.definition,
+      group: name,
+      answers: own,
+      featuresPath: null,
+      device: 'cpu',
+      warn: () => undefined,
+    };
+    const api = this.apiOf(identity.publicKey);
+    const signal = new AbortController().signal;
+    return new KeeperTrainer(prepared, local, {
+      api,
+      identity,
+      links: links ?? new MemoryLinks(secret),
+      keepers: null,
+      signal,
+    });
+  }
+
+  /** What a round wants trained, of some groups. */
+  round(round: number, groups: readonly number[] = [0, 1, 2], opening = 1): Wanted {
+    const ids = groups.map((group) => this.#groups[group]!.identity.publicKey);
+    const { localSteps } = this.experiment.config.training;
+    return { round, opening, groups: ids, learningRates: Array.from({ length: localSteps }, () => 0.01) };
+  }
+
+  #run(): Promise<void> {
+    const options: CourseOptions = {
+      relay: this.relay,
+      epochRounds: 2,
+      patienceMs: PATIENCE_MS,
+      wanted: async () => this.wanted,
+      keeping: {
+        load: async () => this.keeping,
+        save: async (keeping) => {
+          this.keeping = keeping;
+        },
+      },
+      clock: Date,
+      signal: this.#stopCourse.signal,
+      onTrouble: (message) => void this.troubles.push(message),
+    };
+    return Course.run(options);
+  }
+}
+
+/** A keeper's folder of which the test knows key and seat. */
+class FixedHome extends KeeperHome {
+  readonly #identity: Identity;
+  readonly #secret: Uint8Array;
+  readonly #definition: RunDefinition;
+
+  constructor(folder: string, identity: Identity, secret: Uint8Array, definition: RunDefinition) {
+    super(folder);
+    this.#identity = identity;
+    this.#secret = secret;
+    this.#definition = definition;
+  }
+
+  override identity(): Identity {
+    return this.#identity;
+  }
+
+  override membership(): ReturnType<KeeperHome['membership']> {
+    const place = {
+      url: 'http://127.0.0.1:1',
+      run: 'tiny',
+      aggregatorKey: this.#identity.publicKey,
+      ca: null,
+    };
+    return { format: 1, ...place, definition: this.#definition, stage: 0, standby: false, keepers: null };
+  }
+
+  override seatSecrets() {
+    const agreement = Buffer.from(this.#secret).toString('hex');
+    return { agreement, own: Buffer.from(keyOf('own', this.#identity.publicKey)).toString('hex') };
+  }
+}
