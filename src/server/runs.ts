@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { participationOf } from '../config/round-groups.ts';
+import { PluralError } from '../core/errors.ts';
 import { stagedOptions } from '../predictor/staged/options.ts';
 import { newRun } from '../round/aggregator-state.ts';
 import { OuterVector } from '../sharding/parts/outer-vector.ts';
@@ -12,6 +13,7 @@ import type { Aggregator } from './aggregator.ts';
 import { changeRun, storedStrategyState, unknownRun } from './locked-run.ts';
 import { keepModel, publishModel } from './models.ts';
 import { type OpenPlan, openPlan, type PlanCache } from './plan.ts';
+import { canBegin } from './seat-rows.ts';
 
 /** A name as a run id: lower case, with hyphens for everything that is not a letter or a digit. */
 function slug(name: string): string {
@@ -93,9 +95,16 @@ function insertRun(
   });
 }
 
-/** Opens a failed round again, or starts a run with the groups that joined; nothing where it is under way. */
+/** Opens a failed round again, or starts a run with the groups that joined; nothing where it is under way. Errors: ROUND_REFUSED where stages have no keeper yet. */
 export async function startRun(aggregator: Aggregator, run: string): Promise<void> {
-  await changeRun(aggregator, run, (locked) => locked.deliver({ type: 'start' }));
+  await changeRun(aggregator, run, async (locked) => {
+    if (locked.state.phase === 'waiting' && !(await canBegin(locked))) {
+      throw new PluralError('ROUND_REFUSED', `run "${run}" has no keeper for each of its stages yet`, {
+        hint: `Invite them: pluralllm aggregator invite <aggregator> ${run} --keeper`,
+      });
+    }
+    await locked.deliver({ type: 'start' });
+  });
 }
 
 /** Ends a run for good; its last model stays. */

@@ -17,9 +17,20 @@ function isSeated<Row extends { agreement_key: string | null; seat_signature: st
   return row.agreement_key !== null && row.seat_signature !== null;
 }
 
+/** How many stages a model has, and how many must stand by for them. */
+export interface Sharding {
+  readonly stages: number;
+  readonly standbys: number;
+}
+
 /** How many stages a run's model has and how many must stand by for them; null where the run has no keepers. */
-export function shardingOf({ plan }: RunDefinition): { stages: number; standbys: number } | null {
-  const { sharding, predictor } = parseConfig(plan.config);
+export function shardingOf({ plan }: RunDefinition): Sharding | null {
+  return shardingIn(plan.config);
+}
+
+/** The same of a configuration as a definition has it. */
+export function shardingIn(config: unknown): Sharding | null {
+  const { sharding, predictor } = parseConfig(config);
   if (sharding === null) return null;
   return { stages: stagedOptions.parse(optionsOf(predictor)).stages, standbys: sharding.standbys };
 }

@@ -14,6 +14,7 @@ import type { Awaited, RunStatus, RunSummary } from '../wire/http.ts';
 import type { Aggregator } from './aggregator.ts';
 import { unknownRun } from './locked-run.ts';
 import { scoreSummaries } from './scores.ts';
+import { seatedKeepers, shardingIn } from './seat-rows.ts';
 
 /** Refusals that the status shows. */
 const MOST_ERRORS = 20;
@@ -57,11 +58,11 @@ function startDoes(state: AggregatorState): string {
   return isSkippedByStart(state) ? 'skips it and goes on with the next' : 'opens it again';
 }
 
-function sentence(state: AggregatorState, missing: number): string {
+function sentence(state: AggregatorState, missing: number, keepers: string): string {
   const { phase, round, rounds, enrolled } = state;
   switch (phase) {
     case 'waiting':
-      return `Waits for groups to join: ${enrolled.length} of the ${neededToBegin(state)} that are needed to start.`;
+      return `Waits for groups to join: ${enrolled.length} of the ${neededToBegin(state)} that are needed to start${keepers}.`;
     case 'collecting':
       return collectingSentence(state, missing);
     case 'folding':
@@ -153,12 +154,37 @@ async function errorsOf({ db }: Aggregator, run: string): Promise<RunStatus['err
   }));
 }
 
+/** Who has a stage, and whether it keeps it; `keeping`: who keeps each, null before the run knows. */
+async function keepersOf(
+  { db }: Aggregator,
+  run: string,
+  keeping: readonly string[] | null,
+): Promise<RunStatus['keepers']> {
+  const rows = await seatedKeepers(db, run);
+  const first = (stage: number) => rows.find((row) => row.stage === stage)?.public_key;
+  return rows
+    .map(({ public_key: publicKey, stage, last_seen_at: lastSeenAt }) => ({
+      ...{ publicKey, stage, lastSeenAt },
+      keeps: (keeping?.[stage] ?? first(stage)) === publicKey,
+    }))
+    .sort((a, b) => a.stage - b.stage || Number(b.keeps) - Number(a.keeps));
+}
+
+/** Behind the sentence of a run that waits: how many of its keepers are there; nothing where it needs none. */
+function keepersNeeded(config: Readonly<Record<string, unknown>>, there: number): string {
+  if (config['sharding'] == null) return '';
+  const sharding = shardingIn(config);
+  return sharding === null
+    ? ''
+    : `, and ${there} of ${sharding.stages + sharding.standbys} keepers are there`;
+}
+
 /** Everything that is told of a run. Errors: AGGREGATOR_UNKNOWN_RUN. */
 export async function statusOf(aggregator: Aggregator, run: string): Promise<RunStatus> {
   const { db } = aggregator;
   const found = await db
     .selectFrom('runs')
-    .select(COLUMNS)
+    .select([...COLUMNS, 'keeping'])
     .select(({ ref }) => [
       ref('definition', '->').key('plan').key('config').as('config'),
       ref('definition', '->').key('plan').key('parameters').as('parameters'),
@@ -167,7 +193,7 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
     .where('id', '=', run)
     .executeTakeFirst();
   if (found === undefined) throw unknownRun(run);
-  const { config, parameters, deadlineMs } = found;
+  const { config, parameters, deadlineMs, keeping } = found;
   const row: RunRow = { ...found, state: aggregatorStateSchema.parse(found.state) };
   const { state, deadline_at } = row;
   const seen = await db
@@ -177,9 +203,10 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
     .execute();
   const lastSeen = new Map(seen.map(({ group_id, last_seen_at }) => [group_id, last_seen_at]));
   const missing = await awaitedOf(aggregator, row, deadlineMs, lastSeen);
+  const keepers = await keepersOf(aggregator, run, keeping);
   return {
     ...summaryOf(row),
-    summary: sentence(state, missing.length),
+    summary: sentence(state, missing.length, keepersNeeded(config, keepers.length)),
     step: state.phase === 'collecting' ? (state.steps[state.step]?.name ?? null) : null,
     replied: repliesNow(state).length,
     asked: state.asked.length,
@@ -190,6 +217,7 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
     protection: nameOf(config['protection']),
     holds: heldIn(config['aggregator']),
     strategy: nameOf(config['strategy']),
+    keepers,
     members: state.enrolled.map((group) => ({ group, lastSeenAt: lastSeen.get(group) ?? null })),
     history: await historyOf(aggregator, run),
     scores: await scoreSummaries(db, run),

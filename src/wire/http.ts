@@ -87,6 +87,18 @@ export const runStatusSchema = runSummarySchema.extend({
   holds: z.enum(HOLDS).default('clear'),
   strategy: z.string(),
   members: z.array(z.object({ group: z.string(), lastSeenAt: z.number().nullable() })),
+  /** Who has a seat to keep a stage of a sharded run, by stage; none in other runs. */
+  keepers: z
+    .array(
+      z.object({
+        publicKey: publicKeySchema,
+        stage: z.int(),
+        /** Whether it keeps the stage now, or stands by. */
+        keeps: z.boolean(),
+        lastSeenAt: z.number().nullable(),
+      }),
+    )
+    .default([]),
   history: z.array(roundSummarySchema),
   scores: z.array(scoreSummarySchema),
   errors: z.array(
