@@ -54,8 +54,9 @@ export function isPassing(thrown: unknown): thrown is PluralError {
 export const systemSleep: Sleep = async (ms, signal) => {
   try {
     await wait(ms, undefined, signal === undefined ? {} : { signal });
-  } catch {
-    throw interrupted();
+  } catch (thrown) {
+    if (signal?.aborted) throw interrupted();
+    throw thrown;
   }
 };
 

@@ -148,6 +148,19 @@ describe('the course of a sharded run', () => {
     },
   );
 
+  test('takes a group again that was started again, epochs later, from its links alone', async () => {
+    const all = cast();
+    const links = all.world.links(2);
+    await all.train(1);
+    expect(links.seatSecret()).toBeNull();
+    await all.trainers[2]!.close();
+    for (const round of [2, 3]) await all.train(round, [0, 1]);
+    all.trainers[2] = all.world.trainer(2);
+    const losses = await all.train(4);
+    expect(losses).toHaveLength(3);
+    expect(links.links?.epoch).toBe(1);
+  });
+
   test('predicts through the keepers between rounds', async () => {
     const all = cast();
     await all.train(1);

@@ -84,6 +84,7 @@ export class ShardedWorld {
   readonly #folder: string;
   readonly #keepers: readonly Person[];
   readonly #groups: readonly Person[];
+  readonly #links: readonly MemoryLinks[];
   #stopCourse = new AbortController();
   #course: Promise<void>;
 
@@ -102,6 +103,7 @@ export class ShardedWorld {
     const others = standbys.map((_, index) => person(`standby ${index}`));
     this.#keepers = [...first, ...others];
     this.#groups = ['a', 'b', 'c'].map((name) => person(`group ${name}`));
+    this.#links = this.#groups.map(({ secret }) => new MemoryLinks(secret));
     const seatOf = ({ identity, secret }: Person) =>
       takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
     this.seats = {
@@ -172,9 +174,14 @@ export class ShardedWorld {
     return { events, stop };
   }
 
-  /** A group's side; `links` of one that was there before. */
-  trainer(group: number, links?: MemoryLinks): KeeperTrainer {
-    const { identity, secret } = this.#groups[group]!;
+  /** Where a group has its links. */
+  links(group: number): MemoryLinks {
+    return this.#links[group]!;
+  }
+
+  /** A group's side, or that of one that was there before, which has its links. */
+  trainer(group: number): KeeperTrainer {
+    const { identity } = this.#groups[group]!;
     const { survey, ...rest } = this.experiment;
     const name = survey.groups[group]!.id;
     const own = asStage<'Survey', object>({
@@ -196,7 +203,7 @@ export class ShardedWorld {
     return new KeeperTrainer(prepared, local, {
       api,
       identity,
-      links: links ?? new MemoryLinks(secret),
+      links: this.links(group),
       keepers: null,
       signal,
     });
