@@ -1,11 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { checkSeats, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
 import { type Identity, publicKeySchema } from '../../wire/identity.ts';
 import type { SeatAnswer } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
-import { interrupted } from '../transport.ts';
+import { systemSleep } from '../retry.ts';
 
 const ASK_EVERY_MS = 1000;
 
@@ -73,8 +72,6 @@ export async function seatsWhenBegun(
   for (;;) {
     const seats = await seatsNow(api, run);
     if (seats !== null) return seats;
-    await wait(ASK_EVERY_MS, undefined, { signal }).catch(() => {
-      throw interrupted();
-    });
+    await systemSleep(ASK_EVERY_MS, signal);
   }
 }
