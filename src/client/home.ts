@@ -95,6 +95,7 @@ const seatSchema = z.strictObject({
 
 const linksSchema = z.strictObject({
   format: z.literal(1),
+  bound: digestSchema,
   epoch: z.int().min(0),
   /** By the keepers' public keys. */
   secrets: z.array(z.tuple([z.string(), z.string().regex(/^[0-9a-f]{64}$/)])),
@@ -239,14 +240,16 @@ export class GroupHome implements GroupStore, LinkStore {
 
   loadLinks(): LinksMemory | null {
     if (!isFile(this.#path('links'))) return null;
-    const { epoch, secrets } = this.#read('links', linksSchema, '');
-    return { epoch, secrets: secrets.map(([keeper, secret]) => [keeper, bytesFrom(secret)]) };
+    const { bound, epoch, secrets } = this.#read('links', linksSchema, '');
+    return { bound, epoch, secrets: secrets.map(([keeper, secret]) => [keeper, bytesFrom(secret)]) };
   }
 
-  saveLinks({ epoch, secrets }: LinksMemory): void {
-    if (this.loadLinks()?.epoch === epoch) return;
-    const hex = secrets.map(([keeper, secret]) => [keeper, hexOf(secret)]);
-    this.#write('links', jsonText({ format: 1, epoch, secrets: hex }));
+  saveLinks({ bound, epoch, secrets }: LinksMemory): void {
+    if (this.loadLinks()?.epoch !== epoch) {
+      const hex = secrets.map(([keeper, secret]) => [keeper, hexOf(secret)]);
+      this.#write('links', jsonText({ format: 1, bound, epoch, secrets: hex }));
+    }
+    // Also what a process left that was killed between the two.
     rmSync(this.#path('seat'), { force: true });
   }
 

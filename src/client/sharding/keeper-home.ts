@@ -8,7 +8,7 @@ import { takeLock } from '../../core/lock-file.ts';
 import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
 import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
 import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
-import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { digestSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -49,6 +49,7 @@ const doubles = z.instanceof(Uint8Array).transform(float64From);
 const memorySchema = z.strictObject({
   stage: z.strictObject({ masters: doubles, first: doubles, second: doubles, steps: z.int() }),
   links: z.strictObject({
+    bound: digestSchema,
     epoch: z.int(),
     secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
   }),
@@ -142,7 +143,11 @@ export class KeeperHome {
           second: bytesOf(stage.second),
           steps: stage.steps,
         },
-        links: { epoch: links.epoch, secrets: links.secrets.map(([other, secret]) => [other, secret]) },
+        links: {
+          bound: links.bound,
+          epoch: links.epoch,
+          secrets: links.secrets.map(([other, secret]) => [other, secret]),
+        },
         place: { round: place.round, attempt: place.attempt },
         keeping: [...keeping],
         holds,

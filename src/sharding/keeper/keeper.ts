@@ -393,15 +393,31 @@ export class Keeper {
       this.#takeUnsettled(frame);
       return;
     }
+    // Nothing is given up for a frame that does not open, or that a relay kept and hands over again.
+    const stage = stageOfFrame(this.#openAhead(frame), this.#begun.masters.length, this.#setup.width);
     // What it tells after a morph says how that was settled.
     if (this.#unturned !== null) this.#settle(header.epoch >= this.#links.epoch);
-    if (header.epoch < this.#links.epoch) throw misplaced('it is of an earlier epoch');
     this.#links.advanceTo(header.epoch);
-    this.#setup.stage.restore(this.#stageIn(frame));
+    this.#setup.stage.restore(stage);
+    wipe(stage);
     this.#place = { round: header.round, attempt: OVER };
     this.#round = null;
     this.#holds = true;
     this.#remember();
+  }
+
+  /** The numbers of a stage's frame of this epoch or a later one. Errors: FRAME_REFUSED, ROUND_REFUSED. */
+  #openAhead(frame: SealedFrame): Frame {
+    const { epoch, round, from } = frame.header;
+    const settled = this.#links.settledEpoch;
+    if (epoch < settled) throw misplaced('it is of an earlier epoch');
+    if (epoch === settled && round < this.#place.round) throw misplaced('it is of an earlier round');
+    const link = this.#links.ahead(from, epoch);
+    try {
+      return openFrame(frame, link);
+    } finally {
+      link.forget();
+    }
   }
 
   #takeUnsettled(frame: SealedFrame): void {
