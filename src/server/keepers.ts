@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { PluralError } from '../core/errors.ts';
+import { keyPairOf } from '../privacy/secure-sum/key-agreement.ts';
 import { isOwnSeat } from '../sharding/frames/seats.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
@@ -100,7 +102,7 @@ interface SeatRequest {
 
 /**
  * Gives somebody a seat: a keeper with the stage that it keeps or stands by for, for the whole run; a group takes part from then on. The same again changes
- * nothing. Errors: RUN_FULL, STAGE_TAKEN for another agreement key than before, SIGNATURE_INVALID, KEY_UNKNOWN.
+ * nothing. Errors: RUN_FULL, STAGE_TAKEN for another agreement key than before or that of somebody else, REQUEST_MALFORMED for one that is none, SIGNATURE_INVALID, KEY_UNKNOWN.
  */
 export function giveSeat(
   aggregator: Aggregator,
@@ -115,11 +117,34 @@ export function giveSeat(
         hint: 'The aggregator and this machine see the run differently: join again.',
       });
     }
+    await checkAgreementKey(locked, publicKey, agreementKey);
     const seat = { agreement_key: agreementKey, seat_signature: signature };
     const keeper = await keeperOf({ db: locked.tx }, run, publicKey);
     if (keeper === undefined) return seatGroup(locked, publicKey, seat);
     return seatKeeper(locked, keeper, seat);
   });
+}
+
+/** One key that is none, or that two have, would end the run for all: their links follow from it, and they refuse such seats. Errors: REQUEST_MALFORMED, STAGE_TAKEN. */
+async function checkAgreementKey({ tx, run }: LockedRun, publicKey: string, agreementKey: string) {
+  if (keyPairOf(randomBytes(32)).agree(agreementKey) === null) {
+    throw new PluralError('REQUEST_MALFORMED', 'the agreement key of the seat is no key', {
+      hint: 'Use the same version of pluralllm as the aggregator.',
+    });
+  }
+  for (const table of ['keepers', 'members'] as const) {
+    const other = await tx
+      .selectFrom(table)
+      .select('public_key')
+      .where('run', '=', run)
+      .where('agreement_key', '=', agreementKey)
+      .where('public_key', '!=', publicKey)
+      .executeTakeFirst();
+    if (other === undefined) continue;
+    throw new PluralError('STAGE_TAKEN', 'somebody else has a seat with this agreement key', {
+      hint: 'A folder is for one participant: make a new one in place of a copy.',
+    });
+  }
 }
 
 type SeatColumns = { readonly agreement_key: string; readonly seat_signature: string };

@@ -1,16 +1,26 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { stagedLayout } from '../../src/predictor/staged/parameters.ts';
 import { stagedParts } from '../../src/predictor/staged/parts.ts';
+import { Course } from '../../src/server/relay/course.ts';
+import { Mailbox } from '../../src/server/relay/mailbox.ts';
+import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import { readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
-import type { Seats } from '../../src/sharding/frames/seats.ts';
+import type { Seat, Seats } from '../../src/sharding/frames/seats.ts';
 import { Keeper } from '../../src/sharding/keeper/keeper.ts';
 import type { KeeperMemory } from '../../src/sharding/keeper/setup.ts';
 import type { LocalShardedRun, LocalShardedSetup } from '../../src/sharding/local/run.ts';
 import { Stage } from '../../src/sharding/parts/stage.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
+import { identityOf } from '../../src/wire/identity.ts';
 import type { FrameHeader } from '../../src/wire/shard-frame.ts';
+import {
+  type KeeperOrder,
+  type KeeperStatus,
+  keeperOrderSchema,
+  type Course as Published,
+} from '../../src/wire/sharding.ts';
 import { cutParameters, openTinyRun, participantOf, RUN } from '../support/sharded-run.ts';
-import { FEATURE_WIDTH, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
+import { FEATURE_WIDTH, keyOf, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
 
 // What an aggregator that lies, and one keeper, standby or group of many, can do to a deployed run of honest others.
 
@@ -141,5 +151,218 @@ describe('who stands by', () => {
     const replayed = old.find((frame) => readFrame(frame).header.to === id)!;
     await expect(standby.receive(replayed)).rejects.toMatchObject({ code: 'FRAME_REFUSED' });
     expect(standby.memory()).toEqual(before);
+  });
+});
+
+describe('the course of a run', () => {
+  const PATIENCE_MS = 60;
+  const names = ['keeper 0', 'keeper 1', 'keeper 2', 'stands by for 1', 'a', 'b', 'c'] as const;
+  type Name = (typeof names)[number];
+  const people = new Map(
+    names.map((name) => [name, identityOf(Buffer.from(keyOf('course', name)).toString('hex'))]),
+  );
+  const idOf = (name: Name) => people.get(name)!.publicKey;
+  const seatOf = (name: Name): Seat => ({ id: idOf(name), agreementKey: '', signature: '' });
+  const seats: Seats = {
+    keepers: (['keeper 0', 'keeper 1', 'keeper 2'] as const).map(seatOf),
+    standbys: [{ stage: 1, seat: seatOf('stands by for 1') }],
+    groups: (['a', 'b', 'c'] as const).map(seatOf),
+  };
+
+  /** Somebody who keeps no stage and does all that a keeper is seen to do, but for what `lie` makes of it. */
+  class Pretender {
+    readonly name: Name;
+    readonly orders: KeeperOrder[] = [];
+    readonly lie: (status: KeeperStatus, order: KeeperOrder | null) => KeeperStatus | null;
+    #status: KeeperStatus;
+
+    constructor(name: Name, lie: Pretender['lie'] = (status) => status) {
+      this.name = name;
+      this.lie = lie;
+      this.#status = {
+        ...{ session: '0'.repeat(32), epoch: 0, round: 0, attempt: Number.MAX_SAFE_INTEGER, done: false },
+        ...{ holds: true, unsettled: false, reached: null, verdict: null, answered: 0, failure: null },
+      };
+    }
+
+    async live(relay: RunRelay, signal: AbortSignal): Promise<void> {
+      const say = (order: KeeperOrder | null) => {
+        const status = this.lie(this.#status, order);
+        if (status !== null)
+          relay.take(idOf(this.name), { relay: relay.id, status, ready: null, frames: [] });
+      };
+      say(null);
+      let query = { relay: relay.id, after: 0, course: 0, order: 0 };
+      while (!signal.aborted) {
+        const { last, order, course } = await relay.inbox(idOf(this.name), query, signal);
+        query = { relay: relay.id, after: last, course: course?.version ?? 0, order: order?.number ?? 0 };
+        if (order === null || order.number === this.#status.answered) continue;
+        this.orders.push(order.order);
+        this.#status = { ...this.#status, answered: order.number };
+        if (order.order.kind === 'begin') {
+          const { round, attempt } = order.order.order;
+          this.#status = { ...this.#status, round, attempt, done: true };
+        }
+        say(order.order);
+      }
+    }
+  }
+
+  /** Lets a round be trained; what was published, and what went wrong. */
+  async function trained(keepers: readonly Pretender[], until: (course: Published | null) => boolean) {
+    const stop = new AbortController();
+    const clock = { now: () => performance.now() };
+    const relay = new RunRelay(RUN, seats, clock);
+    const troubles: string[] = [];
+    const published: Published[] = [];
+    const groups = (['a', 'b', 'c'] as const).map(idOf);
+    const running = [
+      ...keepers.map((one) => one.live(relay, stop.signal)),
+      ...groups.map(async (id) => {
+        relay.take(id, { relay: relay.id, status: null, ready: '1/1', frames: [] });
+        while (!stop.signal.aborted) {
+          const course = relay.course?.version ?? 0;
+          await relay.inbox(id, { relay: relay.id, after: 0, course, order: 0 }, stop.signal);
+        }
+      }),
+      Course.run({
+        ...{ relay, clock, epochRounds: 5, patienceMs: PATIENCE_MS, signal: stop.signal },
+        wanted: async () => ({ round: 1, opening: 1, groups, learningRates: [0.1] }),
+        keeping: { load: async () => null, save: async () => undefined },
+        onTrouble: (message) => void troubles.push(message),
+      }),
+    ];
+    const deadline = performance.now() + 20_000;
+    while (!until(relay.course) && performance.now() < deadline) {
+      await relay.change(50);
+      if (relay.course !== null && relay.course !== published.at(-1)) published.push(relay.course);
+    }
+    stop.abort();
+    relay.changed();
+    await Promise.all(running);
+    return { published, troubles, course: relay.course, reached: until(relay.course) };
+  }
+  const isComplete = (course: Published | null) => course?.training?.complete === true;
+  const honest = (...some: readonly Name[]) => some.map((name) => new Pretender(name));
+
+  test('trains a round with pretenders who do as they are told', async () => {
+    const keepers = honest('keeper 0', 'keeper 1', 'keeper 2', 'stands by for 1');
+    const { reached, troubles } = await trained(keepers, isComplete);
+    expect({ reached, troubles }).toEqual({ reached: true, troubles: [] });
+  });
+
+  test('goes on without somebody who stands by, is there, and answers no order', async () => {
+    const mute = new Pretender('stands by for 1', (status) => ({ ...status, answered: 0 }));
+    const { reached } = await trained([...honest('keeper 0', 'keeper 1', 'keeper 2'), mute], isComplete);
+    expect(mute.orders.length).toBeGreaterThan(0);
+    expect(reached).toBe(true);
+  });
+
+  test('takes the one who stands by in place of a keeper that answers no order', async () => {
+    const mute = new Pretender('keeper 1', (status) => ({ ...status, answered: 0 }));
+    const others = honest('keeper 0', 'keeper 2', 'stands by for 1');
+    const { reached, course } = await trained([...others, mute], isComplete);
+    expect(reached).toBe(true);
+    expect(course!.keeping[1]).toBe(idOf('stands by for 1'));
+  });
+
+  test.each([
+    ['an epoch that nobody else is in', { epoch: 90_000 }],
+    ['more rounds than the others could ever train', { round: 2 ** 31 - 1 }],
+  ] as const)('is not moved by one keeper that says %s: who stands by takes over', async (_, lie) => {
+    const liar = new Pretender('keeper 1', (status) => ({ ...status, ...lie }));
+    const others = honest('keeper 0', 'keeper 2', 'stands by for 1');
+    const { reached, published } = await trained([...others, liar], isComplete);
+    expect(reached).toBe(true);
+    // Groups and keepers cannot go back from an epoch or a round that they were told.
+    expect(published.map(({ epoch }) => epoch)).toEqual(published.map(() => 0));
+    for (const { orders } of others) {
+      for (const order of orders) expect(() => keeperOrderSchema.parse(order)).not.toThrow();
+      for (const order of orders) if (order.kind === 'begin') expect(order.order.round).toBe(1);
+    }
+  });
+
+  test('orders no attempt that honest keepers cannot read, whatever one says of its attempts', async () => {
+    const liar = new Pretender('keeper 1', (status) => ({
+      ...status,
+      round: 7,
+      attempt: 2 ** 40,
+      done: false,
+    }));
+    const others = honest('keeper 0', 'keeper 2');
+    const begun = () => others.some(({ orders }) => orders.some(({ kind }) => kind === 'begin'));
+    await trained([...others, liar], begun);
+    expect(begun()).toBe(true);
+    for (const { orders } of others) {
+      for (const order of orders) expect(() => keeperOrderSchema.parse(order)).not.toThrow();
+    }
+  });
+
+  test('leaves a group out that is ready, there, and silent', async () => {
+    const clock = { now: () => now };
+    let now = 0;
+    const relay = new RunRelay(RUN, seats, clock);
+    const place = { round: 1, attempt: 0 };
+    const groups = (['a', 'b', 'c'] as const).map(idOf);
+    const training = { round: 1, opening: 1, place, groups, complete: false };
+    relay.publish({ epoch: 0, keeping: seats.keepers.map(({ id }) => id), training });
+    const link = { sealKey: () => new Uint8Array(32) } as never;
+    const put = (from: Name, group: Name, changes: Partial<FrameHeader>) => {
+      const header: FrameHeader = {
+        ...{ run: RUN, kind: 'forward', epoch: 0, ...place, step: 0, boundary: 1, group: idOf(group) },
+        ...{
+          from: idOf(from),
+          to: idOf('keeper 1'),
+          type: 'float32',
+          rows: 1,
+          width: 1,
+          context: 1,
+          target: 1,
+        },
+        ...{ sequence: 0, ...changes },
+      };
+      const frame = sealFrame(
+        { data: Float32Array.of(0), rows: 1, width: 1 },
+        header,
+        link,
+        people.get(from)!,
+      );
+      relay.take(idOf(from), { relay: relay.id, status: null, ready: null, frames: [new Uint8Array(frame)] });
+    };
+    for (const group of ['a', 'b'] as const) put('keeper 0', group, {});
+    // What it says of itself does not count.
+    put('c', 'c', { step: 5, boundary: 0, to: idOf('keeper 0') });
+    expect(relay.waitedFor(groups, 1000)).toEqual([]);
+    now = 1000;
+    expect(relay.waitedFor(groups, 1000)).toEqual([idOf('c')]);
+    put('keeper 0', 'c', {});
+    now = 5000;
+    // Where all are equally far, it is no group's fault.
+    expect(relay.waitedFor(groups, 1000)).toEqual([]);
+  });
+});
+
+describe('a mailbox', () => {
+  test('that one sender floods has room for the others', () => {
+    const mailbox = new Mailbox();
+    const flood = (frame: Uint8Array<ArrayBuffer>) => {
+      let count = 0;
+      try {
+        for (; count < 10_000; count++) mailbox.put(frame, 'flooder');
+      } catch (thrown) {
+        expect(thrown).toMatchObject({ code: 'RATE_LIMITED' });
+      }
+      return count;
+    };
+    expect(flood(new Uint8Array(1))).toBeLessThan(10_000);
+    mailbox.put(new Uint8Array(2), 'somebody else');
+    const { frames, last } = mailbox.after(0, 1e9);
+    expect(frames.at(-1)).toEqual(new Uint8Array(2));
+    // What was fetched makes room again, by bytes as well.
+    mailbox.after(last, 1e9);
+    expect(mailbox.isEmpty).toBe(true);
+    const large = new Uint8Array(2 ** 24);
+    expect(flood(large)).toBe(2);
+    mailbox.put(large, 'somebody else');
   });
 });

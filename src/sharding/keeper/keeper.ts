@@ -22,6 +22,8 @@ import { checkRoute, type Place } from './route.ts';
 import { type KeeperMemory, type KeeperParts, type KeeperSetup, openLinks } from './setup.ts';
 import { checkStageRoute, frameOfStage, SETTLED, stageOfFrame, UNSETTLED } from './stage-frame.ts';
 
+/** Far more rounds than a keeper misses: after one that was said to be the last number there is, none could begin. */
+const MOST_ROUNDS_AHEAD = 100_000;
 /** A round that is over: no attempt of it begins again. */
 const OVER = Number.MAX_SAFE_INTEGER;
 
@@ -125,13 +127,14 @@ export class Keeper {
 
   /**
    * Begins an attempt: of a later round, from the stage as the last one that was taken to its end left it; of the same round, from where that began, as often as it takes.
-   * Errors: ROUND_REFUSED for an earlier one, for an order that none can be, and while a morph is not settled.
+   * Errors: ROUND_REFUSED for an earlier one and for one out of reach, for an order that none can be, and while a morph is not settled.
    */
   begin(order: RoundOrder): Promise<void> {
     return this.#inTurn(() => {
       const { round, attempt } = this.#place;
       const again = order.round === round && order.attempt > attempt;
-      if (this.#unturned !== null || !this.#keeps || !(order.round > round || again)) {
+      const later = order.round > round && order.round <= round + MOST_ROUNDS_AHEAD;
+      if (this.#unturned !== null || !this.#keeps || !(later || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
       checkOrder(
