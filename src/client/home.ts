@@ -190,16 +190,22 @@ export class GroupHome implements GroupStore, LinkStore {
   /** Leaves nothing of a run but the exported model; the membership goes first, so that no half of it is used. */
   forget(): void {
     for (const name of OF_A_RUN) rmSync(this.#path(name), { force: true });
+    this.#forgetLeftovers();
+    this.forgetShown(null);
+  }
+
+  #forgetLeftovers(): void {
     for (const file of readdirSync(this.folder)) {
       if (isLeftover(file)) rmSync(join(this.folder, file), { force: true });
     }
-    this.forgetShown(null);
   }
 
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE. */
   lock(): () => void {
     this.#expect('identity', 'init <folder> --answers FILE');
-    return takeLock(this.#path('lock'), this.folder);
+    const release = takeLock(this.#path('lock'), this.folder);
+    this.#forgetLeftovers();
+    return release;
   }
 
   loadRecord(): GroupRecord {

@@ -1,17 +1,26 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { GroupHome } from '../../src/client/home.ts';
+import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { roundsLayout } from '../../src/config/sharded-run.ts';
+import { predictorOf } from '../../src/config/worker-setup.ts';
 import { stagedLayout } from '../../src/predictor/staged/parameters.ts';
 import { stagedParts } from '../../src/predictor/staged/parts.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Course } from '../../src/server/relay/course.ts';
 import { Mailbox } from '../../src/server/relay/mailbox.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import { readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
-import type { Seat, Seats } from '../../src/sharding/frames/seats.ts';
+import { type Seat, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
 import { Keeper } from '../../src/sharding/keeper/keeper.ts';
 import type { KeeperMemory } from '../../src/sharding/keeper/setup.ts';
 import type { LocalShardedRun, LocalShardedSetup } from '../../src/sharding/local/run.ts';
 import { Stage } from '../../src/sharding/parts/stage.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
-import { identityOf } from '../../src/wire/identity.ts';
+import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import type { FrameHeader } from '../../src/wire/shard-frame.ts';
 import {
   type KeeperOrder,
@@ -19,8 +28,11 @@ import {
   keeperOrderSchema,
   type Course as Published,
 } from '../../src/wire/sharding.ts';
+import { temporaryFolder } from '../support/cli.ts';
 import { cutParameters, openTinyRun, participantOf, RUN } from '../support/sharded-run.ts';
 import { FEATURE_WIDTH, keyOf, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
+import { adminInject, refusalIn, TestRun } from '../support/signed-inject.ts';
+import { openTestAggregator, type TestAggregator, tinyPlan } from '../support/test-aggregator.ts';
 
 // What an aggregator that lies, and one keeper, standby or group of many, can do to a deployed run of honest others.
 
@@ -364,5 +376,158 @@ describe('a mailbox', () => {
     const large = new Uint8Array(2 ** 24);
     expect(flood(large)).toBe(2);
     mailbox.put(large, 'somebody else');
+  });
+});
+
+describe('a participant of a deployed run', () => {
+  let aggregator: TestAggregator;
+  let run: TestRun;
+  const config = {
+    ...tinyPlan().config,
+    predictor: {
+      name: 'staged',
+      stages: 3,
+      layersPerStage: 1,
+      width: 2,
+      heads: 1,
+      feedforward: 2,
+      embedderLayers: 2,
+    },
+    sharding: {},
+  };
+  const secretOf = (name: string) => keyOf('deployed', name);
+  const identityNamed = (name: string) => identityOf(Buffer.from(secretOf(name)).toString('hex'));
+  const keysOf = (name: string) => keyPairOf(secretOf(`${name} agrees`));
+
+  beforeEach(async () => {
+    const parsed = parseConfig(config);
+    const { layout } = predictorOf(parsed, { featureWidth: 2, rows: 0 });
+    aggregator = await openTestAggregator();
+    closing.push(aggregator);
+    const parameters = roundsLayout(parsed, layout).size;
+    run = await TestRun.create(aggregator, { plan: tinyPlan({ config, parameters }) });
+  });
+
+  async function joined(name: string, role: 'keeper' | 'group'): Promise<Identity> {
+    const identity = identityNamed(name);
+    const path = `/v1/admin/runs/${run.run}/invitations`;
+    const body = { group: null, count: 1, expiresInMs: 60_000, role };
+    const { tokens } = (await adminInject(aggregator, { method: 'POST', path, body })).json();
+    const to = role === 'keeper' ? '/keepers' : '/groups';
+    const asked = { token: tokens[0], ...(role === 'keeper' ? {} : { group: name }) };
+    const { statusCode } = await run.send({ identity }, { method: 'POST', path: run.path(to), body: asked });
+    expect(statusCode).toBe(200);
+    return identity;
+  }
+
+  const seat = (identity: Identity, agreementKey: string) => {
+    const { signature } = takeSeat(run.digest, identity, agreementKey);
+    return run.send(
+      { identity },
+      { method: 'POST', path: run.path('/seat'), body: { agreementKey, signature } },
+    );
+  };
+
+  test('ends no run by an agreement key that is none, or that of somebody else', async () => {
+    const [keeper, group, twin] = [
+      await joined('k', 'keeper'),
+      await joined('g', 'group'),
+      await joined('h', 'group'),
+    ];
+    expect((await seat(keeper, keysOf('k').publicKey)).statusCode).toBe(200);
+    for (const none of ['0'.repeat(64), `01${'0'.repeat(62)}`]) {
+      expect(refusalIn(await seat(group, none)).code).toBe('REQUEST_MALFORMED');
+    }
+    expect(refusalIn(await seat(group, keysOf('k').publicKey)).code).toBe('STAGE_TAKEN');
+    expect((await seat(group, keysOf('g').publicKey)).statusCode).toBe(200);
+    expect(refusalIn(await seat(twin, keysOf('g').publicKey)).code).toBe('STAGE_TAKEN');
+    // The same again is no other seat.
+    expect((await seat(group, keysOf('g').publicKey)).statusCode).toBe(200);
+  });
+
+  test('without a key, or before it joined, is told nothing', async () => {
+    const stranger = identityNamed('stranger');
+    for (const rest of ['/seats', '/inbox?relay=&after=0&course=0&order=0']) {
+      expect((await aggregator.app.inject({ method: 'GET', url: run.path(rest) })).statusCode).toBe(401);
+      const asked = await run.send({ identity: stranger }, { method: 'GET', path: run.path(rest) });
+      expect(refusalIn(asked).code).toBe('KEY_UNKNOWN');
+    }
+    expect(refusalIn(await seat(stranger, keysOf('stranger').publicKey)).code).toBe('KEY_UNKNOWN');
+  });
+
+  test('keeps few requests at the relay at once, and lets others in', async () => {
+    const names = ['k0', 'k1', 'k2'];
+    for (const name of names) await seat(await joined(name, 'keeper'), keysOf(name).publicKey);
+    const [one, two] = [await joined('g', 'group'), await joined('h', 'group')];
+    for (const [name, identity] of [
+      ['g', one],
+      ['h', two],
+    ] as const)
+      await seat(identity, keysOf(name).publicKey);
+    const relay = (await aggregator.services.relays.of(run.run))!;
+    const ask = (identity: Identity) => {
+      const path = run.path(`/inbox?relay=${relay.id}&after=0&course=${relay.course?.version ?? 0}&order=0`);
+      return run.send({ identity }, { method: 'GET', path });
+    };
+    const codes: (string | null)[] = [];
+    const asked = Array.from({ length: 10 }, async () => codes.push(refusalIn(await ask(one)).code));
+    while (codes.length < 6) await wait(5);
+    expect(codes).toEqual(Array.from({ length: 6 }, () => 'RATE_LIMITED'));
+    const other = ask(two);
+    relay.publish({ epoch: 0, keeping: [...relay.first], training: null });
+    await Promise.all(asked);
+    expect(codes.slice(6)).toEqual([null, null, null, null]);
+    expect((await other).statusCode).toBe(200);
+    // Those that were answered count no more.
+    expect(
+      (
+        await run.send(
+          { identity: one },
+          { method: 'GET', path: run.path('/inbox?relay=&after=0&course=0&order=0') },
+        )
+      ).statusCode,
+    ).toBe(200);
+  });
+});
+
+describe('whoever finds the folder of a process that was killed', () => {
+  const links = { bound: '0'.repeat(64), epoch: 0, secrets: [['a'.repeat(64), new Uint8Array(32)]] } as const;
+  const doubles = () => Float64Array.of(1);
+  const memory: KeeperMemory = {
+    stage: { masters: doubles(), first: doubles(), second: doubles(), steps: 1 },
+    links,
+    place: { round: 0, attempt: 0 },
+  };
+
+  test('finds no half-written stage, and no secret that its links came of, once the keeper was started again', () => {
+    const folder = temporaryFolder();
+    const home = new KeeperHome(join(folder, 'keeper'));
+    home.create();
+    home.seatSecrets();
+    const seat = readFileSync(join(home.folder, 'seat.json'));
+    home.save({ memory, turned: false });
+    const kept = readdirSync(home.folder);
+    // Killed after the stage was stored and before the secret was forgotten, and while another stage was written.
+    writeFileSync(join(home.folder, 'seat.json'), seat);
+    writeFileSync(join(home.folder, 'stage.bin.1234.tmp'), 'a stage of another epoch');
+    const release = home.lock();
+    expect(home.load()).not.toBeNull();
+    release();
+    expect(readdirSync(home.folder).sort()).toEqual(kept.sort());
+  });
+
+  test('finds no secret that its links came of, once the group was started again', () => {
+    const home = new GroupHome(join(temporaryFolder(), 'group'));
+    home.createWithoutAnswers();
+    home.seatSecret();
+    const seat = readFileSync(join(home.folder, 'seat.json'));
+    home.saveLinks(links);
+    writeFileSync(join(home.folder, 'seat.json'), seat);
+    writeFileSync(join(home.folder, 'links.json.1234.tmp'), 'links of another epoch');
+    home.lock()();
+    // As whoever opens its links does.
+    home.saveLinks(home.loadLinks()!);
+    const files = readdirSync(home.folder);
+    expect(files.filter((name) => name.startsWith('seat') || name.endsWith('.tmp'))).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bytesFrom, bytesOf, float64From } from '../../core/bytes.ts';
@@ -21,6 +21,11 @@ const FILES = {
   lock: 'lock',
 } as const;
 type Name = keyof typeof FILES;
+
+/** Whether a file is what a process that was killed had begun to write. */
+function isLeftover(file: string): boolean {
+  return file.endsWith('.tmp') && Object.values(FILES).some((name) => file.startsWith(`${name}.`));
+}
 
 const secretSchema = z.string().regex(/^[0-9a-f]{64}$/);
 const identitySchema = z.strictObject({ format: z.literal(1), secret: secretSchema });
@@ -127,6 +132,8 @@ export class KeeperHome {
     if (content === null) return null;
     const parsed = memorySchema.safeParse(content);
     if (!parsed.success) throw this.#corrupt('memory');
+    // Where a process was killed between storing the stage and forgetting what it began with.
+    rmSync(this.#path('seat'), { force: true });
     const { turned, ...memory } = parsed.data;
     return { memory, turned };
   }
@@ -161,7 +168,12 @@ export class KeeperHome {
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE, FOLDER_NOT_READY. */
   lock(): () => void {
     this.#expect('identity', 'init');
-    return takeLock(this.#path('lock'), this.folder);
+    const release = takeLock(this.#path('lock'), this.folder);
+    // A process that was killed in the middle of writing leaves a stage that would never be forgotten.
+    for (const file of readdirSync(this.folder)) {
+      if (isLeftover(file)) rmSync(join(this.folder, file), { force: true });
+    }
+    return release;
   }
 
   /** Of the seat's secret, as bytes. */
