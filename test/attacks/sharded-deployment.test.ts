@@ -14,7 +14,7 @@ import { Course } from '../../src/server/relay/course.ts';
 import { Mailbox } from '../../src/server/relay/mailbox.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import { readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
-import { type Seat, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import { type Keeping, type Seat, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
 import { Keeper } from '../../src/sharding/keeper/keeper.ts';
 import type { KeeperMemory } from '../../src/sharding/keeper/setup.ts';
 import type { LocalShardedRun, LocalShardedSetup } from '../../src/sharding/local/run.ts';
@@ -221,7 +221,11 @@ describe('the course of a run', () => {
   }
 
   /** Lets a round be trained; what was published, and what went wrong. */
-  async function trained(keepers: readonly Pretender[], until: (course: Published | null) => boolean) {
+  async function trained(
+    keepers: readonly Pretender[],
+    until: (course: Published | null) => boolean,
+    first: Keeping | null = null,
+  ) {
     const stop = new AbortController();
     const clock = { now: () => performance.now() };
     const relay = new RunRelay(RUN, seats, clock);
@@ -240,7 +244,7 @@ describe('the course of a run', () => {
       Course.run({
         ...{ relay, clock, epochRounds: 5, patienceMs: PATIENCE_MS, signal: stop.signal },
         wanted: async () => ({ round: 1, opening: 1, groups, learningRates: [0.1] }),
-        keeping: { load: async () => null, save: async () => undefined },
+        keeping: { load: async () => first, save: async () => undefined },
         onTrouble: (message) => void troubles.push(message),
       }),
     ];
@@ -292,6 +296,25 @@ describe('the course of a run', () => {
       for (const order of orders) expect(() => keeperOrderSchema.parse(order)).not.toThrow();
       for (const order of orders) if (order.kind === 'begin') expect(order.order.round).toBe(1);
     }
+  });
+
+  test('has a keeper that was replaced in the middle of a morph take it back: its neighbours turned with another', async () => {
+    let isSettled = false;
+    const back = new Pretender('keeper 1', (status, order) => {
+      isSettled ||= order?.kind === 'settle';
+      return isSettled ? status : { ...status, epoch: 1, unsettled: true };
+    });
+    const [one, ...others] = (['keeper 0', 'keeper 2', 'stands by for 1'] as const).map(
+      (name) => new Pretender(name, (status) => ({ ...status, epoch: 1 })),
+    );
+    const first = (['keeper 0', 'stands by for 1', 'keeper 2'] as const).map(idOf);
+    const { reached, course } = await trained([back, one!, ...others], isComplete, first);
+    expect(reached).toBe(true);
+    expect(course!.keeping).toEqual(first);
+    expect(back.orders.filter(({ kind }) => kind === 'settle')).toEqual([{ kind: 'settle', keep: false }]);
+    // It is told of the stage before the round begins: once then, and once after the round.
+    const kinds = one!.orders.map(({ kind }) => kind).filter((kind) => kind === 'keep' || kind === 'begin');
+    expect(kinds.slice(0, 2)).toEqual(['keep', 'begin']);
   });
 
   test('orders no attempt that honest keepers cannot read, whatever one says of its attempts', async () => {

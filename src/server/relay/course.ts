@@ -1,5 +1,5 @@
 import { asPluralError } from '../../core/errors.ts';
-import type { Keeping } from '../../sharding/frames/seats.ts';
+import { type Keeping, stageOf } from '../../sharding/frames/seats.ts';
 import { morphStages } from '../../sharding/keeper/epoch.ts';
 import type { KeeperStatus } from '../../wire/sharding.ts';
 import { type Check, RemoteKeeper, Trouble, until } from './remote-keepers.ts';
@@ -70,6 +70,8 @@ export class Course {
   #morphed = 0;
   /** Groups that went silent in the middle of a training, and the opening in which they are left out for it. */
   #silent: { readonly what: string; readonly groups: readonly string[] } = { what: '', groups: [] };
+  /** The epoch that the last morph of this process was to begin, and whether it was kept. */
+  #ended: { readonly epoch: number; readonly kept: boolean } | null = null;
   /** Morphs that were broken off, in a row. */
   #broken = 0;
   /** How long the last trainings took, in milliseconds. */
@@ -134,21 +136,34 @@ export class Course {
     }
     const all = this.#all();
     await Promise.all(all.map((keeper) => keeper.appoint(next)));
-    // Who stands by and has nothing yet is told now, the others after the next round.
-    if (all.some(({ status }) => status?.holds === false)) {
+    // Who stands by and has nothing yet, or nothing of this epoch, is told now, the others after the next round.
+    const epoch = epochOf(this.#options.relay, next);
+    const isBehind = (status: KeeperStatus | null) =>
+      status !== null && (!status.holds || (epoch !== null && status.epoch < epoch));
+    if (all.some(({ status }) => isBehind(status))) {
       await Promise.all(next.map((id) => this.#keeper(id).keep()));
     }
   }
 
-  /** What a morph left behind that an earlier process, or a keeper that was lost, did not bring to its end: kept where one has settled it, taken back otherwise. */
+  /**
+   * What a morph left behind that an earlier process, or a keeper that was lost, did not bring to its end. This process goes by how it ended, whatever one says of it; after a restart a morph is kept where
+   * a keeper has settled it. Whose stage somebody else keeps is taken back: the neighbours may have turned with that one, and it is told of the stage anew.
+   */
   async #settleMorph(): Promise<void> {
     const statuses = this.#all().flatMap(({ id, status }) => (status === null ? [] : [{ id, status }]));
     const unsettled = statuses.filter(({ status }) => status.unsettled);
     const settled = statuses.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
     for (const { id, status } of unsettled) {
-      const keep = settled.some((epoch) => epoch >= status.epoch);
-      await this.#keeper(id).settle(keep);
+      const ended = this.#ended?.epoch === status.epoch ? this.#ended.kept : null;
+      const kept = ended ?? settled.some((epoch) => epoch >= status.epoch);
+      await this.#keeper(id).settle(kept && !this.#isTold(id));
     }
+  }
+
+  /** Whether somebody else keeps its stage, and is there to tell it of it. */
+  #isTold(id: string): boolean {
+    const keeper = this.#keeping[stageOf(this.#options.relay.seats, id) ?? -1];
+    return keeper !== undefined && keeper !== id && this.#isThere(keeper);
   }
 
   /** Waits until all groups that are to train are ready; who does not come in time is left out. Errors: Trouble. */
@@ -182,7 +197,11 @@ export class Course {
     const standbys = this.#all().filter(({ id }) => !this.#keeping.includes(id));
     const last = ++this.#broken >= MOST_BROKEN;
     if (last) this.#morphed = round;
+    const before = epochOf(relay, this.#keeping);
+    if (before === null) throw new Trouble('the keepers are not in one epoch');
+    this.#ended = { epoch: before + 1, kept: false };
     const kept = await morphStages(keepers, async () => undefined, standbys);
+    this.#ended = { epoch: before + 1, kept };
     this.#morphed = round;
     this.#broken = 0;
     if (!kept)
