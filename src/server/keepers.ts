@@ -8,9 +8,6 @@ import { allowDigest, beginWhenReady, enrol, spendInvitation, tokenDigest } from
 import { seatedKeepers, shardingOf } from './seat-rows.ts';
 import type { KeepersTable } from './store/tables.ts';
 
-/** Most keepers of a stage: each is told of it after every round. */
-const MOST_OF_A_STAGE = 8;
-
 function noKeepers(run: string): PluralError {
   return new PluralError('CONFIG_CONFLICT', `run "${run}" has no keepers: every group has the whole model`, {
     hint: 'Only a run with "sharding" in its configuration has stages to keep.',
@@ -74,15 +71,16 @@ export function joinKeeper(aggregator: Aggregator, run: string, publicKey: strin
 
 /** The stage that fewest keep, the first of several. Errors: RUN_FULL. */
 async function freeStage({ tx, run, definition }: LockedRun): Promise<{ stage: number; place: number }> {
-  const { stages } = shardingOf(definition)!;
+  const { stages, standbys } = shardingOf(definition)!;
   const keepers = await seatedKeepers(tx, run);
   const counts = Array.from({ length: stages }, (_, stage) =>
     keepers.reduce((sum, keeper) => sum + (keeper.stage === stage ? 1 : 0), 0),
   );
   const least = Math.min(...counts);
-  if (least >= MOST_OF_A_STAGE) {
-    throw new PluralError('RUN_FULL', `every stage of run "${run}" has ${least} keepers`, {
-      hint: 'No more are needed.',
+  // Each of them is told of a stage after every round: keepers refuse seats with more.
+  if (keepers.length >= stages + standbys) {
+    throw new PluralError('RUN_FULL', `run "${run}" has its ${stages} keepers and ${standbys} who stand by`, {
+      hint: 'No more are needed. sharding.standbys says how many stand by.',
     });
   }
   return { stage: counts.indexOf(least), place: 1 + Math.max(0, ...keepers.map(({ place }) => place)) };

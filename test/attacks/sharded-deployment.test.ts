@@ -2,8 +2,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AggregatorApi } from '../../src/client/api.ts';
 import { GroupHome } from '../../src/client/home.ts';
 import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
+import { KeeperService } from '../../src/client/sharding/keeper-service.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { roundsLayout } from '../../src/config/sharded-run.ts';
 import { predictorOf } from '../../src/config/worker-setup.ts';
@@ -21,10 +23,12 @@ import type { LocalShardedRun, LocalShardedSetup } from '../../src/sharding/loca
 import { Stage } from '../../src/sharding/parts/stage.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
+import type { RunDefinition } from '../../src/wire/run-definition.ts';
 import type { FrameHeader } from '../../src/wire/shard-frame.ts';
 import {
   type KeeperOrder,
   type KeeperStatus,
+  keeperAnswerSchema,
   keeperOrderSchema,
   type Course as Published,
 } from '../../src/wire/sharding.ts';
@@ -431,13 +435,17 @@ describe('a participant of a deployed run', () => {
     run = await TestRun.create(aggregator, { plan: tinyPlan({ config, parameters }) });
   });
 
-  async function joined(name: string, role: 'keeper' | 'group'): Promise<Identity> {
-    const identity = identityNamed(name);
+  async function invited(role: 'keeper' | 'group'): Promise<string> {
     const path = `/v1/admin/runs/${run.run}/invitations`;
     const body = { group: null, count: 1, expiresInMs: 60_000, role };
     const { tokens } = (await adminInject(aggregator, { method: 'POST', path, body })).json();
+    return tokens[0];
+  }
+
+  async function joined(name: string, role: 'keeper' | 'group'): Promise<Identity> {
+    const identity = identityNamed(name);
     const to = role === 'keeper' ? '/keepers' : '/groups';
-    const asked = { token: tokens[0], ...(role === 'keeper' ? {} : { group: name }) };
+    const asked = { token: await invited(role), ...(role === 'keeper' ? {} : { group: name }) };
     const { statusCode } = await run.send({ identity }, { method: 'POST', path: run.path(to), body: asked });
     expect(statusCode).toBe(200);
     return identity;
@@ -466,6 +474,44 @@ describe('a participant of a deployed run', () => {
     expect(refusalIn(await seat(twin, keysOf('g').publicKey)).code).toBe('STAGE_TAKEN');
     // The same again is no other seat.
     expect((await seat(group, keysOf('g').publicKey)).statusCode).toBe(200);
+  });
+
+  test('of whom too many stand by is refused a seat, and no keeper tells more of its stage than the run has', async () => {
+    const homes = ['k0', 'k1', 'k2'].map((name) => {
+      const home = new KeeperHome(join(temporaryFolder(), name));
+      home.create();
+      return home;
+    });
+    let definition: RunDefinition | null = null;
+    for (const home of homes) {
+      const asked = { token: await invited('keeper') };
+      const call = { method: 'POST', path: run.path('/keepers'), body: asked } as const;
+      definition = keeperAnswerSchema.parse(
+        (await run.send({ identity: home.identity() }, call)).json(),
+      ).definition;
+    }
+    const seatsOfAll = homes.map((home) => {
+      const secret = Buffer.from(home.seatSecrets().agreement, 'hex');
+      return takeSeat(run.digest, home.identity(), keyPairOf(secret).publicKey);
+    });
+    for (const [index, { agreementKey }] of seatsOfAll.entries()) {
+      expect((await seat(homes[index]!.identity(), agreementKey)).statusCode).toBe(200);
+    }
+    const more = await joined('one more', 'keeper');
+    expect(refusalIn(await seat(more, keysOf('one more').publicKey)).code).toBe('RUN_FULL');
+
+    // An aggregator that lies may give it one all the same.
+    const [home] = homes as [KeeperHome];
+    const aggregatorKey = aggregator.aggregator.identity.publicKey;
+    const place = { format: 1, url: 'http://127.0.0.1:1', run: run.run, aggregatorKey, ca: null } as const;
+    home.saveMembership({ ...place, definition: definition!, stage: 0, standby: false });
+    const sybil = takeSeat(run.digest, more, keysOf('one more').publicKey);
+    const seats: Seats = { keepers: seatsOfAll, standbys: [{ stage: 0, seat: sybil }], groups: [] };
+    const api = { seats: async () => ({ seats }) } as unknown as AggregatorApi;
+    const { signal } = new AbortController();
+    const serving = KeeperService.serve({ api, home, signal, emit: () => undefined });
+    await expect(serving).rejects.toMatchObject({ code: 'STAGE_TAKEN' });
+    expect(home.hasStage).toBe(false);
   });
 
   test('without a key, or before it joined, is told nothing', async () => {

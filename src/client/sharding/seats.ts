@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { checkSeats, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
 import type { Identity } from '../../wire/identity.ts';
@@ -34,6 +35,14 @@ export async function seatsNow(api: AggregatorApi, run: string): Promise<Seats |
   const { seats } = await api.seats();
   if (seats !== null) checkSeats(run, seats);
   return seats;
+}
+
+/** Whoever stands by is told of a stage: an aggregator must not name more of them than the run's definition, which a keeper joined by, has. Errors: STAGE_TAKEN. */
+export function checkStandbys({ standbys }: Seats, most: number): void {
+  if (standbys.length <= most) return;
+  throw new PluralError('STAGE_TAKEN', `${standbys.length} are said to stand by, the run has ${most}`, {
+    hint: 'Whoever stands by for a stage is told of it: do not go on before it is explained.',
+  });
 }
 
 /** Waits until the run begins. Errors: as `seatsNow`; INTERRUPTED. */
