@@ -95,6 +95,7 @@ const seatSchema = z.strictObject({
 
 const linksSchema = z.strictObject({
   format: z.literal(1),
+  bound: digestSchema,
   epoch: z.int().min(0),
   /** By the keepers' public keys. */
   secrets: z.array(z.tuple([z.string(), z.string().regex(/^[0-9a-f]{64}$/)])),
@@ -189,16 +190,22 @@ export class GroupHome implements GroupStore, LinkStore {
   /** Leaves nothing of a run but the exported model; the membership goes first, so that no half of it is used. */
   forget(): void {
     for (const name of OF_A_RUN) rmSync(this.#path(name), { force: true });
+    this.#forgetLeftovers();
+    this.forgetShown(null);
+  }
+
+  #forgetLeftovers(): void {
     for (const file of readdirSync(this.folder)) {
       if (isLeftover(file)) rmSync(join(this.folder, file), { force: true });
     }
-    this.forgetShown(null);
   }
 
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE. */
   lock(): () => void {
     this.#expect('identity', 'init <folder> --answers FILE');
-    return takeLock(this.#path('lock'), this.folder);
+    const release = takeLock(this.#path('lock'), this.folder);
+    this.#forgetLeftovers();
+    return release;
   }
 
   loadRecord(): GroupRecord {
@@ -239,14 +246,16 @@ export class GroupHome implements GroupStore, LinkStore {
 
   loadLinks(): LinksMemory | null {
     if (!isFile(this.#path('links'))) return null;
-    const { epoch, secrets } = this.#read('links', linksSchema, '');
-    return { epoch, secrets: secrets.map(([keeper, secret]) => [keeper, bytesFrom(secret)]) };
+    const { bound, epoch, secrets } = this.#read('links', linksSchema, '');
+    return { bound, epoch, secrets: secrets.map(([keeper, secret]) => [keeper, bytesFrom(secret)]) };
   }
 
-  saveLinks({ epoch, secrets }: LinksMemory): void {
-    if (this.loadLinks()?.epoch === epoch) return;
-    const hex = secrets.map(([keeper, secret]) => [keeper, hexOf(secret)]);
-    this.#write('links', jsonText({ format: 1, epoch, secrets: hex }));
+  saveLinks({ bound, epoch, secrets }: LinksMemory): void {
+    if (this.loadLinks()?.epoch !== epoch) {
+      const hex = secrets.map(([keeper, secret]) => [keeper, hexOf(secret)]);
+      this.#write('links', jsonText({ format: 1, bound, epoch, secrets: hex }));
+    }
+    // Also what a process left that was killed between the two.
     rmSync(this.#path('seat'), { force: true });
   }
 

@@ -76,7 +76,7 @@ export const configSchema = z.strictObject({
       frames: z.enum(FRAME_TYPES).default('float32'),
       /** Noise on frames and gradients that leave a group, in units of their root mean square: hides answers from keepers and costs alignment. */
       cutNoise: z.number().min(0).max(10).default(0),
-      /** Keepers that must stand by before a deployed run begins, each for a stage. */
+      /** Keepers that stand by in a deployed run, each for a stage: it waits for as many, and takes no more. */
       standbys: z.int().min(0).max(64).default(0),
       /** How long a keeper or group of a deployed run may not be heard of before the training goes on without it. */
       patienceSeconds: z.number().min(1).max(86_400).default(20),

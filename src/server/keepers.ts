@@ -1,13 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { PluralError } from '../core/errors.ts';
+import { keyPairOf } from '../privacy/secure-sum/key-agreement.ts';
 import { isOwnSeat } from '../sharding/frames/seats.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
 import { allowDigest, beginWhenReady, enrol, spendInvitation, tokenDigest } from './members.ts';
 import { seatedKeepers, shardingOf } from './seat-rows.ts';
 import type { KeepersTable } from './store/tables.ts';
-
-/** Most keepers of a stage: each is told of it after every round. */
-const MOST_OF_A_STAGE = 8;
 
 function noKeepers(run: string): PluralError {
   return new PluralError('CONFIG_CONFLICT', `run "${run}" has no keepers: every group has the whole model`, {
@@ -72,15 +71,16 @@ export function joinKeeper(aggregator: Aggregator, run: string, publicKey: strin
 
 /** The stage that fewest keep, the first of several. Errors: RUN_FULL. */
 async function freeStage({ tx, run, definition }: LockedRun): Promise<{ stage: number; place: number }> {
-  const { stages } = shardingOf(definition)!;
+  const { stages, standbys } = shardingOf(definition)!;
   const keepers = await seatedKeepers(tx, run);
   const counts = Array.from({ length: stages }, (_, stage) =>
     keepers.reduce((sum, keeper) => sum + (keeper.stage === stage ? 1 : 0), 0),
   );
   const least = Math.min(...counts);
-  if (least >= MOST_OF_A_STAGE) {
-    throw new PluralError('RUN_FULL', `every stage of run "${run}" has ${least} keepers`, {
-      hint: 'No more are needed.',
+  // Each of them is told of a stage after every round: keepers refuse seats with more.
+  if (keepers.length >= stages + standbys) {
+    throw new PluralError('RUN_FULL', `run "${run}" has its ${stages} keepers and ${standbys} who stand by`, {
+      hint: 'No more are needed. sharding.standbys says how many stand by.',
     });
   }
   return { stage: counts.indexOf(least), place: 1 + Math.max(0, ...keepers.map(({ place }) => place)) };
@@ -100,7 +100,7 @@ interface SeatRequest {
 
 /**
  * Gives somebody a seat: a keeper with the stage that it keeps or stands by for, for the whole run; a group takes part from then on. The same again changes
- * nothing. Errors: RUN_FULL, STAGE_TAKEN for another agreement key than before, SIGNATURE_INVALID, KEY_UNKNOWN.
+ * nothing. Errors: RUN_FULL, STAGE_TAKEN for another agreement key than before or that of somebody else, REQUEST_MALFORMED for one that is none, SIGNATURE_INVALID, KEY_UNKNOWN.
  */
 export function giveSeat(
   aggregator: Aggregator,
@@ -115,11 +115,34 @@ export function giveSeat(
         hint: 'The aggregator and this machine see the run differently: join again.',
       });
     }
+    await checkAgreementKey(locked, publicKey, agreementKey);
     const seat = { agreement_key: agreementKey, seat_signature: signature };
     const keeper = await keeperOf({ db: locked.tx }, run, publicKey);
     if (keeper === undefined) return seatGroup(locked, publicKey, seat);
     return seatKeeper(locked, keeper, seat);
   });
+}
+
+/** One key that is none, or that two have, would end the run for all: their links follow from it, and they refuse such seats. Errors: REQUEST_MALFORMED, STAGE_TAKEN. */
+async function checkAgreementKey({ tx, run }: LockedRun, publicKey: string, agreementKey: string) {
+  if (keyPairOf(randomBytes(32)).agree(agreementKey) === null) {
+    throw new PluralError('REQUEST_MALFORMED', 'the agreement key of the seat is no key', {
+      hint: 'Use the same version of pluralllm as the aggregator.',
+    });
+  }
+  for (const table of ['keepers', 'members'] as const) {
+    const other = await tx
+      .selectFrom(table)
+      .select('public_key')
+      .where('run', '=', run)
+      .where('agreement_key', '=', agreementKey)
+      .where('public_key', '!=', publicKey)
+      .executeTakeFirst();
+    if (other === undefined) continue;
+    throw new PluralError('STAGE_TAKEN', 'somebody else has a seat with this agreement key', {
+      hint: 'A folder is for one participant: make a new one in place of a copy.',
+    });
+  }
 }
 
 type SeatColumns = { readonly agreement_key: string; readonly seat_signature: string };

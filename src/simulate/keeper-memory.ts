@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { bytesOf, float64From } from '../core/bytes.ts';
 import type { KeeperMemory } from '../sharding/keeper/setup.ts';
 import type { Storable } from '../training/checkpoint.ts';
+import { digestSchema } from '../wire/run-definition.ts';
 
 /** float64 numbers as bytes. */
 const storedDoubles = z.instanceof(Uint8Array).transform(float64From);
@@ -16,6 +17,7 @@ export const keeperMemoriesSchema = z.array(
       steps: z.int(),
     }),
     links: z.strictObject({
+      bound: digestSchema,
       epoch: z.int(),
       secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
     }),
@@ -32,7 +34,11 @@ export function storableMemories(memories: readonly KeeperMemory[]): Storable[] 
       second: bytesOf(stage.second),
       steps: stage.steps,
     },
-    links: { epoch: links.epoch, secrets: links.secrets.map(([other, secret]) => [other, secret]) },
+    links: {
+      bound: links.bound,
+      epoch: links.epoch,
+      secrets: links.secrets.map(([other, secret]) => [other, secret]),
+    },
     place: { round: place.round, attempt: place.attempt },
   }));
 }

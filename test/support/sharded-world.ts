@@ -92,7 +92,7 @@ export class ShardedWorld {
     this.#folder = folder;
     const settings = [
       `predictor=${JSON.stringify(STAGED)}`,
-      'sharding={ epochRounds: 2 }',
+      `sharding={ epochRounds: 2, standbys: ${standbys.length} }`,
       'protection=none',
     ];
     const tiny = tinyExperiment(3, ...settings, ...overrides);

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bytesFrom, bytesOf, float64From } from '../../core/bytes.ts';
@@ -8,7 +8,7 @@ import { takeLock } from '../../core/lock-file.ts';
 import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
 import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
 import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
-import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { digestSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -21,6 +21,11 @@ const FILES = {
   lock: 'lock',
 } as const;
 type Name = keyof typeof FILES;
+
+/** Whether a file is what a process that was killed had begun to write. */
+function isLeftover(file: string): boolean {
+  return file.endsWith('.tmp') && Object.values(FILES).some((name) => file.startsWith(`${name}.`));
+}
 
 const secretSchema = z.string().regex(/^[0-9a-f]{64}$/);
 const identitySchema = z.strictObject({ format: z.literal(1), secret: secretSchema });
@@ -51,6 +56,7 @@ const doubles = z.instanceof(Uint8Array).transform(float64From);
 const memorySchema = z.strictObject({
   stage: z.strictObject({ masters: doubles, first: doubles, second: doubles, steps: z.int() }),
   links: z.strictObject({
+    bound: digestSchema,
     epoch: z.int(),
     secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
   }),
@@ -128,6 +134,8 @@ export class KeeperHome {
     if (content === null) return null;
     const parsed = memorySchema.safeParse(content);
     if (!parsed.success) throw this.#corrupt('memory');
+    // Where a process was killed between storing the stage and forgetting what it began with.
+    rmSync(this.#path('seat'), { force: true });
     const { turned, ...memory } = parsed.data;
     return { memory, turned };
   }
@@ -144,7 +152,11 @@ export class KeeperHome {
           second: bytesOf(stage.second),
           steps: stage.steps,
         },
-        links: { epoch: links.epoch, secrets: links.secrets.map(([other, secret]) => [other, secret]) },
+        links: {
+          bound: links.bound,
+          epoch: links.epoch,
+          secrets: links.secrets.map(([other, secret]) => [other, secret]),
+        },
         place: { round: place.round, attempt: place.attempt },
         keeping: [...keeping],
         holds,
@@ -158,7 +170,12 @@ export class KeeperHome {
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE, FOLDER_NOT_READY. */
   lock(): () => void {
     this.#expect('identity', 'init');
-    return takeLock(this.#path('lock'), this.folder);
+    const release = takeLock(this.#path('lock'), this.folder);
+    // A process that was killed in the middle of writing leaves a stage that would never be forgotten.
+    for (const file of readdirSync(this.folder)) {
+      if (isLeftover(file)) rmSync(join(this.folder, file), { force: true });
+    }
+    return release;
   }
 
   /** Of the seat's secret, as bytes. */

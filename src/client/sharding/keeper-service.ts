@@ -12,7 +12,7 @@ import type { AggregatorApi } from '../api.ts';
 import { KeeperHome } from './keeper-home.ts';
 import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
 import { type RelayApi, RelayLine } from './relay-line.ts';
-import { checkKeepers, seatsWhenBegun } from './seats.ts';
+import { checkKeepers, checkStandbys, seatsWhenBegun } from './seats.ts';
 
 /** What happens at a keeper, for whoever shows it. */
 export type KeeperEvent =
@@ -198,9 +198,10 @@ export class KeeperService {
   }
 }
 
-/** The keeper that a folder has, or a new one with its secrets; from then on they are needed no more. Errors: those of the stage, CHECKPOINT_CORRUPT. */
+/** The keeper that a folder has, or a new one with its secrets; from then on they are needed no more. Errors: STAGE_TAKEN, those of the stage, CHECKPOINT_CORRUPT. */
 async function openKeeper(home: KeeperHome, run: string, seats: Seats, plan: ShardedPlan): Promise<Keeper> {
   const { options, parts, optimizer, sharding, most } = plan;
+  checkStandbys(seats, sharding.standbys);
   const identity = home.identity();
   const index = stageOf(seats, identity.publicKey);
   invariant(index !== null, 'a keeper has a seat');

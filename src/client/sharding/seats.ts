@@ -63,6 +63,14 @@ export function parseKeepers(text: string, path: string): string[] {
   });
 }
 
+/** Whoever stands by is told of a stage: an aggregator must not name more of them than the run's definition, which a keeper joined by, has. Errors: STAGE_TAKEN. */
+export function checkStandbys({ standbys }: Seats, most: number): void {
+  if (standbys.length <= most) return;
+  throw new PluralError('STAGE_TAKEN', `${standbys.length} are said to stand by, the run has ${most}`, {
+    hint: 'Whoever stands by for a stage is told of it: do not go on before it is explained.',
+  });
+}
+
 /** Waits until the run begins. Errors: as `seatsNow`; INTERRUPTED. */
 export async function seatsWhenBegun(
   api: Pick<AggregatorApi, 'seats'>,

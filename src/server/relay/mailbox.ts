@@ -3,22 +3,45 @@ import { PluralError } from '../../core/errors.ts';
 /** Frames are small and few at a time; a stage comes after each round. Bounds what somebody who fetches nothing makes the aggregator hold. */
 const MOST_BYTES = 256 * 2 ** 20;
 const MOST_FRAMES = 4096;
+/** Of one sender, beyond its first: whoever floods a mailbox leaves room for the others. */
+const MOST_BYTES_OF_ONE = 32 * 2 ** 20;
+const MOST_FRAMES_OF_ONE = 1024;
+
+interface Waiting {
+  readonly number: number;
+  readonly from: string;
+  readonly frame: Uint8Array<ArrayBuffer>;
+}
+
+/** What waits of one sender. */
+interface Share {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+const NO_SHARE: Share = { frames: 0, bytes: 0 };
 
 /** Sealed frames that wait for one participant, numbered, until it says that it has them. */
 export class Mailbox {
-  #waiting: { readonly number: number; readonly frame: Uint8Array<ArrayBuffer> }[] = [];
+  readonly #waiting: Waiting[] = [];
+  readonly #shares = new Map<string, Share>();
   #last = 0;
   #bytes = 0;
 
-  /** Errors: RATE_LIMITED where too much waits: whoever sends tries again. */
-  put(frame: Uint8Array<ArrayBuffer>): void {
-    if (this.#waiting.length >= MOST_FRAMES || this.#bytes + frame.byteLength > MOST_BYTES) {
+  /** Errors: RATE_LIMITED where too much waits, of all or of this sender: whoever sends tries again. */
+  put(frame: Uint8Array<ArrayBuffer>, from: string): void {
+    const { byteLength } = frame;
+    const { frames, bytes } = this.#shares.get(from) ?? NO_SHARE;
+    const all = this.#waiting.length >= MOST_FRAMES || this.#bytes + byteLength > MOST_BYTES;
+    const one = frames >= MOST_FRAMES_OF_ONE || (frames > 0 && bytes + byteLength > MOST_BYTES_OF_ONE);
+    if (all || one) {
       throw new PluralError('RATE_LIMITED', 'too many frames wait for one participant', {
         hint: 'It does not fetch them; try again later.',
       });
     }
-    this.#waiting.push({ number: ++this.#last, frame });
-    this.#bytes += frame.byteLength;
+    this.#waiting.push({ number: ++this.#last, from, frame });
+    this.#bytes += byteLength;
+    this.#shares.set(from, { frames: frames + 1, bytes: bytes + byteLength });
   }
 
   /** Forgets the frames up to a number, and gives those after it: as many as `mostBytes` have room for, and at least one. */
@@ -27,7 +50,7 @@ export class Mailbox {
     mostBytes: number,
   ): { readonly last: number; readonly frames: Uint8Array<ArrayBuffer>[] } {
     while (this.#waiting[0] !== undefined && this.#waiting[0].number <= number) {
-      this.#bytes -= this.#waiting.shift()!.frame.byteLength;
+      this.#forget(this.#waiting.shift()!);
     }
     const frames: Uint8Array<ArrayBuffer>[] = [];
     let [last, bytes] = [Math.min(number, this.#last), 0];
@@ -38,6 +61,13 @@ export class Mailbox {
       last = waiting.number;
     }
     return { last, frames };
+  }
+
+  #forget({ from, frame }: Waiting): void {
+    const { frames, bytes } = this.#shares.get(from) ?? NO_SHARE;
+    this.#bytes -= frame.byteLength;
+    if (frames <= 1) this.#shares.delete(from);
+    else this.#shares.set(from, { frames: frames - 1, bytes: bytes - frame.byteLength });
   }
 
   get isEmpty(): boolean {

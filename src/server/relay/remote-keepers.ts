@@ -29,12 +29,14 @@ export class RemoteKeeper implements KeeperOrders {
   readonly id: string;
   readonly #relay: RunRelay;
   readonly #check: Check;
+  readonly #found: Check;
 
-  /** `check` is asked while an answer is waited for. */
-  constructor(relay: RunRelay, id: string, check: Check) {
+  /** `check` is asked while an answer is waited for, `found` while what a probe came to is. */
+  constructor(relay: RunRelay, id: string, check: Check, found = check) {
     this.id = id;
     this.#relay = relay;
     this.#check = check;
+    this.#found = found;
   }
 
   get status(): KeeperStatus | null {
@@ -61,7 +63,7 @@ export class RemoteKeeper implements KeeperOrders {
   }
 
   found(phase: ProbePhase): Promise<ProbeVerdict | null> {
-    return until(this.#relay, this.#check, () => {
+    return until(this.#relay, this.#found, () => {
       const { status } = this;
       return status?.reached === phase ? { verdict: status.verdict } : null;
     }).then(({ verdict }) => verdict);

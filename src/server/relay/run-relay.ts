@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { PluralError } from '../../core/errors.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
 import { firstKeeping, holdersOf, type Keeping, type Seats, stageOf } from '../../sharding/frames/seats.ts';
+import type { FrameHeader } from '../../wire/shard-frame.ts';
 import type { Course, Inbox, KeeperOrder, KeeperStatus, Relayed } from '../../wire/sharding.ts';
 import { Mailbox } from './mailbox.ts';
 
@@ -19,6 +20,8 @@ interface Party {
   ready: string | null;
   status: KeeperStatus | null;
   order: { readonly number: number; readonly order: KeeperOrder } | null;
+  /** When the order was given. */
+  orderedAt: number;
 }
 
 /** What a participant asks for: what is new since what it has. */
@@ -44,6 +47,9 @@ export class RunRelay {
   readonly seats: Seats;
   readonly #clock: { now(): number };
   readonly #parties: ReadonlyMap<string, Party>;
+  /** How far keepers brought the tasks of each group in the attempt that is published. */
+  readonly #progress = new Map<string, number>();
+  #movedAt = 0;
   #numbers = 0;
   #course: Course | null = null;
   #changes = new Set<() => void>();
@@ -60,8 +66,11 @@ export class RunRelay {
   /** Takes frames and what a keeper says of itself. Errors: FRAME_REFUSED, RATE_LIMITED, KEY_UNKNOWN. */
   take(from: string, { relay, status, ready, frames }: Relayed): void {
     const party = this.#party(from);
-    const addressed = frames.map((frame) => ({ frame, mailbox: this.#mailboxOf(from, frame) }));
-    for (const { frame, mailbox } of addressed) mailbox.put(frame);
+    const addressed = frames.map((frame) => ({ frame, ...this.#addressed(from, frame) }));
+    for (const { frame, mailbox, header } of addressed) {
+      mailbox.put(frame, from);
+      this.#note(header);
+    }
     if (relay === this.id) {
       party.status = status ?? party.status;
       party.ready = ready;
@@ -87,10 +96,12 @@ export class RunRelay {
     }
   }
 
-  /** Whether somebody asks for its frames, or did within some time. */
+  /** Whether somebody asks for its frames, or did within some time; who leaves an order without an answer for so long is as good as not there. */
   isThere(id: string, patienceMs: number): boolean {
-    const { waiting, seenAt } = this.#party(id);
-    return waiting > 0 || this.#clock.now() - seenAt < patienceMs;
+    const { waiting, seenAt, order, orderedAt, status } = this.#party(id);
+    const now = this.#clock.now();
+    const answers = order === null || (status?.answered ?? 0) >= order.number || now - orderedAt < patienceMs;
+    return answers && (waiting > 0 || now - seenAt < patienceMs);
   }
 
   isReady(id: string, what: string): boolean {
@@ -105,7 +116,11 @@ export class RunRelay {
   /** Asks something of a keeper; the number that its status answers. */
   order(id: string, order: KeeperOrder): number {
     const number = ++this.#numbers;
-    this.#party(id).order = { number, order };
+    const party = this.#party(id);
+    // Another order does not give more time to who left the last one without an answer.
+    const isLate = party.order !== null && (party.status?.answered ?? 0) < party.order.number;
+    if (!isLate) party.orderedAt = this.#clock.now();
+    party.order = { number, order };
     this.changed();
     return number;
   }
@@ -114,8 +129,18 @@ export class RunRelay {
     return this.#course;
   }
 
+  /** Groups that others wait for in the training that is published, where nothing has moved for some time; nobody where all are equally far. */
+  waitedFor(groups: readonly string[], patienceMs: number): readonly string[] {
+    if (this.#clock.now() - this.#movedAt < patienceMs) return [];
+    const progress = (id: string) => this.#progress.get(id) ?? -1;
+    const farthest = Math.max(...groups.map(progress));
+    return groups.filter((id) => progress(id) < farthest);
+  }
+
   /** Tells everybody how the training stands. */
   publish(course: Omit<Course, 'version'>): void {
+    this.#progress.clear();
+    this.#movedAt = this.#clock.now();
     this.#course = { version: (this.#course?.version ?? 0) + 1, ...course };
     this.changed();
   }
@@ -162,19 +187,33 @@ export class RunRelay {
   }
 
   /** Whom a frame is for. Errors: FRAME_REFUSED for frames of others or of another run, and for who has no such seat. */
-  #mailboxOf(from: string, frame: Uint8Array): Mailbox {
+  #addressed(from: string, frame: Uint8Array): { readonly mailbox: Mailbox; readonly header: FrameHeader } {
     // Who sent it signed the request that it came in; who gets it checks the frame's own signature.
     const { header } = parseFrame(frame);
     const to = this.#parties.get(header.to);
     const astray = header.from !== from || header.run !== this.run || to === undefined;
-    const between = stageOf(this.seats, from) !== null || stageOf(this.seats, header.to) !== null;
-    if (astray || !between) {
+    const [sender, receiver] = [stageOf(this.seats, from), stageOf(this.seats, header.to)];
+    const between = header.kind === 'memory' ? sender === receiver : true;
+    if (astray || !between || (sender === null && receiver === null)) {
       throw new PluralError(
         'FRAME_REFUSED',
         'a frame was refused: it is not of this run, its sender or its seats',
       );
     }
-    return to.mailbox;
+    return { mailbox: to.mailbox, header };
+  }
+
+  /** What a group says of its own task counts for nothing: it is farther where a keeper hands it on. */
+  #note({ kind, from, group, round, attempt, step, boundary }: FrameHeader): void {
+    const place = this.#course?.training?.place;
+    if (place?.round !== round || place.attempt !== attempt || from === group) return;
+    const stages = this.seats.keepers.length;
+    const hop = kind === 'forward' ? boundary : kind === 'backward' ? 2 * stages - boundary : null;
+    if (hop === null) return;
+    const progress = step * (2 * stages + 1) + hop;
+    if (progress <= (this.#progress.get(group) ?? -1)) return;
+    this.#progress.set(group, progress);
+    this.#movedAt = this.#clock.now();
   }
 
   /** Null where nothing is new. */
@@ -197,5 +236,13 @@ export class RunRelay {
 }
 
 function newParty(): Party {
-  return { mailbox: new Mailbox(), seenAt: 0, waiting: 0, ready: null, status: null, order: null };
+  return {
+    mailbox: new Mailbox(),
+    seenAt: 0,
+    waiting: 0,
+    ready: null,
+    status: null,
+    order: null,
+    orderedAt: 0,
+  };
 }

@@ -1,19 +1,47 @@
 import type { Keeping } from '../../sharding/frames/seats.ts';
 import type { RunRelay } from './run-relay.ts';
 
+/** Far more trainings than one keeper takes part in without the others. */
+const MOST_AHEAD = 1000;
+
 /** Whether somebody could keep a stage from the epoch that the others are in. */
-function canTakeOver(relay: RunRelay, id: string, epoch: number): boolean {
+function canTakeOver(relay: RunRelay, id: string, { epoch, round }: Standing): boolean {
   const status = relay.statusOf(id);
-  return status?.holds === true && !status.unsettled && status.epoch === epoch;
+  const fits = status?.holds === true && !status.unsettled && status.epoch === epoch;
+  return fits && status.round <= round + MOST_AHEAD;
 }
 
-/** Epoch that the keepers are in: the highest that one of those who keep a stage, or could, has settled; 0 before any said. */
-export function epochOf(relay: RunRelay, keeping: Keeping): number {
-  const epochs = keeping.flatMap((id) => {
-    const status = relay.statusOf(id);
-    return status === null ? [] : [status.unsettled ? status.epoch - 1 : status.epoch];
-  });
-  return Math.max(0, ...epochs);
+/** Where keepers stand as most of them say: what one says alone moves nobody else. */
+interface Standing {
+  readonly epoch: number;
+  readonly round: number;
+}
+
+/** The epoch that most keepers have settled, the highest of several, and the round in their middle; 0 before any said. */
+function standingOf(relay: RunRelay, keeping: Keeping): Standing {
+  const statuses = keeping.flatMap((id) => relay.statusOf(id) ?? []);
+  const epochs = statuses.map(({ epoch, unsettled }) => (unsettled ? epoch - 1 : epoch));
+  const votes = (epoch: number) => epochs.filter((one) => one === epoch).length;
+  const [epoch = 0] = epochs.sort((a, b) => votes(b) - votes(a) || b - a);
+  const rounds = statuses.map(({ round }) => round).sort((a, b) => a - b);
+  return { epoch, round: rounds[(rounds.length - 1) >> 1] ?? 0 };
+}
+
+/** The epoch that all keepers have settled; null where they do not all say the same: groups cannot go back from one that they were told. */
+export function epochOf(relay: RunRelay, keeping: Keeping): number | null {
+  const [first, ...others] = keeping.map((id) => relay.statusOf(id));
+  if (first == null || first.unsettled) return null;
+  const same = others.every((status) => status?.epoch === first.epoch && !status.unsettled);
+  return same ? first.epoch : null;
+}
+
+/** The highest round that a keeper counts, as far as the others can believe it: theirs go on from it and never back. */
+export function lastRound(rounds: readonly number[]): number | null {
+  const sorted = [...rounds].sort((a, b) => a - b);
+  const middle = sorted[(sorted.length - 1) >> 1];
+  const highest = sorted.at(-1);
+  if (middle === undefined || highest === undefined) return 0;
+  return highest <= middle + MOST_AHEAD ? highest : null;
 }
 
 /** Stages that nobody who is there can keep, in words. */
@@ -31,10 +59,10 @@ export function staffed(
   isThere: (id: string) => boolean,
 ): Keeping | Unstaffed {
   const present = keeping.filter((id) => isThere(id));
-  const epoch = epochOf(relay, present);
+  const standing = standingOf(relay, present);
   const next: string[] = [];
   for (const [stage, id] of keeping.entries()) {
-    const fit = relay.holders(stage).filter((one) => isThere(one) && canTakeOver(relay, one, epoch));
+    const fit = relay.holders(stage).filter((one) => isThere(one) && canTakeOver(relay, one, standing));
     const round = (one: string) => relay.statusOf(one)!.round;
     const best = fit.includes(id) ? id : fit.sort((a, b) => round(b) - round(a))[0];
     if (best === undefined) return { stage };

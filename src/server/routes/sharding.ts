@@ -1,4 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import { finished } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
@@ -32,6 +33,9 @@ const FRAMES_BYTES = 128 * 2 ** 20;
 const MOST_ITEMS = 8192;
 /** How long a request waits for something new: proxies in between hang up after a minute. */
 const WAIT_MS = 15_000;
+
+/** Requests of one key at a relay that are not answered yet: one that fetches, one that sends, and each again by who hung up. A body may hold a stage. */
+const MOST_AT_ONCE = 4;
 
 /** The route by which a new keeper joins. */
 export function keeperRoutes(services: RouteServices): FastifyPluginAsyncZod {
@@ -85,6 +89,8 @@ export function relayRoutes(services: RouteServices): FastifyPluginAsyncZod {
 
   return async (app) => {
     requireSignature(app, services, { of: 'seats', nonces: new RecentNonces(aggregator.clock) });
+    // Before the body is read.
+    boundAtOnce(app);
     app.post(
       '/v1/runs/:run/frames',
       {
@@ -119,6 +125,26 @@ export function relayRoutes(services: RouteServices): FastifyPluginAsyncZod {
       },
     );
   };
+}
+
+/** Errors: RATE_LIMITED. */
+function boundAtOnce(app: FastifyInstance): void {
+  const underWay = new Map<string, number>();
+  app.addHook('onRequest', async (request, reply) => {
+    const key = keyOf(request);
+    const before = underWay.get(key) ?? 0;
+    if (before >= MOST_AT_ONCE) {
+      throw new PluralError('RATE_LIMITED', `${before} requests of this key wait at the relay`, {
+        hint: 'One process sends and fetches for a key: stop the others.',
+      });
+    }
+    underWay.set(key, before + 1);
+    finished(reply.raw, () => {
+      const left = (underWay.get(key) ?? 1) - 1;
+      if (left > 0) underWay.set(key, left);
+      else underWay.delete(key);
+    });
+  });
 }
 
 function malformed(): PluralError {

@@ -1,8 +1,11 @@
+import { digestOf } from '../../core/digest.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
 import { Link } from './link.ts';
 
 /** Epoch and secrets of some links, by who is at their other ends. */
 export interface LinksMemory {
+  /** Digest of what they were agreed under: the run, its seats, its settings. */
+  readonly bound: string;
   readonly epoch: number;
   readonly secrets: readonly (readonly [other: string, secret: Uint8Array])[];
 }
@@ -12,24 +15,46 @@ const MOST_EPOCHS_AHEAD = 100_000;
 
 /** The links of one participant, all in one epoch. */
 export class Links {
+  /** Digest of what all ends must see alike. */
+  readonly #bound: string;
   #links: ReadonlyMap<string, Link>;
   /** Those of the epoch before, while it is not settled whether this one holds. */
   #before: ReadonlyMap<string, Link> | null = null;
 
-  /** Links of one epoch, by who is at their other ends. */
-  constructor(links: ReadonlyMap<string, Link>) {
+  /** Links of one epoch, by who is at their other ends; `bound` as of `Link.between`. */
+  constructor(links: ReadonlyMap<string, Link>, bound: object) {
     this.#links = links;
+    this.#bound = digestOf(bound);
   }
 
-  /** Links again from what `memory` gave. */
-  static of(memory: LinksMemory): Links {
-    const links = new Links(new Map());
+  /** Links again from what `memory` gave. Errors: STAGE_TAKEN where seats or settings are said to be others than then. */
+  static of(memory: LinksMemory, bound: object): Links {
+    const links = new Links(new Map(), bound);
     links.restore(memory);
     return links;
   }
 
   get epoch(): number {
     return this.#links.values().next().value?.epoch ?? 0;
+  }
+
+  /** The last epoch that is settled. */
+  get settledEpoch(): number {
+    return this.#before === null ? this.epoch : this.epoch - 1;
+  }
+
+  /** The link with a neighbour as it is in the epoch that is settled or a later one, to be forgotten after use; the links stay where they are. Errors: ROUND_REFUSED. */
+  ahead(other: string, epoch: number): Link {
+    const settled = (this.#before ?? this.#links).get(other);
+    invariant(settled !== undefined, 'there is a link with who is asked for');
+    this.#checkReach(epoch);
+    let link = Link.from(settled.epoch, settled.secret());
+    while (link.epoch < epoch) {
+      const next = link.next();
+      link.forget();
+      link = next;
+    }
+    return link;
   }
 
   /** Null for who is no neighbour. */
@@ -56,27 +81,35 @@ export class Links {
 
   /** Goes on to a later epoch and forgets those before. Errors: ROUND_REFUSED for an earlier one, and for one that is out of reach. */
   advanceTo(epoch: number): void {
-    if (epoch < this.epoch || epoch > this.epoch + MOST_EPOCHS_AHEAD) {
-      throw new PluralError(
-        'ROUND_REFUSED',
-        `epoch ${epoch} was said to be under way, here it is ${this.epoch}`,
-        {
-          hint: 'The aggregator says something else than before: do not go on before it is explained.',
-        },
-      );
-    }
+    this.#checkReach(epoch);
     while (this.epoch < epoch && this.#links.size > 0) {
       this.turn();
       this.settle(true);
     }
   }
 
-  memory(): LinksMemory {
-    invariant(this.#before === null, 'links are remembered before an epoch is settled');
-    return { epoch: this.epoch, secrets: [...this.#links].map(([id, link]) => [id, link.secret()]) };
+  #checkReach(epoch: number): void {
+    const here = this.settledEpoch;
+    if (epoch >= here && epoch <= here + MOST_EPOCHS_AHEAD) return;
+    throw new PluralError('ROUND_REFUSED', `epoch ${epoch} was said to be under way, here it is ${here}`, {
+      hint: 'The aggregator says something else than before: do not go on before it is explained.',
+    });
   }
 
-  restore({ epoch, secrets }: LinksMemory): void {
+  memory(): LinksMemory {
+    invariant(this.#before === null, 'links are remembered before an epoch is settled');
+    const secrets = [...this.#links].map(([id, link]) => [id, link.secret()] as const);
+    return { bound: this.#bound, epoch: this.epoch, secrets };
+  }
+
+  /** Errors: STAGE_TAKEN for links that were agreed under something else. */
+  restore({ bound, epoch, secrets }: LinksMemory): void {
+    // Who hands out seats could make a neighbour with whom there is a link somebody who stands by, and have a stage sealed for it.
+    if (bound !== this.#bound) {
+      throw new PluralError('STAGE_TAKEN', 'the seats of the run are said to be others than when it began', {
+        hint: 'The aggregator says something else than before: do not go on before it is explained.',
+      });
+    }
     this.#links = new Map(secrets.map(([id, secret]) => [id, Link.from(epoch, secret)]));
     this.#before = null;
   }

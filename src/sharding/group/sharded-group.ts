@@ -65,13 +65,13 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Links with all who may keep the stages at both ends. Errors: FRAME_REFUSED. */
+/** Links with all who may keep the stages at both ends. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
 function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSetup): Links {
-  if (!('agree' in keys)) return Links.of(keys);
-  const own = { id: identity.publicKey, keys };
   const bound = { run, seats, frames, width };
+  if (!('agree' in keys)) return Links.of(keys, bound);
+  const own = { id: identity.publicKey, keys };
   const ends = [...holdersOf(seats, 0), ...holdersOf(seats, seats.keepers.length - 1)];
-  return new Links(new Map(ends.map((end) => [end.id, Link.between(bound, own, end)])));
+  return new Links(new Map(ends.map((end) => [end.id, Link.between(bound, own, end)])), bound);
 }
 
 /**

@@ -22,6 +22,8 @@ import { checkRoute, type Place } from './route.ts';
 import { type KeeperMemory, type KeeperParts, type KeeperSetup, openLinks } from './setup.ts';
 import { checkStageRoute, frameOfStage, SETTLED, stageOfFrame, UNSETTLED } from './stage-frame.ts';
 
+/** Far more rounds than a keeper misses: after one that was said to be the last number there is, none could begin. */
+const MOST_ROUNDS_AHEAD = 100_000;
 /** A round that is over: no attempt of it begins again. */
 const OVER = Number.MAX_SAFE_INTEGER;
 
@@ -125,13 +127,14 @@ export class Keeper {
 
   /**
    * Begins an attempt: of a later round, from the stage as the last one that was taken to its end left it; of the same round, from where that began, as often as it takes.
-   * Errors: ROUND_REFUSED for an earlier one, for an order that none can be, and while a morph is not settled.
+   * Errors: ROUND_REFUSED for an earlier one and for one out of reach, for an order that none can be, and while a morph is not settled.
    */
   begin(order: RoundOrder): Promise<void> {
     return this.#inTurn(() => {
       const { round, attempt } = this.#place;
       const again = order.round === round && order.attempt > attempt;
-      if (this.#unturned !== null || !this.#keeps || !(order.round > round || again)) {
+      const later = order.round > round && order.round <= round + MOST_ROUNDS_AHEAD;
+      if (this.#unturned !== null || !this.#keeps || !(later || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
       checkOrder(
@@ -393,15 +396,31 @@ export class Keeper {
       this.#takeUnsettled(frame);
       return;
     }
+    // Nothing is given up for a frame that does not open, or that a relay kept and hands over again.
+    const stage = stageOfFrame(this.#openAhead(frame), this.#begun.masters.length, this.#setup.width);
     // What it tells after a morph says how that was settled.
     if (this.#unturned !== null) this.#settle(header.epoch >= this.#links.epoch);
-    if (header.epoch < this.#links.epoch) throw misplaced('it is of an earlier epoch');
     this.#links.advanceTo(header.epoch);
-    this.#setup.stage.restore(this.#stageIn(frame));
+    this.#setup.stage.restore(stage);
+    wipe(stage);
     this.#place = { round: header.round, attempt: OVER };
     this.#round = null;
     this.#holds = true;
     this.#remember();
+  }
+
+  /** The numbers of a stage's frame of this epoch or a later one. Errors: FRAME_REFUSED, ROUND_REFUSED. */
+  #openAhead(frame: SealedFrame): Frame {
+    const { epoch, round, from } = frame.header;
+    const settled = this.#links.settledEpoch;
+    if (epoch < settled) throw misplaced('it is of an earlier epoch');
+    if (epoch === settled && round < this.#place.round) throw misplaced('it is of an earlier round');
+    const link = this.#links.ahead(from, epoch);
+    try {
+      return openFrame(frame, link);
+    } finally {
+      link.forget();
+    }
   }
 
   #takeUnsettled(frame: SealedFrame): void {

@@ -54,23 +54,24 @@ export interface KeeperMemory {
   readonly holds?: boolean;
 }
 
-/** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED. */
+/** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
 export function openLinks(
   { run, identity, seats, frames, width, ...origin }: KeeperSetup,
   index: number,
 ): Links {
-  if (origin.memory !== undefined) return Links.of(origin.memory.links);
+  const bound = { run, seats, frames, width };
+  if (origin.memory !== undefined) return Links.of(origin.memory.links, bound);
   const { keys, secret } = origin;
   const own = { id: identity.publicKey, keys };
   const sideOf = (stage: number): readonly Seat[] =>
     seats.keepers[stage] === undefined ? seats.groups : holdersOf(seats, stage);
   const fellows = holdersOf(seats, index).filter(({ id }) => id !== own.id);
   const others = [...sideOf(index - 1), ...sideOf(index + 1), ...fellows];
-  const bound = { run, seats, frames, width };
   return new Links(
     new Map([
       [own.id, Link.alone(secret)] as const,
       ...others.map((other) => [other.id, Link.between(bound, own, other)] as const),
     ]),
+    bound,
   );
 }

@@ -1,6 +1,5 @@
 import type { FrameHeader } from '../../wire/shard-frame.ts';
 import { misplaced } from '../frames/misplaced.ts';
-import { holdersOf } from '../frames/seats.ts';
 import type { Frame } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Place } from './route.ts';
@@ -31,10 +30,10 @@ export function stageOfFrame({ data }: Frame, size: number, width: number): Part
   return { masters: masters!, first: first!, second: second!, steps };
 }
 
-/** A stage comes from somebody else who may keep it. Errors: FRAME_REFUSED. */
-export function checkStageRoute(header: FrameHeader, { run, id, index, seats }: Place): void {
+/** A stage comes from who keeps it now: who only stands by for it, too, tells nobody what it is. Errors: FRAME_REFUSED. */
+export function checkStageRoute(header: FrameHeader, { run, id, index, keeping }: Place): void {
   if (header.run !== run || header.to !== id) throw misplaced('it is for somebody else');
-  const fellow = holdersOf(seats, index).some((seat) => seat.id === header.from && seat.id !== id);
+  const fellow = keeping[index] === header.from && header.from !== id;
   if (!fellow || header.group !== header.from || header.boundary !== index || header.type !== 'float64') {
     throw misplaced('who sent it does not keep this stage');
   }
