@@ -184,7 +184,7 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
   const { db } = aggregator;
   const found = await db
     .selectFrom('runs')
-    .select([...COLUMNS, 'keeping'])
+    .select([...COLUMNS, 'crew'])
     .select(({ ref }) => [
       ref('definition', '->').key('plan').key('config').as('config'),
       ref('definition', '->').key('plan').key('parameters').as('parameters'),
@@ -193,7 +193,7 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
     .where('id', '=', run)
     .executeTakeFirst();
   if (found === undefined) throw unknownRun(run);
-  const { config, parameters, deadlineMs, keeping } = found;
+  const { config, parameters, deadlineMs, crew } = found;
   const row: RunRow = { ...found, state: aggregatorStateSchema.parse(found.state) };
   const { state, deadline_at } = row;
   const seen = await db
@@ -203,7 +203,7 @@ export async function statusOf(aggregator: Aggregator, run: string): Promise<Run
     .execute();
   const lastSeen = new Map(seen.map(({ group_id, last_seen_at }) => [group_id, last_seen_at]));
   const missing = await awaitedOf(aggregator, row, deadlineMs, lastSeen);
-  const keepers = await keepersOf(aggregator, run, keeping);
+  const keepers = await keepersOf(aggregator, run, crew?.keeping ?? null);
   return {
     ...summaryOf(row),
     summary: sentence(state, missing.length, keepersNeeded(config, keepers.length)),

@@ -248,7 +248,10 @@ describe('the course of a run', () => {
       Course.run({
         ...{ relay, clock, epochRounds: 5, patienceMs: PATIENCE_MS, signal: stop.signal },
         wanted: async () => ({ round: 1, opening: 1, groups, learningRates: [0.1] }),
-        keeping: { load: async () => first, save: async () => undefined },
+        store: {
+          load: async () => (first === null ? null : { keeping: first, kept: 0 }),
+          save: async () => undefined,
+        },
         onTrouble: (message) => void troubles.push(message),
       }),
     ];
@@ -566,6 +569,8 @@ describe('whoever finds the folder of a process that was killed', () => {
     stage: { masters: doubles(), first: doubles(), second: doubles(), steps: 1 },
     links,
     place: { round: 0, attempt: 0 },
+    keeping: [],
+    holds: true,
   };
 
   test('finds no half-written stage, and no secret that its links came of, once the keeper was started again', () => {

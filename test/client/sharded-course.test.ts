@@ -82,7 +82,7 @@ describe('the course of a sharded run', () => {
       await all.train(3);
       const others = [0, 1, 2].filter((one) => one !== stage);
       expect(epochs(all, [...others, 3])).toEqual([1, 1, 1]);
-      expect(all.world.keeping?.[stage]).toBe(all.world.seats.standbys[0]!.seat.id);
+      expect(all.world.memory?.keeping[stage]).toBe(all.world.seats.standbys[0]!.seat.id);
       expect(all.world.troubles.join()).toContain('not heard of any more');
     },
   );

@@ -143,7 +143,9 @@ describe('an epoch', () => {
     const carry = async (frame: Uint8Array): Promise<void> => {
       for (const one of await middle.receive(frame)) await last.receive(one);
     };
-    await expect(morphStages([first, idle, last], carry)).rejects.toMatchObject({ code: 'FRAME_REFUSED' });
+    await expect(morphStages([first, idle, last], { carry })).rejects.toMatchObject({
+      code: 'FRAME_REFUSED',
+    });
     expect(run.memory()).toEqual(before);
     await run.close();
   });

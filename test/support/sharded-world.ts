@@ -8,9 +8,10 @@ import { asStage } from '../../src/core/brand.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
+import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import type { LinksMemory } from '../../src/sharding/frames/links.ts';
-import { type Keeping, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import { type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
@@ -79,7 +80,7 @@ export class ShardedWorld {
   readonly troubles: string[] = [];
   /** What the run wants trained. */
   wanted: Wanted | null = null;
-  keeping: Keeping | null = null;
+  memory: CrewMemory | null = null;
   relay: RunRelay;
   readonly #folder: string;
   readonly #keepers: readonly Person[];
@@ -222,10 +223,10 @@ export class ShardedWorld {
       epochRounds: 2,
       patienceMs: PATIENCE_MS,
       wanted: async () => this.wanted,
-      keeping: {
-        load: async () => this.keeping,
-        save: async (keeping) => {
-          this.keeping = keeping;
+      store: {
+        load: async () => this.memory,
+        save: async (memory) => {
+          this.memory = memory;
         },
       },
       clock: Date,

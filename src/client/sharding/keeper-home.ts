@@ -1,14 +1,15 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { bytesFrom, bytesOf, float64From } from '../../core/bytes.ts';
+import { bytesFrom } from '../../core/bytes.ts';
 import { PluralError } from '../../core/errors.ts';
 import { isFile, jsonOrNull, makeFolder, readFileText, writeFileAtomic } from '../../core/files.ts';
 import { takeLock } from '../../core/lock-file.ts';
 import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
+import { keeperMemorySchema, storableMemory } from '../../sharding/keeper/stored-memory.ts';
 import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
 import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
-import { digestSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -52,19 +53,7 @@ const seatSecretsSchema = z.strictObject({
 });
 export type SeatSecrets = Pick<z.output<typeof seatSecretsSchema>, 'agreement' | 'own'>;
 
-const doubles = z.instanceof(Uint8Array).transform(float64From);
-const memorySchema = z.strictObject({
-  stage: z.strictObject({ masters: doubles, first: doubles, second: doubles, steps: z.int() }),
-  links: z.strictObject({
-    bound: digestSchema,
-    epoch: z.int(),
-    secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
-  }),
-  place: z.strictObject({ round: z.int(), attempt: z.int() }),
-  keeping: z.array(z.string()),
-  holds: z.boolean(),
-  turned: z.boolean(),
-});
+const storedSchema = keeperMemorySchema.extend({ turned: z.boolean() });
 
 /** What a keeper goes on from, and whether its stage is turned for a next epoch that is not settled. */
 export interface StoredKeeper {
@@ -132,7 +121,7 @@ export class KeeperHome {
   load(): StoredKeeper | null {
     const content = readCheckpoint(this.#path('memory'));
     if (content === null) return null;
-    const parsed = memorySchema.safeParse(content);
+    const parsed = storedSchema.safeParse(content);
     if (!parsed.success) throw this.#corrupt('memory');
     // Where a process was killed between storing the stage and forgetting what it began with.
     rmSync(this.#path('seat'), { force: true });
@@ -142,28 +131,7 @@ export class KeeperHome {
 
   /** Stores the stage whole or not at all; what it began with is needed no more. */
   save({ memory, turned }: StoredKeeper): void {
-    const { stage, links, place, keeping = [], holds = true } = memory;
-    writeCheckpoint(
-      this.#path('memory'),
-      {
-        stage: {
-          masters: bytesOf(stage.masters),
-          first: bytesOf(stage.first),
-          second: bytesOf(stage.second),
-          steps: stage.steps,
-        },
-        links: {
-          bound: links.bound,
-          epoch: links.epoch,
-          secrets: links.secrets.map(([other, secret]) => [other, secret]),
-        },
-        place: { round: place.round, attempt: place.attempt },
-        keeping: [...keeping],
-        holds,
-        turned,
-      },
-      { mode: FILE_MODE },
-    );
+    writeCheckpoint(this.#path('memory'), { ...storableMemory(memory), turned }, { mode: FILE_MODE });
     rmSync(this.#path('seat'), { force: true });
   }
 

@@ -67,6 +67,7 @@ export class KeeperService {
         order: (order) => this.#then(() => this.#carryOut(order)),
         course: () => undefined,
         relay: () => this.#then(() => this.#meet()),
+        idle: () => this.#last,
       },
       options.signal,
     );

@@ -15,6 +15,8 @@ export interface LineHandlers {
   course(course: Course | null): void;
   /** The relay began anew: what was on its way is lost, and it knows nothing. */
   relay?(): void;
+  /** Resolves when all that was handed over is worked on: before that nothing more is fetched, and it waits where its senders are held back. */
+  idle?(): Promise<void>;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -72,6 +74,7 @@ export class RelayLine {
       const inbox = await this.#fetch();
       if (inbox === null) await this.#sleep(NOT_BEGUN_MS, this.#signal);
       else this.#handOver(inbox);
+      await this.#handlers.idle?.();
     }
   }
 

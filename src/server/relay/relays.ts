@@ -1,5 +1,5 @@
 import { PluralError } from '../../core/errors.ts';
-import { digestFrom } from '../../round/aggregator-state.ts';
+import { type AggregatorState, digestFrom } from '../../round/aggregator-state.ts';
 import { learningRateAt } from '../../training/schedule.ts';
 import type { Aggregator } from '../aggregator.ts';
 import { currentRound } from '../collections.ts';
@@ -8,6 +8,7 @@ import type { OpenPlan, PlanCache } from '../plan.ts';
 import { planOf } from '../runs.ts';
 import { seatsOf } from '../seat-rows.ts';
 import { Course, type Wanted } from './course.ts';
+import type { CrewMemory } from './crew.ts';
 import { RunRelay } from './run-relay.ts';
 
 type Sharded = OpenPlan['config'] & { readonly sharding: NonNullable<OpenPlan['config']['sharding']> };
@@ -31,13 +32,30 @@ function learningRates({ training }: Sharded, round: number): number[] {
   );
 }
 
-/** The training that a run waits for: in the step that carries the updates, of those who have not sent theirs. */
-async function wantedOf(
+/** What the training of a run follows from. */
+interface Planned {
+  readonly config: Sharded;
+  readonly protection: OpenPlan['protection'];
+}
+
+/** Asks what training a run waits for, until it is over for good. */
+function wantedBy(aggregator: Aggregator, run: string, planned: Planned): () => Promise<Wanted | null> {
+  let over = false;
+  return async () => {
+    if (over) return null;
+    const { state } = await currentRound(aggregator, run);
+    over = state.phase === 'finished' || state.phase === 'stopped';
+    return wantedIn(aggregator, run, state, planned);
+  };
+}
+
+/** The training of a run in a state: in the step that carries the updates, of those who have not sent theirs. */
+async function wantedIn(
   aggregator: Aggregator,
   run: string,
-  { config, protection }: { config: Sharded; protection: OpenPlan['protection'] },
+  state: AggregatorState,
+  { config, protection }: Planned,
 ): Promise<Wanted | null> {
-  const { state } = await currentRound(aggregator, run);
   const { phase, step, round, attempt: opening, asked } = state;
   if (phase !== 'collecting' || step !== protection.updateStep) return null;
   const names = asked.filter((group) => digestFrom(state, step, group) === undefined);
@@ -52,16 +70,16 @@ async function wantedOf(
 }
 
 /** Where the run's row says who keeps its stages. */
-function keepingIn({ db }: Aggregator, run: string) {
+function crewIn({ db }: Aggregator, run: string) {
   return {
     load: async () => {
-      const row = await db.selectFrom('runs').select('keeping').where('id', '=', run).executeTakeFirst();
-      return row?.keeping ?? null;
+      const row = await db.selectFrom('runs').select('crew').where('id', '=', run).executeTakeFirst();
+      return row?.crew ?? null;
     },
-    save: async (keeping: readonly string[]) => {
+    save: async (memory: CrewMemory) => {
       await db
         .updateTable('runs')
-        .set({ keeping: JSON.stringify(keeping) })
+        .set({ crew: JSON.stringify(memory) })
         .where('id', '=', run)
         .execute();
     },
@@ -121,8 +139,8 @@ export class Relays {
       signal: this.#stop.signal,
       epochRounds: config.sharding.epochRounds,
       patienceMs: 1000 * config.sharding.patienceSeconds,
-      wanted: () => wantedOf(this.#aggregator, run, { config, protection }),
-      keeping: keepingIn(this.#aggregator, run),
+      wanted: wantedBy(this.#aggregator, run, { config, protection }),
+      store: crewIn(this.#aggregator, run),
       onTrouble: (message) => {
         const error = new PluralError('ROUND_FAILED', message);
         observe({ type: 'failed', what: `the training of run "${run}"`, error });

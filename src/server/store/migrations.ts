@@ -75,7 +75,7 @@ const sharded: Migration = {
       sql`alter table members add column agreement_key text`,
       sql`alter table members add column seat_signature text`,
       sql`alter table invitations add column role text not null default 'group'`,
-      sql`alter table runs add column keeping jsonb`,
+      sql`alter table runs add column crew jsonb`,
     ];
     for (const statement of statements) await statement.execute(db);
   },

@@ -2,6 +2,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { AggregatorState } from '../../round/aggregator-state.ts';
 import type { ModelRecord } from '../../wire/model-record.ts';
 import type { RunDefinition } from '../../wire/run-definition.ts';
+import type { CrewMemory } from '../relay/crew.ts';
 
 /** A jsonb column: read as a value, written as its JSON text. */
 type Json<Value> = ColumnType<Value, string, string>;
@@ -18,8 +19,8 @@ export interface RunsTable {
   deadline_at: number | null;
   /** What the strategy remembers: CBOR. */
   strategy_state: Buffer;
-  /** Public keys of who keeps each stage of a sharded run; null before it is known. */
-  keeping: ColumnType<readonly string[] | null, string | undefined, string>;
+  /** What is remembered of the keepers of a sharded run; null before it is known. */
+  crew: ColumnType<CrewMemory | null, string | undefined, string>;
   created_at: number;
 }
 

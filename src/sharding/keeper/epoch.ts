@@ -11,6 +11,15 @@ export interface KeeperOrders {
   found(phase: ProbePhase): Promise<ProbeVerdict | null>;
 }
 
+/** What a morph is carried out with. */
+export interface MorphMeans {
+  readonly carry: (frame: Uint8Array) => Promise<void>;
+  /** Who stands by for the stages; left out: nobody. */
+  readonly standbys?: readonly Pick<KeeperOrders, 'settle'>[];
+  /** Called before the first is told that the morph is kept: who is lost in between can find out that it is. */
+  readonly decide?: () => Promise<void>;
+}
+
 /**
  * Morphs all stages for a next epoch, in two phases: a probe goes through them, they turn, the probe goes through them again, and where the last keeper sees
  * something else than before, or one of them fails, all that turned go back. Who stands by is told of the stage as it would be, and how that was settled; where it misses
@@ -18,8 +27,7 @@ export interface KeeperOrders {
  */
 export async function morphStages(
   keepers: readonly KeeperOrders[],
-  carry: (frame: Uint8Array) => Promise<void>,
-  standbys: readonly Pick<KeeperOrders, 'settle'>[] = [],
+  { carry, standbys = [], decide = async () => undefined }: MorphMeans,
 ): Promise<boolean> {
   const probed = async (phase: ProbePhase) => {
     for (const frame of await keepers[0]!.probe(phase)) await carry(frame);
@@ -33,7 +41,9 @@ export async function morphStages(
     const shared = await Promise.all(keepers.map((keeper) => keeper.share()));
     // Whoever cannot take it makes up for it later: nobody waits for who stands by.
     await Promise.allSettled(shared.flat().map(carry));
-    fits = (await probed(1)) === 'fits';
+    const same = (await probed(1)) === 'fits';
+    if (same) await decide();
+    fits = same;
   } finally {
     const settling = keepers.filter((_, index) => turned[index]!.status === 'fulfilled');
     await Promise.allSettled([...settling, ...standbys].map((keeper) => keeper.settle(fits)));

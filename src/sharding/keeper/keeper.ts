@@ -66,7 +66,7 @@ export class Keeper {
     this.#links = openLinks(setup, this.#index);
     this.#outgoing = new Outgoing(kept, this.#links, this.#index);
     this.#keeping = memory?.keeping ?? firstKeeping(seats);
-    this.#holds = memory === undefined ? this.#keeping[this.#index] === this.#id : (memory.holds ?? true);
+    this.#holds = memory === undefined ? this.#keeping[this.#index] === this.#id : memory.holds;
     this.#probe = new Probe(width);
     if (memory !== undefined) {
       stage.restore(memory.stage);
@@ -233,7 +233,7 @@ export class Keeper {
   }
 
   /** Goes on from what `memory` gave. */
-  restore({ stage, links, place, keeping, holds = true }: KeeperMemory): Promise<void> {
+  restore({ stage, links, place, keeping, holds }: KeeperMemory): Promise<void> {
     return this.#inTurn(() => {
       this.#setup.stage.restore(stage);
       this.#links.restore(links);
@@ -241,7 +241,7 @@ export class Keeper {
       this.#round = null;
       this.#unturned = null;
       this.#holds = holds;
-      this.#keeping = keeping ?? this.#keeping;
+      this.#keeping = keeping;
       this.#probe.forget();
       this.#remember();
     });

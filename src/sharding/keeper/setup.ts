@@ -48,10 +48,10 @@ export interface KeeperMemory {
   readonly stage: PartMemory;
   readonly links: LinksMemory;
   readonly place: RoundPlace;
-  /** Who keeps the stages, as far as it knows; left out: the first keepers. */
-  readonly keeping?: Keeping;
-  /** Whether it has the stage; left out: yes. */
-  readonly holds?: boolean;
+  /** Who keeps the stages, as far as it knows. */
+  readonly keeping: Keeping;
+  /** Whether it has the stage. */
+  readonly holds: boolean;
 }
 
 /** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */

@@ -255,7 +255,7 @@ export class LocalShardedRun {
   morph(): Promise<boolean> {
     const carry = (frame: Uint8Array) => this.#relay.carry(frame);
     const standing = this.#all.filter((keeper) => !this.#keepers.includes(keeper));
-    return morphStages(this.#keepers, carry, standing);
+    return morphStages(this.#keepers, { carry, standbys: standing });
   }
 
   /** What each keeper has, to go on from. */

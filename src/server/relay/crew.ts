@@ -1,0 +1,154 @@
+import { type Keeping, stageOf } from '../../sharding/frames/seats.ts';
+import { morphStages } from '../../sharding/keeper/epoch.ts';
+import type { KeeperStatus } from '../../wire/sharding.ts';
+import { RemoteKeeper, Trouble } from './remote-keepers.ts';
+import type { RunRelay } from './run-relay.ts';
+import { epochOf, staffed } from './staff.ts';
+
+/** What is remembered of the keepers of a run beyond the process. */
+export interface CrewMemory {
+  /** Who keeps each stage. */
+  readonly keeping: Keeping;
+  /** The last epoch that was decided to be kept; 0 before the first morph. */
+  readonly kept: number;
+}
+
+/** What keepers are ordered about with. */
+export interface CrewOptions {
+  readonly relay: RunRelay;
+  readonly patienceMs: number;
+  readonly store: { load(): Promise<CrewMemory | null>; save(memory: CrewMemory): Promise<void> };
+  readonly clock: { now(): number };
+  readonly signal: AbortSignal;
+}
+
+/** Where nothing moves for so many times the patience, it is not waited for any longer. */
+export const STILL = 3;
+
+/** The keepers of a sharded run: who keeps which stage, and the morphs of all of them. */
+export class Crew {
+  readonly #options: CrewOptions;
+  #memory: CrewMemory;
+  /** The epoch that the last morph of this process was to begin, and whether it was kept. */
+  #ended: { readonly epoch: number; readonly kept: boolean } | null = null;
+
+  private constructor(options: CrewOptions, memory: CrewMemory) {
+    this.#options = options;
+    this.#memory = memory;
+  }
+
+  static async open(options: CrewOptions): Promise<Crew> {
+    const memory = await options.store.load();
+    return new Crew(options, memory ?? { keeping: options.relay.first, kept: 0 });
+  }
+
+  /** Who keeps each stage, as was last settled. */
+  get keeping(): Keeping {
+    return this.#memory.keeping;
+  }
+
+  /** The epoch that all of them are in; null where they are not in one. */
+  get epoch(): number | null {
+    return epochOf(this.#options.relay, this.keeping);
+  }
+
+  /** Whether something is heard of somebody. */
+  isThere(id: string): boolean {
+    return this.#options.relay.isThere(id, this.#options.patienceMs);
+  }
+
+  /** Errors: Trouble where the aggregator stops. */
+  checkGoing(): void {
+    if (this.#options.signal.aborted) throw new Trouble('the aggregator stops');
+  }
+
+  /** Sees to it that somebody who is there keeps each stage, and that all know who. Errors: Trouble. */
+  async staff(): Promise<void> {
+    await this.#settleMorph();
+    const next = staffed(this.#options.relay, this.keeping, (id) => this.isThere(id));
+    if ('stage' in next) throw new Trouble(`nobody who is there can keep stage ${next.stage}`);
+    if (!sameKeeping(next, this.keeping)) await this.#remember({ keeping: next });
+    const all = this.#present();
+    await Promise.all(all.map((keeper) => keeper.appoint(next)));
+    // Who stands by and has nothing yet, or nothing of this epoch, is told now, the others after the next round.
+    const { epoch } = this;
+    const isBehind = (status: KeeperStatus | null) =>
+      status !== null && (!status.holds || (epoch !== null && status.epoch < epoch));
+    if (all.some(({ status }) => isBehind(status))) {
+      await Promise.all(next.map((id) => this.#keeper(id).keep()));
+    }
+  }
+
+  /** Morphs all stages for the next epoch. Whether that was kept. Errors: Trouble, and what a keeper failed with. */
+  async morph(): Promise<boolean> {
+    const { patienceMs, clock } = this.#options;
+    const before = this.epoch;
+    if (before === null) throw new Trouble('the keepers are not in one epoch');
+    const next = before + 1;
+    const began = clock.now();
+    const found = () => {
+      if (clock.now() - began > 2 * STILL * patienceMs) {
+        throw new Trouble('the probe of a morph does not come out');
+      }
+    };
+    const keepers = this.keeping.map((id) => this.#keeper(id, this.keeping, found));
+    const standbys = this.#present().filter(({ id }) => !this.keeping.includes(id));
+    this.#ended = { epoch: next, kept: false };
+    const decide = () => this.#remember({ kept: next });
+    const kept = await morphStages(keepers, { carry: async () => undefined, standbys, decide });
+    this.#ended = { epoch: next, kept };
+    return kept;
+  }
+
+  /**
+   * What a morph left behind that an earlier process, or a keeper that was lost, did not bring to its end. This process goes by how it ended, whatever one says of it; after a restart a morph is kept that
+   * was decided to be, or that a keeper has settled. Whose stage somebody else keeps is taken back: the neighbours may have turned with that one, and it is told of the stage anew.
+   */
+  async #settleMorph(): Promise<void> {
+    const statuses = this.#present().flatMap(({ id, status }) => (status === null ? [] : [{ id, status }]));
+    const settled = statuses.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
+    for (const { id, status } of statuses.filter((one) => one.status.unsettled)) {
+      const { epoch } = status;
+      const decided = epoch <= this.#memory.kept || settled.some((one) => one >= epoch);
+      const kept = this.#ended?.epoch === epoch ? this.#ended.kept : decided;
+      await this.#keeper(id).settle(kept && !this.#isTold(id));
+    }
+  }
+
+  /** Whether somebody else keeps its stage, and is there to tell it of it. */
+  #isTold(id: string): boolean {
+    const keeper = this.keeping[stageOf(this.#options.relay.seats, id) ?? -1];
+    return keeper !== undefined && keeper !== id && this.isThere(keeper);
+  }
+
+  async #remember(change: Partial<CrewMemory>): Promise<void> {
+    const memory = { ...this.#memory, ...change };
+    await this.#options.store.save(memory);
+    this.#memory = memory;
+  }
+
+  /** All keepers that are there, also those who stand by. */
+  #present(): RemoteKeeper[] {
+    const stages = this.keeping.map((_, stage) => this.#options.relay.holders(stage));
+    return stages.flat().flatMap((id) => (this.isThere(id) ? [this.#keeper(id)] : []));
+  }
+
+  /** `found` is asked as well while a probe is waited for. */
+  #keeper(id: string, others: readonly string[] = [id], found: () => void = () => undefined): RemoteKeeper {
+    const check = () => {
+      this.checkGoing();
+      const lost = others.find((one) => !this.isThere(one));
+      if (lost !== undefined) throw new Trouble(`not heard of any more: ${lost}`);
+    };
+    const both = () => {
+      check();
+      found();
+    };
+    return new RemoteKeeper(this.#options.relay, id, check, both);
+  }
+}
+
+/** Whether the same keep all stages. */
+export function sameKeeping(a: Keeping, b: Keeping): boolean {
+  return a.length === b.length && a.every((id, stage) => id === b[stage]);
+}
