@@ -56,7 +56,7 @@ function settingsTable(path: string): string {
     label,
     ...alignment.map((value) => value.toFixed(3)),
   ]);
-  const judges = `Judged on ${saved.validation.join(', ')}; the mean of the ten training groups scores ${saved.groupMean.toFixed(3)} (seed 0). Commit ${saved.commit}.`;
+  const judges = `Judged on ${saved.validation.join(', ')}; the mean of the training groups scores ${saved.groupMean.toFixed(3)} (seed 0). Commit ${saved.commit}.`;
   return `${markdownTable(columns, cells)}\n\n${judges}`;
 }
 
@@ -152,6 +152,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   'communication-gpo': () => communicationTable('experiments/pluralllm/communication-gpo.json'),
   fairness: () => overSeedsTable('experiments/pluralllm/fairness.json', 'strategy'),
   countries: () => countriesTable('experiments/pluralllm/countries.json'),
+  'countries-trials': () => settingsTable('experiments/pluralllm/choose.json'),
   'countries-more': () => countriesTable('experiments/pluralllm/countries-120.json'),
   reproduction: () => countriesTable('experiments/pluralllm/gpo.json'),
   convergence: () => convergenceTable('experiments/pluralllm/gpo.json'),

@@ -20,6 +20,8 @@ export interface Trials {
   readonly training: number;
   readonly seeds: readonly number[];
   readonly trials: readonly Trial[];
+  /** Where the data are, as overrides of all trials that are not written down; left out: none. */
+  readonly data?: readonly string[];
   /** Where the result goes, as JSON. */
   readonly output: string;
 }
@@ -31,10 +33,10 @@ interface Judged {
 }
 
 async function judge(plan: Trials, folder: string, { overrides }: Trial, seed: number): Promise<Judged> {
-  const { config: path, groups, training } = plan;
+  const { config: path, groups, training, data = [] } = plan;
   const split = { training: groups.slice(0, training), unseen: groups.slice(training) };
   const fixed = ['compare=[group-mean]', 'evaluation.every=1000', `seed=${seed}`];
-  const config = loadConfig(path, [...overrides, ...fixed, `data.groups=${JSON.stringify(split)}`]);
+  const config = loadConfig(path, [...data, ...overrides, ...fixed, `data.groups=${JSON.stringify(split)}`]);
   const place = join(folder, String(performance.now()));
   const { record } = await runExperiment(config, { folder: place, resume: false, emit: () => {} });
   const meanOf = (id: string) => record.methods.find((method) => method.id === id)!.summaries.unseen!.mean;
@@ -57,9 +59,10 @@ export async function judgeTrials(plan: Trials): Promise<void> {
       }
       rows.push({ ...trial, alignment });
       process.stderr.write(`${trial.label}: ${alignment.map((value) => value.toFixed(4)).join(', ')}\n`);
+      // What was judged so far is not lost with what comes.
+      const result = { commit: ownCommit(), seeds, validation: groups.slice(training), groupMean, rows };
+      writeFileSync(output, `${JSON.stringify(result, null, 2)}\n`);
     }
-    const result = { commit: ownCommit(), seeds, validation: groups.slice(training), groupMean, rows };
-    writeFileSync(output, `${JSON.stringify(result, null, 2)}\n`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

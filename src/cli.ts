@@ -1,40 +1,35 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { aggregatorCommand } from './commands/aggregator.ts';
 import type { Command } from './commands/command.ts';
-import { committeeCommand } from './commands/committee.ts';
-import { datasetCommand } from './commands/dataset.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { evaluateCommand } from './commands/evaluate.ts';
-import { exportCommand } from './commands/export.ts';
-import { groupCommand } from './commands/group.ts';
-import { keeperCommand } from './commands/keeper.ts';
-import { predictCommand } from './commands/predict.ts';
-import { privacyCommand } from './commands/privacy.ts';
-import { reportCommand } from './commands/report.ts';
-import { runCommand } from './commands/run.ts';
 import { showError } from './commands/terminal.ts';
 import { asPluralError, exitCodeOf, PluralError } from './core/errors.ts';
 import { ownVersion } from './core/version.ts';
 
-/** Every verb, in the order of the help text. */
-const COMMANDS: readonly Command[] = [
-  runCommand,
-  datasetCommand,
-  evaluateCommand,
-  predictCommand,
-  exportCommand,
-  reportCommand,
-  privacyCommand,
-  aggregatorCommand,
-  groupCommand,
-  committeeCommand,
-  keeperCommand,
-  doctorCommand,
-];
+/** Every verb, in the order of the help text. What a verb does is loaded where it is asked for: all of them together take longer than some need to run. */
+const VERBS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./commands/run.ts')).runCommand,
+  dataset: async () => (await import('./commands/dataset.ts')).datasetCommand,
+  evaluate: async () => (await import('./commands/evaluate.ts')).evaluateCommand,
+  predict: async () => (await import('./commands/predict.ts')).predictCommand,
+  export: async () => (await import('./commands/export.ts')).exportCommand,
+  report: async () => (await import('./commands/report.ts')).reportCommand,
+  privacy: async () => (await import('./commands/privacy.ts')).privacyCommand,
+  aggregator: async () => (await import('./commands/aggregator.ts')).aggregatorCommand,
+  group: async () => (await import('./commands/group.ts')).groupCommand,
+  committee: async () => (await import('./commands/committee.ts')).committeeCommand,
+  keeper: async () => (await import('./commands/keeper.ts')).keeperCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
+};
 
-function parserOf(args: readonly string[]) {
+/** The command that a line names first, or all of them: for the help text, and to find what was meant by a word that is none. */
+function commandsFor(args: readonly string[]): Promise<Command[]> {
+  const named = args.find((arg) => !arg.startsWith('-')) ?? '';
+  const loads = Object.hasOwn(VERBS, named) ? [VERBS[named]!] : Object.values(VERBS);
+  return Promise.all(loads.map((load) => load()));
+}
+
+function parserOf(args: readonly string[], commands: readonly Command[]) {
   const parser = yargs([...args])
     .scriptName('pluralllm')
     .usage(
@@ -46,7 +41,8 @@ function parserOf(args: readonly string[]) {
       describe: 'one JSON object per line on standard output',
     })
     .option('quiet', { type: 'boolean', default: false, describe: 'print results and errors only' });
-  return COMMANDS.reduce<typeof parser>((built, command) => command.register(built) as typeof parser, parser)
+  return commands
+    .reduce<typeof parser>((built, command) => command.register(built) as typeof parser, parser)
     .demandCommand(1, 'Name a command; "pluralllm --help" lists them.')
     .strict()
     .recommendCommands()
@@ -84,7 +80,7 @@ function checkValues(args: readonly string[]): void {
 async function main(args: readonly string[]): Promise<number> {
   try {
     checkValues(args);
-    await parserOf(args).parseAsync();
+    await parserOf(args, await commandsFor(args)).parseAsync();
     return 0;
   } catch (thrown) {
     const error = asPluralError(thrown);

@@ -78,6 +78,10 @@ export class AdminApi {
     await this.#ask('DELETE', `${adminPath(run)}/groups/${encodeURIComponent(group)}`, doneSchema);
   }
 
+  async revokeKeeper(run: string, publicKey: string): Promise<void> {
+    await this.#ask('DELETE', `${adminPath(run)}/keepers/${encodeURIComponent(publicKey)}`, doneSchema);
+  }
+
   #ask<Schema extends z.ZodType>(
     method: Method,
     path: string,

@@ -197,6 +197,24 @@ async function seatKeeper(locked: LockedRun, keeper: KeepersTable, seat: SeatCol
   return { stage: own.stage, standby: first?.public_key !== publicKey };
 }
 
+/** Takes a keeper's key away for good: it is served no more, and who stands by takes over. Before the run begins its seat is free again. Errors: KEY_UNKNOWN. */
+export async function revokeKeeper(aggregator: Aggregator, run: string, publicKey: string): Promise<void> {
+  const now = aggregator.clock.now();
+  await changeRun(aggregator, run, async ({ tx, state }) => {
+    const noSeat = { stage: null, place: null, agreement_key: null, seat_signature: null };
+    const changed = await tx
+      .updateTable('keepers')
+      .set({ revoked_at: now, ...(state.phase === 'waiting' ? noSeat : {}) })
+      .where('run', '=', run)
+      .where('public_key', '=', publicKey)
+      .executeTakeFirst();
+    if (changed.numUpdatedRows > 0n) return;
+    throw new PluralError('KEY_UNKNOWN', `no keeper with this key takes part in run "${run}"`, {
+      hint: 'pluralllm aggregator status lists the keepers.',
+    });
+  });
+}
+
 /** Notes that a keeper was here, as often as it is worth it. */
 export async function noteKeeperSeen({ db, clock }: Aggregator, keeper: KeepersTable): Promise<void> {
   const now = clock.now();

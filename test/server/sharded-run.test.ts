@@ -189,6 +189,30 @@ describe('seats of a sharded run', () => {
     expect(await run.phase()).toBe('collecting');
   });
 
+  test('of a keeper whose key was revoked are free again before the run begins, and serve nobody after that', async () => {
+    const run = await ShardedTestRun.create();
+    const revoke = ({ identity }: Person) =>
+      adminInject(aggregator, {
+        method: 'DELETE',
+        path: `/v1/admin/runs/${run.run.run}/keepers/${identity.publicKey}`,
+      });
+    const { one: first } = await run.keeper();
+    expect(refusalIn(await revoke(first)).status).toBe(200);
+    expect(refusalIn(await run.seat(first))).toEqual({ status: 403, code: 'KEY_REVOKED' });
+    expect(refusalIn(await revoke(person()))).toEqual({ status: 403, code: 'KEY_UNKNOWN' });
+    const { one: second, seat } = await run.keeper();
+    expect(seat.json()).toEqual({ stage: 0, standby: false });
+    await run.keeper();
+    await run.keeper();
+    const [ann] = [await run.group('ann'), await run.group('ben')];
+    expect(await run.phase()).toBe('collecting');
+    const before = (await run.get(ann, '/seats')).json();
+    await revoke(second);
+    expect(refusalIn(await run.get(second, '/seats'))).toEqual({ status: 403, code: 'KEY_REVOKED' });
+    // The seats stay as all agreed on them.
+    expect((await run.get(ann, '/seats')).json()).toEqual(before);
+  });
+
   test('are not in a run without stages', async () => {
     const plain = await TestRun.create(aggregator, { name: 'plain' });
     const ann: TestGroup = await plain.join('ann');

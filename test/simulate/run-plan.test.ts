@@ -41,11 +41,18 @@ describe('the plan of a deployed run', () => {
     );
   });
 
-  test('of a sharded run is refused: an aggregator has no relay', async () => {
-    const config = loadConfig('configs/sharded.yaml', ['predictor.width=4', 'predictor.heads=1']);
-    const plan = planOf(await prepareExperiment(config, () => undefined));
-    expect(() => openPlan(plan)).toThrow(
-      expect.objectContaining({ code: 'CONFIG_CONFLICT', hint: expect.stringContaining('pluralllm run') }),
-    );
+  test('of a sharded run has front and head alone as its parameters, and nobody in it who has no answers', async () => {
+    const planOfSharded = async (...changes: readonly string[]) => {
+      const small = ['predictor.width=4', 'predictor.heads=1', ...changes];
+      return planOf(await prepareExperiment(loadConfig('configs/sharded.yaml', small), () => undefined));
+    };
+    const plan = await planOfSharded();
+    const { predictor, layout } = openPlan(plan);
+    expect(layout.size).toBe(plan.parameters);
+    expect(layout.entries.some(({ name }) => name.startsWith('stage'))).toBe(false);
+    expect(predictor.layout.entries.some(({ name }) => name.startsWith('stage'))).toBe(true);
+    const committee = '{ members: [ink, press], threshold: 2, trustees: true }';
+    const trusted = await planOfSharded(`protection={ name: seal, committee: ${committee} }`);
+    expect(() => openPlan(trusted)).toThrow(expect.objectContaining({ code: 'CONFIG_CONFLICT' }));
   });
 });

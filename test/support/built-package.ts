@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { build, type Plugin, type PluginBuild } from 'esbuild';
 import type { TestProject } from 'vitest/node';
 
 declare module 'vitest' {
@@ -19,27 +19,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** What finds its own files from where it lies, or is loaded by few commands: it stays where it is. */
 const LEFT_OUT = ['onnxruntime-node', 'node-seal', '@electric-sql/*', '@aws-sdk/*', 'pino'];
 
-/** What is used here of the bundler that tsx brings along. */
-interface Bundler {
-  build(options: Readonly<Record<string, unknown>>): Promise<unknown>;
-}
-
-interface Loading {
-  onLoad(
-    which: { readonly filter: RegExp },
-    load: (file: { readonly path: string }) => { readonly contents: string },
-  ): void;
-}
-
-function bundler(): Bundler {
-  const { resolve } = createRequire(import.meta.url);
-  return createRequire(resolve('tsx/package.json'))('esbuild');
-}
-
 /** Modules of one file each say where they are themselves; in a bundle each says where it would be. */
-function placesIn(compiled: string) {
-  const setup = (build: Loading) =>
-    build.onLoad({ filter: /\.js$/ }, ({ path }) => {
+function placesIn(compiled: string): Plugin {
+  const setup = ({ onLoad }: PluginBuild) =>
+    onLoad({ filter: /\.js$/ }, ({ path }) => {
       const contents = readFileSync(path, 'utf8');
       if (path.includes('/node_modules/')) return { contents };
       const own = `new URL(${JSON.stringify(`./${relative(compiled, path)}`)}, import.meta.url).href`;
@@ -58,7 +41,7 @@ async function compile(compiled: string): Promise<void> {
 
 /** The same in few files: the tests start some hundred processes, and each would look for a thousand files. */
 async function bundle(compiled: string, built: string): Promise<void> {
-  await bundler().build({
+  await build({
     entryPoints: [join(compiled, 'cli.js'), join(compiled, 'training/worker.js')],
     outdir: built,
     entryNames: '[name]',

@@ -192,7 +192,8 @@ export async function untilStatus(
   for (;;) {
     const status = await ask();
     if (holds(status)) return status;
-    await wait(100);
+    // Two tests that wait at once stay below what one address may ask in a minute.
+    await wait(300);
   }
 }
 

@@ -44,9 +44,7 @@ function showRun(terminal: Terminal, status: RunStatus): void {
   if (awaited.length > MOST_AWAITED) terminal.print(`  and ${awaited.length - MOST_AWAITED} more`);
   for (const { publicKey, stage, keeps, lastSeenAt } of status.keepers) {
     const seen = lastSeenAt === null ? 'not seen yet' : `last seen ${new Date(lastSeenAt).toISOString()}`;
-    terminal.print(
-      `  stage ${stage} ${keeps ? 'is kept' : 'is stood by for'} by ${publicKey.slice(0, 12)}, ${seen}`,
-    );
+    terminal.print(`  stage ${stage} ${keeps ? 'is kept' : 'is stood by for'} by ${publicKey}, ${seen}`);
   }
   terminal.print(`\n${roundsTable(status)}`);
   if (status.holds === 'ciphertext') {

@@ -20,15 +20,21 @@ export const stopCommand = defineCommand({
 
 export const revokeCommand = defineCommand({
   usage: 'revoke <aggregator> <run> <group>',
-  describe: "take a group's key away; what it sent before stays in the models",
+  describe: "take a group's key away, or a keeper's; what it sent before stays in the models",
   options: (parser) =>
     withAggregator(parser)
       .positional('run', { type: 'string', demandOption: true, describe: 'name of the run' })
-      .positional('group', { type: 'string', demandOption: true, describe: 'id of the group' })
+      .positional('group', {
+        type: 'string',
+        demandOption: true,
+        describe: "id of the group; with --keeper the keeper's public key",
+      })
+      .option('keeper', { type: 'boolean', default: false, describe: 'revoke a keeper of a sharded run' })
       .example('$0 aggregator revoke agg quickstart Kenya', ''),
   run: async (flags, terminal) => {
-    await reach(flags, ({ api }) => api.revoke(flags.run, flags.group));
-    terminal.event({ type: 'revoked', run: flags.run, group: flags.group });
-    terminal.print(`The key of group "${flags.group}" counts no more in run "${flags.run}".`);
+    const { run, group, keeper } = flags;
+    await reach(flags, ({ api }) => (keeper ? api.revokeKeeper(run, group) : api.revoke(run, group)));
+    terminal.event({ type: 'revoked', run, [keeper ? 'keeper' : 'group']: group });
+    terminal.print(`The key of ${keeper ? 'keeper' : 'group'} "${group}" counts no more in run "${run}".`);
   },
 });

@@ -9,8 +9,10 @@ import {
   inviteAnswerSchema,
   inviteRequestSchema,
 } from '../../wire/http.ts';
+import { publicKeySchema } from '../../wire/identity.ts';
 import { groupIdSchema, runIdSchema } from '../../wire/run-definition.ts';
 import { allow, invite } from '../invitations.ts';
+import { revokeKeeper } from '../keepers.ts';
 import { isAdmin } from '../keys.ts';
 import { revoke } from '../members.ts';
 import { createRun, startRun, stopRun } from '../runs.ts';
@@ -66,6 +68,14 @@ export function adminRoutes({ aggregator, adminKey }: Services): FastifyPluginAs
       { schema: { params: runParams, body: allowRequestSchema, response: done } },
       async ({ params, body }) => {
         await allow(aggregator, params.run, body.group, body.publicKey);
+        return DONE;
+      },
+    );
+    app.delete(
+      '/v1/admin/runs/:run/keepers/:key',
+      { schema: { params: z.object({ run: runIdSchema, key: publicKeySchema }), response: done } },
+      async ({ params }) => {
+        await revokeKeeper(aggregator, params.run, params.key);
         return DONE;
       },
     );
