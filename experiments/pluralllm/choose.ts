@@ -34,8 +34,6 @@ const TRIALS: readonly Trial[] = [
   { label: 'factors that start at 0.5', overrides: [plural({ initialDeviation: 0.5 })] },
   { label: 'evidence 5', overrides: [plural({ evidence: 5 })] },
   { label: 'no memory step larger than the networks’', overrides: [plural({ memoryScale: 1 })] },
-  { label: 'a transformer of two layers beside it', overrides: [plural({ layers: 2 })] },
-  { label: 'twice as many rounds', overrides: ['training.rounds=120'] },
 ];
 
 await judgeTrials({
