@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { asPluralError, invariant, type PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
-import { readFrame } from '../../sharding/frames/sealed-frame.ts';
+import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
 import { type Seats, stageOf } from '../../sharding/frames/seats.ts';
 import { Keeper } from '../../sharding/keeper/keeper.ts';
 import { secretStart, turnExitOnce } from '../../sharding/keeper/secret-stage.ts';
@@ -109,11 +109,14 @@ export class KeeperService {
     let following: readonly Uint8Array[] = [];
     try {
       following = await this.#keeper.receive(bytes);
-      if (readFrame(bytes).header.kind === 'memory' && !this.#keeper.unsettled) this.#store();
     } catch (thrown) {
       const { code, message } = asPluralError(thrown);
       this.#options.emit({ type: 'refused', code, message });
+      this.#say([]);
+      return;
     }
+    // Who stands by has the stage once it is on its disk: where it cannot be, the service ends.
+    if (parseFrame(bytes).header.kind === 'memory' && !this.#keeper.unsettled) this.#store();
     this.#say(following);
   }
 
