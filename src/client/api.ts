@@ -19,6 +19,7 @@ import type { ModelRecord } from '../wire/model-record.ts';
 import { type RunDefinition, runDefinitionSchema } from '../wire/run-definition.ts';
 import {
   type Inbox,
+  type InboxQuery,
   inboxSchema,
   type KeeperAnswer,
   keeperAnswerSchema,
@@ -43,14 +44,6 @@ export interface ApiOptions extends SessionOptions {
 /** Reads an answer by its schema. */
 function json<Schema extends z.ZodType>(schema: Schema): Read<z.output<Schema>> {
   return (answer, where) => readAnswer(answer, schema, where);
-}
-
-/** What somebody has of what waits for him at a relay. */
-export interface InboxQuery {
-  readonly relay: string;
-  readonly after: number;
-  readonly course: number;
-  readonly order: number;
 }
 
 /** A stage with its moments, and frames beside it. */

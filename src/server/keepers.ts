@@ -2,9 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { PluralError } from '../core/errors.ts';
 import { keyPairOf } from '../privacy/secure-sum/key-agreement.ts';
 import { isOwnSeat } from '../sharding/frames/seats.ts';
+import type { SeatRequest } from '../wire/sharding.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
-import { allowDigest, beginWhenReady, enrol, spendInvitation, tokenDigest } from './members.ts';
+import {
+  allowDigest,
+  beginWhenReady,
+  enrol,
+  SEEN_EVERY_MS,
+  spendInvitation,
+  tokenDigest,
+} from './members.ts';
 import { seatedKeepers, shardingOf } from './seat-rows.ts';
 import type { KeepersTable } from './store/tables.ts';
 
@@ -90,12 +98,6 @@ function seatsAreTaken(run: string): PluralError {
   return new PluralError('RUN_FULL', `run "${run}" has begun: its seats are taken`, {
     hint: 'Keepers and groups of a sharded run join before it begins.',
   });
-}
-
-/** What somebody takes a seat with. */
-interface SeatRequest {
-  readonly agreementKey: string;
-  readonly signature: string;
 }
 
 /**
@@ -226,5 +228,3 @@ export async function noteKeeperSeen({ db, clock }: Aggregator, keeper: KeepersT
     .where('public_key', '=', keeper.public_key)
     .execute();
 }
-
-const SEEN_EVERY_MS = 5000;

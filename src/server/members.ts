@@ -34,8 +34,8 @@ function checkNotRevoked({ group_id, revoked_at }: Member): void {
   });
 }
 
-/** How often the time of a group's last request is written down. */
-const SEEN_EVERY_MS = 5000;
+/** How often the time of somebody's last request is written down. */
+export const SEEN_EVERY_MS = 5000;
 
 /** Notes that a group was here. */
 export async function noteSeen(aggregator: Aggregator, member: Member): Promise<void> {

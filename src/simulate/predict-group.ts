@@ -1,10 +1,10 @@
 import { workerSetup } from '../config/worker-setup.ts';
 import { invariant, PluralError } from '../core/errors.ts';
 import { isFile } from '../core/files.ts';
-import { suggestion } from '../core/suggest.ts';
 import { isGroupFile, readGroupFile } from '../data/group-file.ts';
 import { groupIndex } from '../data/group-index.ts';
 import { importSurvey } from '../data/import.ts';
+import { questionNamed } from '../data/question-named.ts';
 import type { Answer, Group, Question, Survey } from '../data/survey.ts';
 import { translateAnswers } from '../data/translate.ts';
 import { chooseContext } from '../evaluate/contexts.ts';
@@ -52,14 +52,6 @@ export function contextFromSurvey(
     group,
     answers: answers.filter(({ question }) => context.includes(question)),
   };
-}
-
-/** Index of a question of the run's survey; USAGE with the nearest id where there is none. */
-function questionNamed({ questions }: Survey, id: string): number {
-  const index = questions.findIndex((question) => question.id === id);
-  if (index >= 0) return index;
-  const known = questions.map((question) => question.id);
-  throw new PluralError('USAGE', `there is no question "${id}"`, { hint: suggestion(id, known) });
 }
 
 /**

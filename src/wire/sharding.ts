@@ -149,3 +149,14 @@ export type SeatRequest = z.output<typeof seatRequestSchema>;
 export type SeatAnswer = z.output<typeof seatAnswerSchema>;
 export type SeatsAnswer = z.output<typeof seatsAnswerSchema>;
 export type KeeperAnswer = z.output<typeof keeperAnswerSchema>;
+
+/** What a participant asks for at the relay: what is new since what it has. */
+export interface InboxQuery {
+  readonly relay: string;
+  /** Number of the last frame that it has. */
+  readonly after: number;
+  /** Version of the course that it knows; 0: none. */
+  readonly course: number;
+  /** Number of the order that it knows; 0: none. */
+  readonly order: number;
+}

@@ -1,7 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { bytesFrom } from '../../core/bytes.ts';
 import { PluralError } from '../../core/errors.ts';
 import { isFile, jsonOrNull, makeFolder, readFileText, writeFileAtomic } from '../../core/files.ts';
 import { takeLock } from '../../core/lock-file.ts';
@@ -144,11 +143,6 @@ export class KeeperHome {
       if (isLeftover(file)) rmSync(join(this.folder, file), { force: true });
     }
     return release;
-  }
-
-  /** Of the seat's secret, as bytes. */
-  static bytes(secret: string): Uint8Array {
-    return bytesFrom(secret);
   }
 
   #path(name: Name): string {

@@ -1,8 +1,9 @@
+import { bytesFrom } from '../../core/bytes.ts';
 import { PluralError } from '../../core/errors.ts';
 import type { Invitation } from '../../wire/invitation.ts';
 import { runDigest } from '../../wire/run-definition.ts';
 import type { AggregatorApi } from '../api.ts';
-import { KeeperHome, type KeeperMembership } from './keeper-home.ts';
+import type { KeeperHome, KeeperMembership } from './keeper-home.ts';
 import { shardedPlan } from './keeper-plan.ts';
 import { takeOwnSeat } from './seats.ts';
 
@@ -53,7 +54,7 @@ export async function joinAsKeeper({
   const before = home.membershipOrNull();
   // What a stage was begun with is gone once it is stored.
   if (before !== null && home.hasStage) return before;
-  const secret = KeeperHome.bytes(home.seatSecrets().agreement);
+  const secret = bytesFrom(home.seatSecrets().agreement);
   const { stage, standby } = await takeOwnSeat(api, digest, home.identity(), secret);
   if (stage === null) {
     throw new PluralError('AGGREGATOR_FAILED', 'the aggregator gave this keeper no stage', {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { bytesFrom } from '../../core/bytes.ts';
 import { asPluralError, invariant, type PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
@@ -9,7 +10,7 @@ import { Stage } from '../../sharding/parts/stage.ts';
 import { runDigest } from '../../wire/run-definition.ts';
 import type { Inbox, KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
-import { KeeperHome } from './keeper-home.ts';
+import type { KeeperHome } from './keeper-home.ts';
 import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
 import { type RelayApi, RelayLine } from './relay-line.ts';
 import { checkKeepers, checkStandbys, seatsWhenBegun } from './seats.ts';
@@ -229,13 +230,13 @@ async function openKeeper(home: KeeperHome, run: string, seats: Seats, plan: Sha
     return keeper;
   }
   const { agreement, own } = home.seatSecrets();
-  const secret = KeeperHome.bytes(own);
+  const secret = bytesFrom(own);
   const stage = await Stage.open(
     { options, layout, parameters: secretStart(layout, secret), optimizer },
     index,
   );
   turnExitOnce(stage, width, secret);
-  const keeper = new Keeper({ ...common, stage, keys: keyPairOf(KeeperHome.bytes(agreement)), secret });
+  const keeper = new Keeper({ ...common, stage, keys: keyPairOf(bytesFrom(agreement)), secret });
   home.save({ memory: keeper.memory(), turned: false });
   return keeper;
 }

@@ -254,11 +254,11 @@ export class KeeperTrainer implements Trainer {
     look: (course: Course | null) => Found | null,
     withinMs: number,
   ): Promise<Found | null> {
-    const until = Date.now() + withinMs;
+    const until = performance.now() + withinMs;
     for (;;) {
       this.#checkOpen();
       const found = look(this.#course);
-      const leftMs = until - Date.now();
+      const leftMs = until - performance.now();
       if (found !== null || leftMs <= 0) return found;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, leftMs);

@@ -1,8 +1,8 @@
 import { float32From } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { PluralError } from '../../core/errors.ts';
-import { suggestion } from '../../core/suggest.ts';
-import type { Question, Survey } from '../../data/survey.ts';
+import { questionNamed } from '../../data/question-named.ts';
+import type { Question } from '../../data/survey.ts';
 import { chooseContext } from '../../evaluate/contexts.ts';
 import type { GroupHome } from '../home.ts';
 import { type LocalOptions, type Prepared, prepare } from '../local-setup.ts';
@@ -14,14 +14,6 @@ export interface OwnPrediction {
   readonly question: Question;
   /** Share of each option, in the order of the question's options. */
   readonly probabilities: readonly number[];
-}
-
-/** Index of a question; USAGE with the nearest id where there is none. */
-function questionNamed({ questions }: Survey, id: string): number {
-  const index = questions.findIndex((question) => question.id === id);
-  if (index >= 0) return index;
-  const known = questions.map((question) => question.id);
-  throw new PluralError('USAGE', `there is no question "${id}"`, { hint: suggestion(id, known) });
 }
 
 /** What is told of the group and what is predicted: a question that is asked for is never told. */

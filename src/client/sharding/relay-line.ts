@@ -1,7 +1,6 @@
 import type { Course, Inbox, KeeperStatus } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
 import { isCode } from '../failures.ts';
-import type { Sleep } from '../retry.ts';
 import { systemSleep } from '../retry.ts';
 
 /** What a line asks of the aggregator. */
@@ -31,7 +30,6 @@ const NOT_BEGUN_MS = 500;
 export class RelayLine {
   readonly #api: RelayApi;
   readonly #handlers: LineHandlers;
-  readonly #sleep: Sleep;
   readonly #signal: AbortSignal;
   #relay = '';
   #after = 0;
@@ -43,11 +41,10 @@ export class RelayLine {
   #status: KeeperStatus | null = null;
   #sending: Promise<void> | null = null;
 
-  constructor(api: RelayApi, handlers: LineHandlers, signal: AbortSignal, sleep: Sleep = systemSleep) {
+  constructor(api: RelayApi, handlers: LineHandlers, signal: AbortSignal) {
     this.#api = api;
     this.#handlers = handlers;
     this.#signal = signal;
-    this.#sleep = sleep;
   }
 
   /** Sends frames, and what a keeper says of itself after them; resolves when the relay has them. Errors: those of the API. */
@@ -72,7 +69,7 @@ export class RelayLine {
   async listen(): Promise<never> {
     for (;;) {
       const inbox = await this.#fetch();
-      if (inbox === null) await this.#sleep(NOT_BEGUN_MS, this.#signal);
+      if (inbox === null) await systemSleep(NOT_BEGUN_MS, this.#signal);
       else this.#handOver(inbox);
       await this.#handlers.idle?.();
     }

@@ -69,8 +69,4 @@ export class Mailbox {
     if (frames <= 1) this.#shares.delete(from);
     else this.#shares.set(from, { frames: frames - 1, bytes: bytes - frame.byteLength });
   }
-
-  get isEmpty(): boolean {
-    return this.#waiting.length === 0;
-  }
 }

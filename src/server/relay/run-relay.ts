@@ -3,7 +3,7 @@ import { PluralError } from '../../core/errors.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
 import { firstKeeping, holdersOf, type Keeping, type Seats, stageOf } from '../../sharding/frames/seats.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
-import type { Course, Inbox, KeeperOrder, KeeperStatus, Relayed } from '../../wire/sharding.ts';
+import type { Course, Inbox, InboxQuery, KeeperOrder, KeeperStatus, Relayed } from '../../wire/sharding.ts';
 import { Mailbox } from './mailbox.ts';
 
 /** What one answer carries at most, but for one frame that is longer. */
@@ -22,17 +22,6 @@ interface Party {
   order: { readonly number: number; readonly order: KeeperOrder } | null;
   /** When the order was given. */
   orderedAt: number;
-}
-
-/** What a participant asks for: what is new since what it has. */
-export interface InboxQuery {
-  readonly relay: string;
-  /** Number of the last frame that it has. */
-  readonly after: number;
-  /** Version of the course that it knows; 0: none. */
-  readonly course: number;
-  /** Number of the order that it knows; 0: none. */
-  readonly order: number;
 }
 
 /**
