@@ -11,8 +11,8 @@ import type { Membership } from './group-record.ts';
 import type { GroupHome } from './home.ts';
 import { openWork, type WorkOptions } from './open-work.ts';
 import { readersKeyFor } from './readers-key.ts';
-import { isSharded } from './sharding/keeper-plan.ts';
 import { takeGroupSeat } from './sharding/seats.ts';
+import { isSharded } from './sharding/sharded-plan.ts';
 
 /** Where requests stay on this machine. */
 function isLoopback(hostname: string): boolean {

@@ -13,12 +13,16 @@ export function roundsLayout(config: Config, whole: ParameterLayout): ParameterL
     : outerLayout(whole, stagedOptions.parse(optionsOf(config.predictor)));
 }
 
+/** Most questions that a task of a sharded run tells. */
+export function mostTold({ training, evaluation }: Config): number {
+  return Math.max(training.contextQuestions[1], evaluation.contextQuestions);
+}
+
 /** Most points of a task of a sharded run: of training, and of a pass of predictions. */
-export function mostPoints({ training, evaluation }: Config, questions: Survey['questions']) {
+export function mostPoints(config: Config, questions: Survey['questions']) {
   const options = Math.max(...questions.map((question) => question.options.length));
-  const told = Math.max(training.contextQuestions[1], evaluation.contextQuestions);
-  const asked = Math.max(training.targetQuestions[1] * options, MOST_TARGET_POINTS + options);
-  return { context: told * options, target: asked };
+  const asked = Math.max(config.training.targetQuestions[1] * options, MOST_TARGET_POINTS + options);
+  return { context: mostTold(config) * options, target: asked };
 }
 
 /** How many keepers a deployed run waits for: one for each stage, and those who stand by; none without sharding. */

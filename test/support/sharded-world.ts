@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
-import { shardedPlan } from '../../src/client/sharding/keeper-plan.ts';
 import { type KeeperApi, type KeeperEvent, KeeperService } from '../../src/client/sharding/keeper-service.ts';
 import { KeeperTrainer } from '../../src/client/sharding/keeper-trainer.ts';
 import type { LinkStore, ShardedApi } from '../../src/client/sharding/means.ts';
+import { shardedPlan } from '../../src/client/sharding/sharded-plan.ts';
 import { asStage } from '../../src/core/brand.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';

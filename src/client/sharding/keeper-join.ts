@@ -4,8 +4,8 @@ import type { Invitation } from '../../wire/invitation.ts';
 import { runDigest } from '../../wire/run-definition.ts';
 import type { AggregatorApi } from '../api.ts';
 import type { KeeperHome, KeeperMembership } from './keeper-home.ts';
-import { shardedPlan } from './keeper-plan.ts';
 import { takeOwnSeat } from './seats.ts';
+import { shardedPlan } from './sharded-plan.ts';
 
 export interface KeeperJoinOptions {
   readonly home: KeeperHome;

@@ -1,19 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { bytesFrom } from '../../core/bytes.ts';
-import { asPluralError, invariant, type PluralError } from '../../core/errors.ts';
-import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import { asPluralError, type PluralError } from '../../core/errors.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
-import { type Seats, stageOf } from '../../sharding/frames/seats.ts';
-import { Keeper } from '../../sharding/keeper/keeper.ts';
-import { secretStart, turnExitOnce } from '../../sharding/keeper/secret-stage.ts';
-import { Stage } from '../../sharding/parts/stage.ts';
+import { stageOf } from '../../sharding/frames/seats.ts';
+import type { Keeper } from '../../sharding/keeper/keeper.ts';
 import { runDigest } from '../../wire/run-definition.ts';
 import type { Inbox, KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
 import type { KeeperHome } from './keeper-home.ts';
-import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
+import { openKeeper } from './open-keeper.ts';
 import { type RelayApi, RelayLine } from './relay-line.ts';
-import { checkKeepers, checkStandbys, seatsWhenBegun } from './seats.ts';
+import { checkKeepers, seatsWhenBegun } from './seats.ts';
+import { shardedPlan } from './sharded-plan.ts';
 
 /** What happens at a keeper, for whoever shows it. */
 export type KeeperEvent =
@@ -201,42 +198,4 @@ export class KeeperService {
     if (!isNew && frames.length === 0) return;
     this.#line.send(frames, isNew ? status : null).catch((thrown) => this.#break(asPluralError(thrown)));
   }
-}
-
-/** The keeper that a folder has, or a new one with its secrets; from then on they are needed no more. Errors: STAGE_TAKEN, those of the stage, CHECKPOINT_CORRUPT. */
-async function openKeeper(home: KeeperHome, run: string, seats: Seats, plan: ShardedPlan): Promise<Keeper> {
-  const { options, parts, optimizer, sharding, most } = plan;
-  checkStandbys(seats, sharding.standbys);
-  const identity = home.identity();
-  const index = stageOf(seats, identity.publicKey);
-  invariant(index !== null, 'a keeper has a seat');
-  const layout = parts.stages[index]!;
-  const { width } = options;
-  const common = {
-    run,
-    identity,
-    seats,
-    width,
-    frames: sharding.frames,
-    most,
-    queries: sharding.queriesPerRound,
-  };
-  const stored = home.load();
-  if (stored !== null) {
-    const parameters = new Float32Array(layout.size);
-    const stage = await Stage.open({ options, layout, parameters, optimizer }, index);
-    const keeper = new Keeper({ ...common, stage, memory: stored.memory });
-    if (stored.turned) await keeper.turn();
-    return keeper;
-  }
-  const { agreement, own } = home.seatSecrets();
-  const secret = bytesFrom(own);
-  const stage = await Stage.open(
-    { options, layout, parameters: secretStart(layout, secret), optimizer },
-    index,
-  );
-  turnExitOnce(stage, width, secret);
-  const keeper = new Keeper({ ...common, stage, keys: keyPairOf(bytesFrom(agreement)), secret });
-  home.save({ memory: keeper.memory(), turned: false });
-  return keeper;
 }

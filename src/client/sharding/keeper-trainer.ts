@@ -19,10 +19,10 @@ import { isCode, sitsOut } from '../failures.ts';
 import type { LocalOptions, Prepared } from '../local-setup.ts';
 import type { Opening, Trainer } from '../trainer.ts';
 import { interrupted } from '../transport.ts';
-import { type ShardedPlan, shardedPlan } from './keeper-plan.ts';
 import type { ShardedMeans } from './means.ts';
 import { RelayLine } from './relay-line.ts';
 import { checkKeepers, seatsNow } from './seats.ts';
+import { type ShardedPlan, shardedPlan } from './sharded-plan.ts';
 
 type Training = NonNullable<Course['training']>;
 

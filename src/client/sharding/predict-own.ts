@@ -1,3 +1,4 @@
+import { mostTold } from '../../config/sharded-run.ts';
 import { float32From } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
 import { PluralError } from '../../core/errors.ts';
@@ -33,8 +34,7 @@ function taskOf({ survey, config }: Prepared, asked: readonly string[]) {
     );
   }
   // More than keepers were told to take they refuse.
-  const most = Math.max(config.training.contextQuestions[1], config.evaluation.contextQuestions);
-  const count = Math.min(most, answered.length);
+  const count = Math.min(mostTold(config), answered.length);
   const context =
     count === answered.length
       ? answered
