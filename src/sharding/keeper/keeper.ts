@@ -4,10 +4,10 @@ import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, type SealedFrame } from '../frames/sealed-frame.ts';
 import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, stageOf } from '../frames/seats.ts';
-import { morphFrom } from '../parts/morph.ts';
 import type { Frame } from '../parts/part-session.ts';
-import { type PartMemory, wipe } from '../parts/part-state.ts';
+import { wipe } from '../parts/part-state.ts';
 import { boundedGradients, checkGradient } from './gradients.ts';
+import { KeptStage } from './kept-stage.ts';
 import { Outgoing } from './outgoing.ts';
 import { Probe, type ProbePhase, type ProbeVerdict } from './probe.ts';
 import {
@@ -20,12 +20,10 @@ import {
 } from './round-ledger.ts';
 import { checkRoute, type Place } from './route.ts';
 import { type KeeperMemory, type KeeperParts, type KeeperSetup, openLinks } from './setup.ts';
-import { checkStageRoute, frameOfStage, SETTLED, stageOfFrame, UNSETTLED } from './stage-frame.ts';
+import { checkStageRoute, frameOfStage, SETTLED, UNSETTLED } from './stage-frame.ts';
 
 /** Far more rounds than a keeper misses: after one that was said to be the last number there is, none could begin. */
 const MOST_ROUNDS_AHEAD = 100_000;
-/** A round that is over: no attempt of it begins again. */
-const OVER = Number.MAX_SAFE_INTEGER;
 
 /**
  * Keeps one stage: takes in sealed frames and gives those that follow from them. It decides nothing of a run's course; what it is ordered to do that does not
@@ -37,17 +35,11 @@ export class Keeper {
   readonly #id: string;
   readonly #index: number;
   readonly #links: Links;
+  readonly #kept: KeptStage;
   readonly #probe: Probe;
   readonly #outgoing: Outgoing;
   #keeping: Keeping;
-  /** Whether it has the stage as it is: who stands by begins without. */
-  #holds: boolean;
-  #place: RoundPlace = { round: 0, attempt: OVER };
   #round: RoundLedger | null = null;
-  /** The stage when the round began. */
-  #begun: PartMemory;
-  /** The stage before the morph that is not settled; null where there is none. */
-  #unturned: PartMemory | null = null;
   readonly #queries = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -66,13 +58,9 @@ export class Keeper {
     this.#links = openLinks(setup, this.#index);
     this.#outgoing = new Outgoing(kept, this.#links, this.#index);
     this.#keeping = memory?.keeping ?? firstKeeping(seats);
-    this.#holds = memory === undefined ? this.#keeping[this.#index] === this.#id : memory.holds;
+    const holds = this.#keeping[this.#index] === this.#id;
+    this.#kept = new KeptStage({ stage, links: this.#links, width, holds }, memory);
     this.#probe = new Probe(width);
-    if (memory !== undefined) {
-      stage.restore(memory.stage);
-      this.#place = memory.place;
-    }
-    this.#begun = stage.memory();
   }
 
   get epoch(): number {
@@ -86,17 +74,17 @@ export class Keeper {
 
   /** The last attempt that it took part in, or whose outcome it knows; of round 0 before the first. */
   get place(): RoundPlace {
-    return this.#place;
+    return this.#kept.place;
   }
 
   /** Whether it could keep its stage: who stands by has it from who keeps it. */
   get holds(): boolean {
-    return this.#holds;
+    return this.#kept.holds;
   }
 
   /** Whether a morph is not settled here. */
   get unsettled(): boolean {
-    return this.#unturned !== null;
+    return this.#kept.unsettled;
   }
 
   /** How far the probes around a morph have come at the last keeper, and what it found. */
@@ -115,11 +103,11 @@ export class Keeper {
    */
   appoint(keeping: Keeping): Promise<void> {
     return this.#inTurn(() => {
-      if (this.#unturned !== null || !canKeep(this.#setup.seats, keeping)) {
+      if (this.#kept.unsettled || !canKeep(this.#setup.seats, keeping)) {
         throw refusedOrder('these cannot keep the stages now');
       }
-      if (keeping[this.#index] === this.#id && !this.#holds) throw refusedOrder('it has no stage to keep');
-      if (this.#round !== null && !this.#round.done) this.#setup.stage.restore(this.#begun);
+      if (keeping[this.#index] === this.#id && !this.holds) throw refusedOrder('it has no stage to keep');
+      if (this.#training) this.#kept.goBack();
       this.#round = null;
       this.#keeping = [...keeping];
     });
@@ -131,10 +119,10 @@ export class Keeper {
    */
   begin(order: RoundOrder): Promise<void> {
     return this.#inTurn(() => {
-      const { round, attempt } = this.#place;
+      const { round, attempt } = this.place;
       const again = order.round === round && order.attempt > attempt;
       const later = order.round > round && order.round <= round + MOST_ROUNDS_AHEAD;
-      if (this.#unturned !== null || !this.#keeps || !(later || again)) {
+      if (this.unsettled || !this.#keeps || !(later || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
       checkOrder(
@@ -142,10 +130,9 @@ export class Keeper {
         this.#setup.seats.groups.map(({ id }) => id),
       );
       // A round that was given up in the middle leaves nothing.
-      if (again || (this.#round !== null && !this.#round.done)) this.#setup.stage.restore(this.#begun);
-      else this.#remember();
+      const place = { round: order.round, attempt: order.attempt };
+      this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');
       if (!again) this.#queries.clear();
-      this.#place = { round: order.round, attempt: order.attempt };
       this.#round = new RoundLedger(order);
     });
   }
@@ -174,37 +161,30 @@ export class Keeper {
    */
   turn(): Promise<void> {
     return this.#inTurn(() => {
-      if (this.#unturned !== null) throw refusedOrder('the last morph is not settled');
-      if (this.#round !== null && !this.#round.done) throw refusedOrder('a round is under way');
+      if (this.#training) throw refusedOrder('a round is under way');
       if (!this.#keeps) throw refusedOrder('it only stands by');
-      const before = this.#setup.stage.memory();
-      this.#links.turn();
-      this.#unturned = before;
-      try {
-        this.#fold();
-      } catch (thrown) {
-        this.#settle(false);
-        throw thrown;
-      }
+      const [before, after] = [this.#keeping[this.#index - 1], this.#keeping[this.#index + 1]];
+      this.#kept.turn({ own: this.#id, before, after });
     });
   }
 
   /** Settles a morph: keeps it and forgets what was before, the round that led to it included; or takes it back. Errors: ROUND_REFUSED where there is none. */
   settle(keep: boolean): Promise<void> {
     return this.#inTurn(() => {
-      if (this.#unturned === null) throw refusedOrder('there is no morph to settle');
-      this.#settle(keep);
+      this.#kept.settle(keep);
+      this.#probe.forget();
+      if (keep) this.#round = null;
     });
   }
 
   /** Its stage for all who stand by for it, as it is between rounds or, while a morph is not settled, as it would be. Errors: ROUND_REFUSED in the middle of a round. */
   share(): Promise<readonly Uint8Array[]> {
     return this.#inTurn(() => {
-      if (!this.#keeps || (this.#round !== null && !this.#round.done)) {
+      if (!this.#keeps || this.#training) {
         throw refusedOrder('there is no stage to share now');
       }
-      const step = this.#unturned === null ? SETTLED : UNSETTLED;
-      const { round } = this.#place;
+      const step = this.unsettled ? UNSETTLED : SETTLED;
+      const { round } = this.place;
       const origin = { round, attempt: 0, step, group: this.#id, context: 1, target: 1 };
       const { stage, seats, width } = this.#setup;
       const memory = stage.memory();
@@ -220,30 +200,16 @@ export class Keeper {
 
   /** What it has, to go on from between rounds. Faults in the middle of a morph. */
   memory(): KeeperMemory {
-    invariant(this.#unturned === null, 'a keeper is remembered in the middle of a morph');
-    const { round } = this.#place;
-    // Who goes on from it takes no further part in the attempt under way, whose frames it does not know.
-    return {
-      stage: this.#setup.stage.memory(),
-      links: this.#links.memory(),
-      place: { round, attempt: OVER },
-      keeping: this.#keeping,
-      holds: this.#holds,
-    };
+    return { ...this.#kept.memory(), keeping: this.#keeping };
   }
 
   /** Goes on from what `memory` gave. */
-  restore({ stage, links, place, keeping, holds }: KeeperMemory): Promise<void> {
+  restore({ keeping, ...memory }: KeeperMemory): Promise<void> {
     return this.#inTurn(() => {
-      this.#setup.stage.restore(stage);
-      this.#links.restore(links);
-      this.#place = place;
+      this.#kept.restore(memory);
       this.#round = null;
-      this.#unturned = null;
-      this.#holds = holds;
       this.#keeping = keeping;
       this.#probe.forget();
-      this.#remember();
     });
   }
 
@@ -258,13 +224,13 @@ export class Keeper {
     return result;
   }
 
-  #remember(): void {
-    wipe(this.#begun);
-    this.#begun = this.#setup.stage.memory();
+  get #keeps(): boolean {
+    return this.holds && this.#keeping[this.#index] === this.#id;
   }
 
-  get #keeps(): boolean {
-    return this.#holds && this.#keeping[this.#index] === this.#id;
+  /** Whether a round is under way. */
+  get #training(): boolean {
+    return this.#round !== null && !this.#round.done;
   }
 
   get #where(): Place {
@@ -273,30 +239,7 @@ export class Keeper {
   }
 
   get #phase(): ProbePhase {
-    return this.#unturned === null ? 0 : 1;
-  }
-
-  #fold(): void {
-    const { stage, width } = this.#setup;
-    const [before, after] = [this.#keeping[this.#index - 1], this.#keeping[this.#index + 1]];
-    const keyWith = (other: string) => this.#links.with(other)!.morphKey();
-    if (before !== undefined) stage.foldEntry(morphFrom(keyWith(before), width));
-    if (after !== undefined) stage.foldExit(morphFrom(keyWith(after), width));
-    stage.foldInside(keyWith(this.#id));
-  }
-
-  #settle(keep: boolean): void {
-    const before = this.#unturned!;
-    this.#links.settle(keep);
-    this.#unturned = null;
-    this.#probe.forget();
-    if (keep) {
-      // What was before must not stay: a stage of two epochs gives away what lies between them.
-      this.#round = null;
-      this.#place = { ...this.#place, attempt: OVER };
-      this.#remember();
-    } else this.#setup.stage.restore(before);
-    wipe(before);
+    return this.unsettled ? 1 : 0;
   }
 
   async #take(frame: SealedFrame): Promise<readonly Uint8Array[]> {
@@ -313,7 +256,7 @@ export class Keeper {
       case 'backward':
         return this.#train(frame);
       case 'query':
-        if (this.#unturned !== null) throw misplaced('a morph is not settled');
+        if (this.unsettled) throw misplaced('a morph is not settled');
         this.#countQuery(header.group);
         return [this.#passOn(header, await this.#forward(header, this.#open(frame)))];
       case 'probe':
@@ -337,7 +280,7 @@ export class Keeper {
   async #train(frame: SealedFrame): Promise<readonly Uint8Array[]> {
     const { header } = frame;
     const round = this.#round;
-    if (round === null || this.#unturned !== null) throw misplaced('no round is under way');
+    if (round === null || this.unsettled) throw misplaced('no round is under way');
     round.check(header);
     const opened = { header, frame: this.#open(frame) };
     if (header.kind === 'backward') return this.#trainBack(round, opened);
@@ -388,58 +331,11 @@ export class Keeper {
     return this.#outgoing.sealed(y, header.kind, header, this.#outgoing.onward(this.#keeping, header.group));
   }
 
-  /** Takes over the stage that its keeper tells of, for good or until a morph is settled. */
   #takeStage(frame: SealedFrame): void {
-    const { header } = frame;
     if (this.#keeps) throw misplaced('this stage is kept here');
-    if (header.step === UNSETTLED) {
-      this.#takeUnsettled(frame);
-      return;
-    }
-    // Nothing is given up for a frame that does not open, or that a relay kept and hands over again.
-    const stage = stageOfFrame(this.#openAhead(frame), this.#begun.masters.length, this.#setup.width);
-    // What it tells after a morph says how that was settled.
-    if (this.#unturned !== null) this.#settle(header.epoch >= this.#links.epoch);
-    this.#links.advanceTo(header.epoch);
-    this.#setup.stage.restore(stage);
-    wipe(stage);
-    this.#place = { round: header.round, attempt: OVER };
+    this.#kept.take(frame);
+    if (this.unsettled) return;
     this.#round = null;
-    this.#holds = true;
-    this.#remember();
-  }
-
-  /** The numbers of a stage's frame of this epoch or a later one. Errors: FRAME_REFUSED, ROUND_REFUSED. */
-  #openAhead(frame: SealedFrame): Frame {
-    const { epoch, round, from } = frame.header;
-    const settled = this.#links.settledEpoch;
-    if (epoch < settled) throw misplaced('it is of an earlier epoch');
-    if (epoch === settled && round < this.#place.round) throw misplaced('it is of an earlier round');
-    const link = this.#links.ahead(from, epoch);
-    try {
-      return openFrame(frame, link);
-    } finally {
-      link.forget();
-    }
-  }
-
-  #takeUnsettled(frame: SealedFrame): void {
-    const due = this.#holds && this.#unturned === null && frame.header.epoch === this.#links.epoch + 1;
-    if (!due) throw misplaced('no morph is due here');
-    const { stage } = this.#setup;
-    const before = stage.memory();
-    this.#links.turn();
-    try {
-      stage.restore(this.#stageIn(frame));
-      this.#unturned = before;
-    } catch (thrown) {
-      this.#links.settle(false);
-      wipe(before);
-      throw thrown;
-    }
-  }
-
-  #stageIn(frame: SealedFrame): PartMemory {
-    return stageOfFrame(this.#open(frame), this.#begun.masters.length, this.#setup.width);
+    this.#probe.forget();
   }
 }
