@@ -2,15 +2,15 @@ import { z } from 'zod';
 import { publicKeySchema } from './identity.ts';
 import { digestSchema } from './run-definition.ts';
 
-/** What a frame is for: a training step there or back, a prediction, the check around a morph, or what a stage is for who stands by for it. */
-export const FRAME_KINDS = ['forward', 'backward', 'query', 'probe', 'memory'] as const;
+/** What a frame is for: a training step there or back, a prediction, the check around a morph, what a stage is for who stands by for it, or a share of the key of its deposit. */
+export const FRAME_KINDS = ['forward', 'backward', 'query', 'probe', 'memory', 'share'] as const;
 export type FrameKind = (typeof FRAME_KINDS)[number];
 
 /** How the numbers of tasks stand in a payload: as they are, or a byte each with one scale for a row. */
 export const FRAME_TYPES = ['float32', 'int8'] as const;
 export type FrameType = (typeof FRAME_TYPES)[number];
-/** A stage is told in full. */
-export const PAYLOAD_TYPES = [...FRAME_TYPES, 'float64'] as const;
+/** A stage is told in full, a share as bytes. */
+export const PAYLOAD_TYPES = [...FRAME_TYPES, 'float64', 'uint8'] as const;
 export type PayloadType = (typeof PAYLOAD_TYPES)[number];
 
 /** Far more rows than a task has points; bounds what one frame makes its receiver hold. */
@@ -30,9 +30,9 @@ export const frameHeaderSchema = z.strictObject({
   attempt: count,
   /** Step of the round, or number of a query or probe. */
   step: count,
-  /** Public key of the group whose task it is; of the first keeper, where it is a probe; of its sender, where it is a stage. */
+  /** Public key of the group whose task it is; of the first keeper, where it is a probe; of its sender, where it is a stage or a share. */
   group: publicKeySchema,
-  /** Between which parts: 0 after the front, 1 after the first stage, and so on. Where it is a stage, its number. */
+  /** Between which parts: 0 after the front, 1 after the first stage, and so on. Where it is a stage, its number; where it is a share, that of the stage in the deposit. */
   boundary: count,
   from: publicKeySchema,
   to: publicKeySchema,

@@ -10,6 +10,7 @@ const STEPS = 127;
 /** Bytes of a payload before it is sealed. */
 export function payloadBytes(type: PayloadType, rows: number, width: number): number {
   if (type === 'float64') return DOUBLE_BYTES * rows * width;
+  if (type === 'uint8') return rows * width;
   return type === 'float32' ? FLOAT_BYTES * rows * width : rows * (FLOAT_BYTES + width);
 }
 
@@ -42,13 +43,19 @@ function unpacked(bytes: Uint8Array, { rows, width }: Pick<FrameHeader, 'rows' |
 /** The numbers of a frame as bytes, little-endian. As int8 each is off by at most half a step, the row's largest / 254. */
 export function packFrame(frame: Frame, type: PayloadType): Uint8Array {
   if (type === 'float64') return new Uint8Array(bytesOf(Float64Array.from(frame.data)));
+  if (type === 'uint8') return Uint8Array.from(frame.data);
   const values = frame.data instanceof Float32Array ? frame.data : Float32Array.from(frame.data);
   return type === 'int8' ? packed(frame, values) : new Uint8Array(bytesOf(values));
 }
 
 const READERS: Readonly<
   Record<PayloadType, (bytes: Uint8Array, shape: Pick<FrameHeader, 'rows' | 'width'>) => Floats>
-> = { float32: float32From, float64: float64From, int8: unpacked };
+> = {
+  float32: float32From,
+  float64: float64From,
+  int8: unpacked,
+  uint8: (bytes) => Float32Array.from(bytes),
+};
 
 /** The frame of such bytes; null where their number or a number in them cannot be. */
 export function unpackFrame(

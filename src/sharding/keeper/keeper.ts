@@ -1,11 +1,14 @@
 import { invariant } from '../../core/errors.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
+import type { KeptShare } from '../deposits/kept-shares.ts';
+import { depositRefused } from '../deposits/stage-deposit.ts';
 import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, type SealedFrame } from '../frames/sealed-frame.ts';
 import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, stageOf } from '../frames/seats.ts';
 import type { Frame } from '../parts/part-session.ts';
 import { wipe } from '../parts/part-state.ts';
+import { Deposits, type LeftDeposit, type RevealOrder } from './deposits.ts';
 import { boundedGradients, checkGradient } from './gradients.ts';
 import { KeptStage } from './kept-stage.ts';
 import { Outgoing } from './outgoing.ts';
@@ -38,6 +41,7 @@ export class Keeper {
   readonly #kept: KeptStage;
   readonly #probe: Probe;
   readonly #outgoing: Outgoing;
+  readonly #deposits: Deposits;
   #keeping: Keeping;
   #round: RoundLedger | null = null;
   readonly #queries = new Map<string, number>();
@@ -45,7 +49,7 @@ export class Keeper {
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
-    const { run, identity, seats, stage, width, frames, most, queries } = setup;
+    const { run, identity, seats, stage, width, frames, most, queries, recovery, shares } = setup;
     checkSeats(run, seats);
     const kept = { run, identity, seats, stage, width, frames, most };
     this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
@@ -61,6 +65,9 @@ export class Keeper {
     const holds = this.#keeping[this.#index] === this.#id;
     this.#kept = new KeptStage({ stage, links: this.#links, width, holds }, memory);
     this.#probe = new Probe(width);
+    const left = { run, identity, seats, width, ...(shares === undefined ? {} : { shares }) };
+    const deposits = recovery === undefined ? left : { ...left, recovery };
+    this.#deposits = new Deposits(deposits, this.#links, this.#outgoing);
   }
 
   get epoch(): number {
@@ -173,6 +180,7 @@ export class Keeper {
     return this.#inTurn(() => {
       this.#kept.settle(keep);
       this.#probe.forget();
+      this.#deposits.forget();
       if (keep) this.#round = null;
     });
   }
@@ -196,6 +204,39 @@ export class Keeper {
       wipe(memory);
       return frames;
     });
+  }
+
+  /** Its stage as it is between rounds for the aggregator, which cannot open it; null where the run has no deposits. Errors: ROUND_REFUSED in the middle of a round or a morph. */
+  deposit(): Promise<LeftDeposit | null> {
+    return this.#inTurn(() => {
+      if (!this.#keeps || this.#training || this.unsettled)
+        throw refusedOrder('there is no stage to leave now');
+      return this.#deposits.leave(this.#setup.stage.memory(), this.place.round);
+    });
+  }
+
+  /** Tells its share of a deposit of another stage to a holder of that stage. Errors: ROUND_REFUSED for anybody else, for the own stage, and where it has none. */
+  reveal(order: RevealOrder): Promise<readonly Uint8Array[]> {
+    return this.#inTurn(() => [this.#deposits.reveal(order)]);
+  }
+
+  /** Goes on from a deposit of its stage by what holders of other stages told. Errors: ROUND_REFUSED where it keeps the stage; DEPOSIT_REFUSED for another one, for one older than what it has, and where it does not open. */
+  recover(bytes: Uint8Array, id: string): Promise<void> {
+    return this.#inTurn(() => {
+      if (this.#keeps) throw refusedOrder('this stage is kept here');
+      const { header, memory } = this.#deposits.open(bytes, id, this.#kept.size);
+      const older = this.#kept.olderThanThis(header);
+      if (older !== null) throw depositRefused(older);
+      this.#kept.takeOver(memory, header);
+      this.#round = null;
+      this.#probe.forget();
+      this.#deposits.forget();
+    });
+  }
+
+  /** The shares of other stages' deposits that it keeps: another list after each change. */
+  get shares(): readonly KeptShare[] {
+    return this.#deposits.shares;
   }
 
   /** What it has, to go on from between rounds. Faults in the middle of a morph. */
@@ -247,6 +288,10 @@ export class Keeper {
     if (header.kind === 'memory') {
       checkStageRoute(header, this.#where);
       this.#takeStage(frame);
+      return [];
+    }
+    if (header.kind === 'share') {
+      this.#deposits.take(frame, this.#keeping);
       return [];
     }
     checkRoute(header, this.#where);
@@ -337,5 +382,6 @@ export class Keeper {
     if (this.unsettled) return;
     this.#round = null;
     this.#probe.forget();
+    this.#deposits.forget();
   }
 }

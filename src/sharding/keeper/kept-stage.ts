@@ -1,4 +1,5 @@
 import { invariant } from '../../core/errors.ts';
+import type { Dated } from '../deposits/newest.ts';
 import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, type SealedFrame } from '../frames/sealed-frame.ts';
@@ -59,6 +60,11 @@ export class KeptStage {
   /** Whether it could be kept here: who stands by has it from who keeps it. */
   get holds(): boolean {
     return this.#holds;
+  }
+
+  /** Number of its parameters. */
+  get size(): number {
+    return this.#begun.masters.length;
   }
 
   /** Whether a morph is not settled. */
@@ -150,23 +156,33 @@ export class KeptStage {
   #takeSettled(told: SealedFrame): void {
     const { header } = told;
     // Nothing is given up for a frame that does not open, or that a relay kept and hands over again.
-    const stage = stageOfFrame(this.#openAhead(told), this.#begun.masters.length, this.#width);
-    // What it tells after a morph says how that was settled.
-    if (this.#unturned !== null) this.settle(header.epoch >= this.#links.epoch);
-    this.#links.advanceTo(header.epoch);
+    this.takeOver(stageOfFrame(this.#openAhead(told), this.size, this.#width), header);
+  }
+
+  /** Goes on from a stage as it was after a round of this epoch or a later one; what is handed over is overwritten. Errors: ROUND_REFUSED for an epoch out of reach. */
+  takeOver(stage: PartMemory, { epoch, round }: Dated): void {
+    // What is known after a morph says how that was settled.
+    if (this.#unturned !== null) this.settle(epoch >= this.#links.epoch);
+    this.#links.advanceTo(epoch);
     this.#stage.restore(stage);
     wipe(stage);
-    this.#place = { round: header.round, attempt: OVER };
+    this.#place = { round, attempt: OVER };
     this.#holds = true;
     this.#remember();
   }
 
+  /** Why a stage would be a step back from what is known here; null where it would not. */
+  olderThanThis({ epoch, round }: Dated): string | null {
+    const settled = this.#links.settledEpoch;
+    if (epoch < settled) return 'it is of an earlier epoch';
+    return epoch === settled && round < this.#place.round ? 'it is of an earlier round' : null;
+  }
+
   /** The numbers of a stage's frame of this epoch or a later one. Errors: FRAME_REFUSED, ROUND_REFUSED. */
   #openAhead(told: SealedFrame) {
-    const { epoch, round, from } = told.header;
-    const settled = this.#links.settledEpoch;
-    if (epoch < settled) throw misplaced('it is of an earlier epoch');
-    if (epoch === settled && round < this.#place.round) throw misplaced('it is of an earlier round');
+    const { epoch, from } = told.header;
+    const older = this.olderThanThis(told.header);
+    if (older !== null) throw misplaced(older);
     const link = this.#links.ahead(from, epoch);
     try {
       return openFrame(told, link);
@@ -183,7 +199,7 @@ export class KeptStage {
     this.#links.turn();
     try {
       const frame = openFrame(told, this.#links.with(header.from)!);
-      this.#stage.restore(stageOfFrame(frame, this.#begun.masters.length, this.#width));
+      this.#stage.restore(stageOfFrame(frame, this.size, this.#width));
       this.#unturned = before;
     } catch (thrown) {
       this.#links.settle(false);

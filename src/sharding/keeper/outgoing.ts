@@ -57,6 +57,7 @@ export class Outgoing {
 
   #typeOf(kind: FrameHeader['kind']): PayloadType {
     if (kind === 'memory') return 'float64';
+    if (kind === 'share') return 'uint8';
     // A probe compares digits.
     return kind === 'probe' ? 'float32' : this.#setup.frames;
   }

@@ -1,9 +1,10 @@
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
+import type { KeptShare } from '../deposits/kept-shares.ts';
 import { Link } from '../frames/link.ts';
 import { Links, type LinksMemory } from '../frames/links.ts';
-import { holdersOf, type Keeping, type Seat, type Seats } from '../frames/seats.ts';
+import type { Keeping, Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
@@ -41,6 +42,10 @@ export interface KeeperParts {
   readonly most: TaskRows;
   /** Most passes of predictions for one group between two rounds; left out: no bound. */
   readonly queries?: number;
+  /** Of how many other stages a holder is needed to open a deposit of this one; left out: it makes none. */
+  readonly recovery?: number;
+  /** Shares of other stages' deposits that it had before. */
+  readonly shares?: readonly KeptShare[];
 }
 
 /** All that a keeper goes on from: its stage, the secrets of its links, and the last round that it took part in. */
@@ -54,7 +59,7 @@ export interface KeeperMemory {
   readonly holds: boolean;
 }
 
-/** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
+/** Links with all keepers, at both ends of the stages with all groups, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
 export function openLinks(
   { run, identity, seats, frames, width, ...origin }: KeeperSetup,
   index: number,
@@ -63,10 +68,9 @@ export function openLinks(
   if (origin.memory !== undefined) return Links.of(origin.memory.links, bound);
   const { keys, secret } = origin;
   const own = { id: identity.publicKey, keys };
-  const sideOf = (stage: number): readonly Seat[] =>
-    seats.keepers[stage] === undefined ? seats.groups : holdersOf(seats, stage);
-  const fellows = holdersOf(seats, index).filter(({ id }) => id !== own.id);
-  const others = [...sideOf(index - 1), ...sideOf(index + 1), ...fellows];
+  const keepers = [...seats.keepers, ...seats.standbys.map(({ seat }) => seat)];
+  const isOuter = index === 0 || index === seats.keepers.length - 1;
+  const others = [...keepers, ...(isOuter ? seats.groups : [])].filter(({ id }) => id !== own.id);
   return new Links(
     new Map([
       [own.id, Link.alone(secret)] as const,
