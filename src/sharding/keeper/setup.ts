@@ -3,7 +3,7 @@ import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
 import { Link } from '../frames/link.ts';
 import { Links, type LinksMemory } from '../frames/links.ts';
-import { holdersOf, type Keeping, type Seat, type Seats } from '../frames/seats.ts';
+import { type Keeping, linkedWith, type Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
@@ -54,23 +54,16 @@ export interface KeeperMemory {
   readonly holds: boolean;
 }
 
-/** Links with all who may have the parts on both sides or the same stage, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
-export function openLinks(
-  { run, identity, seats, frames, width, ...origin }: KeeperSetup,
-  index: number,
-): Links {
+/** Links with all other keepers, at both ends of the model with groups, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
+export function openLinks({ run, identity, seats, frames, width, ...origin }: KeeperSetup): Links {
   const bound = { run, seats, frames, width };
   if (origin.memory !== undefined) return Links.of(origin.memory.links, bound);
   const { keys, secret } = origin;
   const own = { id: identity.publicKey, keys };
-  const sideOf = (stage: number): readonly Seat[] =>
-    seats.keepers[stage] === undefined ? seats.groups : holdersOf(seats, stage);
-  const fellows = holdersOf(seats, index).filter(({ id }) => id !== own.id);
-  const others = [...sideOf(index - 1), ...sideOf(index + 1), ...fellows];
   return new Links(
     new Map([
       [own.id, Link.alone(secret)] as const,
-      ...others.map((other) => [other.id, Link.between(bound, own, other)] as const),
+      ...linkedWith(seats, own.id).map((other) => [other.id, Link.between(bound, own, other)] as const),
     ]),
     bound,
   );
