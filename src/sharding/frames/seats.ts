@@ -26,6 +26,13 @@ export interface Seats {
   readonly groups: readonly Seat[];
 }
 
+/** Somebody who took a seat after the run began. */
+export interface Newcomer {
+  readonly seat: Seat;
+  /** Number of the stage that a keeper stands by for; null of a group. */
+  readonly stage: number | null;
+}
+
 /** Public keys of who keeps each stage now, in order. */
 export type Keeping = readonly string[];
 
@@ -72,6 +79,22 @@ export function checkSeats(run: string, { keepers: first, standbys, groups }: Se
       hint: 'Somebody put another key in its place. Ask the people who run the aggregator before going on.',
     });
   }
+}
+
+/** The seats of a run with those that were taken after it began. */
+export function withNewcomers({ keepers, standbys, groups }: Seats, newcomers: readonly Newcomer[]): Seats {
+  const late = newcomers.flatMap(({ seat, stage }) => (stage === null ? [] : [{ seat, stage }]));
+  const guests = newcomers.filter(({ stage }) => stage === null).map(({ seat }) => seat);
+  return { keepers, standbys: [...standbys, ...late], groups: [...groups, ...guests] };
+}
+
+/** All with whom somebody has a link: keepers with each other, groups with those who may keep the stages at both ends. */
+export function linkedWith(seats: Seats, id: string): Seat[] {
+  const last = seats.keepers.length - 1;
+  const stage = stageOf(seats, id);
+  if (stage === null) return [...holdersOf(seats, 0), ...holdersOf(seats, last)];
+  const others = seats.keepers.flatMap((_, index) => holdersOf(seats, index)).filter((one) => one.id !== id);
+  return stage === 0 || stage === last ? [...others, ...seats.groups] : others;
 }
 
 /** All who may keep a stage, its first keeper first; nobody for what is no stage. */

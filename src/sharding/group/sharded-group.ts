@@ -8,7 +8,7 @@ import { Link } from '../frames/link.ts';
 import { Links, type LinksMemory } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
-import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, type Seats } from '../frames/seats.ts';
+import { canKeep, checkSeats, firstKeeping, type Keeping, linkedWith, type Seats } from '../frames/seats.ts';
 import type { Front } from '../parts/front.ts';
 import type { Head } from '../parts/head.ts';
 import type { Floats, Frame } from '../parts/part-session.ts';
@@ -70,8 +70,8 @@ function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSe
   const bound = { run, seats, frames, width };
   if (!('agree' in keys)) return Links.of(keys, bound);
   const own = { id: identity.publicKey, keys };
-  const ends = [...holdersOf(seats, 0), ...holdersOf(seats, seats.keepers.length - 1)];
-  return new Links(new Map(ends.map((end) => [end.id, Link.between(bound, own, end)])), bound);
+  const links = linkedWith(seats, own.id).map((end) => [end.id, Link.between(bound, own, end)] as const);
+  return new Links(new Map(links), bound);
 }
 
 /**

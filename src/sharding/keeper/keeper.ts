@@ -59,7 +59,7 @@ export class Keeper {
     const { memory } = setup;
     const fresh = memory === undefined ? setup.keys.publicKey : own?.agreementKey;
     invariant(own !== undefined && own.agreementKey === fresh, 'a keeper has its own seat');
-    this.#links = openLinks(setup, this.#index);
+    this.#links = openLinks(setup);
     this.#outgoing = new Outgoing(kept, this.#links, this.#index);
     this.#keeping = memory?.keeping ?? firstKeeping(seats);
     const holds = this.#keeping[this.#index] === this.#id;

@@ -4,7 +4,7 @@ import type { FrameType } from '../../wire/shard-frame.ts';
 import type { KeptShare } from '../deposits/kept-shares.ts';
 import { Link } from '../frames/link.ts';
 import { Links, type LinksMemory } from '../frames/links.ts';
-import type { Keeping, Seats } from '../frames/seats.ts';
+import { type Keeping, linkedWith, type Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
@@ -59,22 +59,16 @@ export interface KeeperMemory {
   readonly holds: boolean;
 }
 
-/** Links with all keepers, at both ends of the stages with all groups, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
-export function openLinks(
-  { run, identity, seats, frames, width, ...origin }: KeeperSetup,
-  index: number,
-): Links {
+/** Links with all other keepers, at both ends of the model with groups, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
+export function openLinks({ run, identity, seats, frames, width, ...origin }: KeeperSetup): Links {
   const bound = { run, seats, frames, width };
   if (origin.memory !== undefined) return Links.of(origin.memory.links, bound);
   const { keys, secret } = origin;
   const own = { id: identity.publicKey, keys };
-  const keepers = [...seats.keepers, ...seats.standbys.map(({ seat }) => seat)];
-  const isOuter = index === 0 || index === seats.keepers.length - 1;
-  const others = [...keepers, ...(isOuter ? seats.groups : [])].filter(({ id }) => id !== own.id);
   return new Links(
     new Map([
       [own.id, Link.alone(secret)] as const,
-      ...others.map((other) => [other.id, Link.between(bound, own, other)] as const),
+      ...linkedWith(seats, own.id).map((other) => [other.id, Link.between(bound, own, other)] as const),
     ]),
     bound,
   );
