@@ -31,6 +31,7 @@ import {
   seatAnswerSchema,
   seatsAnswerSchema,
 } from '../wire/sharding.ts';
+import { MOST_DEPOSIT_BYTES } from '../wire/stage-deposit.ts';
 import { readAnswer, readBytes } from './answers.ts';
 import { once } from './retry.ts';
 import { type Read, type SessionOptions, SignedSession } from './signed-session.ts';
@@ -159,6 +160,19 @@ export class AggregatorApi {
     const path = `${this.#base}/inbox?relay=${relay}&after=${after}&course=${course}&order=${order}`;
     const read: Read<Inbox> = (answer, where) => inboxIn(readBytes(answer, MOST_INBOX_BYTES, where), where);
     return this.#session.ask({ method: 'GET', path, signal }, read);
+  }
+
+  /** Leaves a sealed stage with the aggregator; the same again changes nothing. */
+  async leaveDeposit(body: Uint8Array): Promise<void> {
+    const type = 'application/octet-stream';
+    await this.#session.ask({ method: 'POST', path: `${this.#base}/deposits`, body, type }, json(doneSchema));
+  }
+
+  /** A sealed stage that its keeper left there; for holders of that stage. */
+  deposit(stage: number, id: string): Promise<Uint8Array> {
+    const path = `${this.#base}/deposits/${stage}/${id}`;
+    const read: Read<Uint8Array> = (answer, where) => readBytes(answer, MOST_DEPOSIT_BYTES, where);
+    return this.#session.ask({ method: 'GET', path }, read);
   }
 
   async score(request: ScoreRequest): Promise<void> {

@@ -1,5 +1,6 @@
 import { PluralError } from '../core/errors.ts';
 import type { ParameterLayout } from '../predictor/layout.ts';
+import { stagedOptions } from '../predictor/staged/options.ts';
 import { predictorKind } from '../predictor/table.ts';
 import type { Protection } from '../privacy/protection.ts';
 import { PROTECTIONS } from '../privacy/table.ts';
@@ -179,6 +180,20 @@ function checkFrozen(config: ConfigFields, layout: ParameterLayout): void {
   }
 }
 
+/** Refuses deposits that one keeper could open with the aggregator, and those that nobody could. */
+function checkRecovery(recovery: number, stages: number): void {
+  if (recovery === 0 || (recovery >= 2 && recovery < stages)) return;
+  const why =
+    recovery === 1
+      ? 'one keeper of another stage and the aggregator would have it'
+      : 'no others are there to open it';
+  throw new PluralError(
+    'CONFIG_CONFLICT',
+    `sharding.recovery is ${recovery}: of a stage that is left with the aggregator ${why}`,
+    { hint: `Choose from 2 to ${stages - 1}, the other stages there are, or 0 for nothing that is left.` },
+  );
+}
+
 /** Refuses a sharded run of what cannot be cut, or of training that its parts do not know. */
 function checkSharding(config: ConfigFields): void {
   const { sharding, predictor, runtime } = config;
@@ -191,6 +206,7 @@ function checkSharding(config: ConfigFields): void {
   if (resolveDevice(runtime.device) !== 'cpu') {
     throw refused(`parts run on the CPU, not on "${runtime.device}"`, 'Set runtime.device=cpu.');
   }
+  checkRecovery(sharding.recovery, stagedOptions.parse(optionsOf(predictor)).stages);
   const { name, local } = strategyOf(config);
   if (local.proximal > 0) {
     throw refused(

@@ -78,8 +78,13 @@ export function configDigest(config: Config): string {
     // So is this where every round sends all.
     ...(updates.parts === 1 ? {} : { parts: updates.parts }),
     // And this where every group has the whole predictor.
-    ...(sharding === null ? {} : { sharding }),
+    ...(sharding === null ? {} : { sharding: countedSharding(sharding) }),
   });
+}
+
+/** Deposits of stages change no number. */
+function countedSharding({ recovery: _recovery, ...counted }: NonNullable<Config['sharding']>) {
+  return counted;
 }
 
 /** The device that is used, and how it stores features where it keeps them. */

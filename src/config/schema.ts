@@ -82,6 +82,8 @@ export const configSchema = z.strictObject({
       patienceSeconds: z.number().min(1).max(86_400).default(20),
       /** Most passes of predictions that keepers of a deployed run make for one group between two rounds. */
       queriesPerRound: z.int().min(0).max(1_000_000).default(1000),
+      /** Of how many other stages a holder is needed to open what a keeper of a deployed run leaves of its stage with the aggregator; 0: it leaves nothing. */
+      recovery: z.int().min(0).max(254).default(0),
     })
     .nullable()
     .default(null),

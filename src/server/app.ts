@@ -10,7 +10,7 @@ import { eventRoutes } from './routes/events.ts';
 import { groupRoutes, joinRoutes } from './routes/group.ts';
 import { pageRoutes } from './routes/page.ts';
 import { publicRoutes } from './routes/public.ts';
-import { keeperRoutes, relayRoutes, seatRoutes } from './routes/sharding.ts';
+import { depositRoutes, keeperRoutes, relayRoutes, seatRoutes } from './routes/sharding.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import type { Services } from './services.ts';
 
@@ -42,7 +42,15 @@ function refuseUnknown(app: FastifyInstance, rates: RateLimits): void {
 /** What groups ask counts for their keys, all else for the address it comes from. */
 async function addRoutes(app: FastifyInstance, services: Services, rates: RateLimits): Promise<void> {
   const shared = { ...services, rates };
-  for (const routes of [joinRoutes, groupRoutes, uploadRoutes, keeperRoutes, seatRoutes, relayRoutes])
+  for (const routes of [
+    joinRoutes,
+    groupRoutes,
+    uploadRoutes,
+    keeperRoutes,
+    seatRoutes,
+    relayRoutes,
+    depositRoutes,
+  ])
     await app.register(routes(shared));
   await app.register(async (open) => {
     open.addHook('onRequest', rates.countAddress.bind(rates));

@@ -50,6 +50,11 @@ export function knownMember(request: FastifyRequest): Member | null {
   return signed.get(request)?.member ?? null;
 }
 
+/** The keeper that signed a request; null where a group did. */
+export function keeperOfRequest(request: FastifyRequest): KeepersTable | null {
+  return signedOf(request).keeper;
+}
+
 /** The path of a request may be anything: what is no run id names no run. */
 function runOf({ params }: FastifyRequest): string {
   const named = typeof params === 'object' && params !== null && 'run' in params ? params.run : undefined;

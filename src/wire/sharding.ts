@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { publicKeySchema, signatureSchema } from './identity.ts';
 import { countSchema, digestSchema, runDefinitionSchema } from './run-definition.ts';
+import { depositIdSchema } from './stage-deposit.ts';
 
 /** What keepers and groups of a sharded run and its aggregator say to each other, beside the frames (shard-frame.ts). */
 
@@ -62,11 +63,15 @@ export const keeperOrderSchema = z.discriminatedUnion('kind', [
   /** Takes note of who keeps the stages from now on. */
   z.strictObject({ kind: z.literal('appoint'), keeping: keepingSchema }),
   z.strictObject({ kind: z.literal('begin'), order: roundOrderSchema }),
-  /** Stores the stage after a round, and tells it to those who stand by. */
+  /** Stores the stage after a round, tells it to those who stand by, and leaves it sealed with the aggregator where the run has deposits. */
   z.strictObject({ kind: z.literal('keep') }),
   z.strictObject({ kind: z.literal('probe'), phase: phaseSchema }),
   z.strictObject({ kind: z.literal('turn') }),
   z.strictObject({ kind: z.literal('settle'), keep: z.boolean() }),
+  /** Tells its share of a deposit of another stage to a holder of that stage. */
+  z.strictObject({ kind: z.literal('reveal'), stage: countSchema, id: depositIdSchema, to: publicKeySchema }),
+  /** Fetches a deposit of its own stage, and goes on from it. */
+  z.strictObject({ kind: z.literal('recover'), stage: countSchema, id: depositIdSchema }),
 ]);
 export type KeeperOrder = z.output<typeof keeperOrderSchema>;
 

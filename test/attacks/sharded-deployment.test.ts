@@ -389,14 +389,14 @@ describe('a mailbox', () => {
     const flood = (frame: Uint8Array<ArrayBuffer>) => {
       let count = 0;
       try {
-        for (; count < 10_000; count++) mailbox.put(frame, 'flooder');
+        for (; count < 10_000; count++) mailbox.put(frame, 'flooder', 'forward');
       } catch (thrown) {
         expect(thrown).toMatchObject({ code: 'RATE_LIMITED' });
       }
       return count;
     };
     expect(flood(new Uint8Array(1))).toBeLessThan(10_000);
-    mailbox.put(new Uint8Array(2), 'somebody else');
+    mailbox.put(new Uint8Array(2), 'somebody else', 'forward');
     const { frames, last } = mailbox.after(0, 1e9);
     expect(frames.at(-1)).toEqual(new Uint8Array(2));
     // What was fetched makes room again, by bytes as well.
@@ -404,7 +404,7 @@ describe('a mailbox', () => {
     expect(mailbox.after(0, 1).frames).toEqual([]);
     const large = new Uint8Array(2 ** 24);
     expect(flood(large)).toBe(2);
-    mailbox.put(large, 'somebody else');
+    mailbox.put(large, 'somebody else', 'forward');
   });
 });
 
@@ -510,7 +510,10 @@ describe('a participant of a deployed run', () => {
     const sybil = takeSeat(run.digest, more, keysOf('one more').publicKey);
     const seats: Seats = { keepers: seatsOfAll, standbys: [{ stage: 0, seat: sybil }], groups: [] };
     const never = () => new Promise<never>(() => undefined);
-    const api: KeeperApi = { seats: async () => ({ seats }), relay: never, inbox: never };
+    const api: KeeperApi = {
+      ...{ seats: async () => ({ seats }), relay: never, inbox: never },
+      ...{ leaveDeposit: never, deposit: never },
+    };
     const { signal } = new AbortController();
     const serving = KeeperService.serve({ api, home, signal, emit: () => undefined });
     await expect(serving).rejects.toMatchObject({ code: 'STAGE_TAKEN' });

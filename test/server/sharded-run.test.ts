@@ -270,7 +270,7 @@ describe('the relay', () => {
   test('keeps what is not acknowledged, in its order, and no more than it has room for', () => {
     const mailbox = new Mailbox();
     const frames = [1, 2, 3].map((fill) => new Uint8Array(10).fill(fill));
-    for (const frame of frames) mailbox.put(frame, 'ann');
+    for (const frame of frames) mailbox.put(frame, 'ann', 'forward');
     expect(mailbox.after(0, 25)).toEqual({ last: 2, frames: frames.slice(0, 2) });
     expect(mailbox.after(0, 1)).toEqual({ last: 1, frames: frames.slice(0, 1) });
     expect(mailbox.after(2, 25)).toEqual({ last: 3, frames: frames.slice(2) });
@@ -278,14 +278,14 @@ describe('the relay', () => {
     expect(mailbox.after(3, 25)).toEqual({ last: 3, frames: [] });
     // A number that was never given acknowledges nothing that comes later.
     expect(mailbox.after(1000, 25)).toEqual({ last: 3, frames: [] });
-    mailbox.put(frames[0]!, 'ann');
+    mailbox.put(frames[0]!, 'ann', 'forward');
     expect(mailbox.after(3, 25)).toEqual({ last: 4, frames: [frames[0]] });
     const full = new Mailbox();
     const fill = () => {
-      for (;;) full.put(new Uint8Array(1), 'ann');
+      for (;;) full.put(new Uint8Array(1), 'ann', 'forward');
     };
     expect(fill).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
     full.after(1000, 1);
-    expect(() => full.put(new Uint8Array(1), 'ann')).not.toThrow();
+    expect(() => full.put(new Uint8Array(1), 'ann', 'forward')).not.toThrow();
   });
 });

@@ -10,11 +10,14 @@ import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
+import { newestOf } from '../../src/sharding/deposits/newest.ts';
+import { readDeposit } from '../../src/sharding/deposits/stage-deposit.ts';
 import type { LinksMemory } from '../../src/sharding/frames/links.ts';
 import { type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
+import type { DepositHeader } from '../../src/wire/stage-deposit.ts';
 import { keyOf } from './sharding.ts';
 import { tinyExperiment } from './tiny-experiment.ts';
 
@@ -81,6 +84,8 @@ export class ShardedWorld {
   /** What the run wants trained. */
   wanted: Wanted | null = null;
   memory: CrewMemory | null = null;
+  /** What keepers left with the aggregator, as it keeps it. */
+  deposits: readonly { readonly header: DepositHeader; readonly bytes: Uint8Array }[] = [];
   relay: RunRelay;
   readonly #folder: string;
   readonly #keepers: readonly Person[];
@@ -139,6 +144,12 @@ export class ShardedWorld {
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
       seats: async () => ({ seats: this.seats }),
+      leaveDeposit: async (bytes) => this.#take(bytes),
+      deposit: async (stage, id) => {
+        const found = this.deposits.find(({ header }) => header.stage === stage && header.id === id);
+        if (found === undefined) throw new PluralError('DEPOSIT_REFUSED', 'there is none of this id');
+        return found.bytes;
+      },
       relay: async (relayed) => this.relay.take(id, relayed),
       inbox: async (query, signal) => {
         const { relay } = this;
@@ -217,7 +228,17 @@ export class ShardedWorld {
     return { round, opening, groups: ids, learningRates: Array.from({ length: localSteps }, () => 0.01) };
   }
 
+  #take(bytes: Uint8Array): void {
+    const { header } = readDeposit(bytes);
+    const own = [...this.deposits.filter((one) => one.header.stage === header.stage), { header, bytes }];
+    const kept = newestOf(own.map((one) => ({ ...one, ...one.header })));
+    const others = this.deposits.filter((one) => one.header.stage !== header.stage);
+    this.deposits = [...others, ...kept.reverse().map((one) => ({ header: one.header, bytes: one.bytes }))];
+  }
+
   #run(): Promise<void> {
+    const { recovery } = shardedPlan(this.definition).sharding;
+    const stored = async () => this.deposits.map(({ header }) => header);
     const options: CourseOptions = {
       relay: this.relay,
       epochRounds: 2,
@@ -232,6 +253,7 @@ export class ShardedWorld {
       clock: Date,
       signal: this.#stopCourse.signal,
       onTrouble: (message) => void this.troubles.push(message),
+      ...(recovery === 0 ? {} : { deposits: { threshold: recovery, stored } }),
     };
     return Course.run(options);
   }

@@ -4,11 +4,13 @@ import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
 import { isFile, jsonOrNull, makeFolder, readFileText, writeFileAtomic } from '../../core/files.ts';
 import { takeLock } from '../../core/lock-file.ts';
+import type { KeptShare } from '../../sharding/deposits/kept-shares.ts';
 import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
 import { keeperMemorySchema, storableMemory } from '../../sharding/keeper/stored-memory.ts';
 import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
 import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
-import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { countSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { depositIdSchema } from '../../wire/stage-deposit.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -18,6 +20,7 @@ const FILES = {
   membership: 'membership.json',
   seat: 'seat.json',
   memory: 'stage.bin',
+  shares: 'shares.bin',
   lock: 'lock',
 } as const;
 type Name = keyof typeof FILES;
@@ -51,6 +54,16 @@ const seatSecretsSchema = z.strictObject({
   own: secretSchema,
 });
 export type SeatSecrets = Pick<z.output<typeof seatSecretsSchema>, 'agreement' | 'own'>;
+
+const sharesSchema = z.array(
+  z.strictObject({
+    stage: countSchema,
+    epoch: countSchema,
+    round: countSchema,
+    id: depositIdSchema,
+    share: z.instanceof(Uint8Array),
+  }),
+);
 
 const storedSchema = keeperMemorySchema.extend({ turned: z.boolean() });
 
@@ -132,6 +145,19 @@ export class KeeperHome {
   save({ memory, turned }: StoredKeeper): void {
     writeCheckpoint(this.#path('memory'), { ...storableMemory(memory), turned }, { mode: FILE_MODE });
     rmSync(this.#path('seat'), { force: true });
+  }
+
+  /** Shares of other stages' deposits; beside the stage, for one may come when that must not be stored. Errors: CHECKPOINT_CORRUPT. */
+  loadShares(): readonly KeptShare[] {
+    const content = readCheckpoint(this.#path('shares'));
+    const parsed = sharesSchema.safeParse(content ?? []);
+    if (parsed.success) return parsed.data;
+    throw this.#corrupt('shares');
+  }
+
+  saveShares(shares: readonly KeptShare[]): void {
+    const content = shares.map(({ stage, epoch, round, id, share }) => ({ stage, epoch, round, id, share }));
+    writeCheckpoint(this.#path('shares'), content, { mode: FILE_MODE });
   }
 
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE, FOLDER_NOT_READY. */

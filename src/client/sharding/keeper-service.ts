@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { asPluralError, type PluralError } from '../../core/errors.ts';
+import type { KeptShare } from '../../sharding/deposits/kept-shares.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
 import { stageOf } from '../../sharding/frames/seats.ts';
 import type { Keeper } from '../../sharding/keeper/keeper.ts';
 import { runDigest } from '../../wire/run-definition.ts';
 import type { Inbox, KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
+import { Depositor } from './depositor.ts';
 import type { KeeperHome } from './keeper-home.ts';
 import { openKeeper } from './open-keeper.ts';
 import { type RelayApi, RelayLine } from './relay-line.ts';
@@ -23,11 +25,18 @@ export type KeeperEvent =
       readonly epoch: number;
       readonly round: number;
     }
+  /** Its stage is with the aggregator, sealed, or could not be left there: the training goes on without. */
+  | {
+      readonly type: 'deposit';
+      readonly failure: string | null;
+      readonly epoch: number;
+      readonly round: number;
+    }
   /** A frame was not taken: the attempt that it is of may begin again. */
   | { readonly type: 'refused'; readonly code: string; readonly message: string };
 
 /** What a keeper asks of its aggregator while it serves. */
-export type KeeperApi = RelayApi & Pick<AggregatorApi, 'seats'>;
+export type KeeperApi = RelayApi & Pick<AggregatorApi, 'seats' | 'leaveDeposit' | 'deposit'>;
 
 export interface KeeperServiceOptions {
   readonly api: KeeperApi;
@@ -44,6 +53,8 @@ export class KeeperService {
   readonly #session = randomBytes(SESSION_BYTES).toString('hex');
   readonly #keeper: Keeper;
   readonly #line: RelayLine;
+  readonly #depositor: Depositor;
+  #shares: readonly KeptShare[];
   #answered = 0;
   #failure: KeeperStatus['failure'] = null;
   #said = '';
@@ -54,6 +65,7 @@ export class KeeperService {
   private constructor(options: KeeperServiceOptions, keeper: Keeper) {
     this.#options = options;
     this.#keeper = keeper;
+    this.#shares = keeper.shares;
     this.#broken = new Promise((_, reject) => {
       this.#break = reject;
     });
@@ -69,6 +81,13 @@ export class KeeperService {
       },
       options.signal,
     );
+    this.#depositor = new Depositor({
+      leave: (bytes) => options.api.leaveDeposit(bytes),
+      send: (frames) => this.#line.send(frames),
+      isCurrent: ({ epoch }) => epoch === keeper.epoch,
+      ended: ({ epoch, round }, error) =>
+        options.emit({ type: 'deposit', failure: error?.message ?? null, epoch, round }),
+    });
   }
 
   /** Waits for the run to begin, and keeps its stage until the signal fires. Errors: INTERRUPTED, those of the API, of the stage, and of writing it. */
@@ -115,6 +134,7 @@ export class KeeperService {
     }
     // Who stands by has the stage once it is on its disk: where it cannot be, the service ends.
     if (parseFrame(bytes).header.kind === 'memory' && !this.#keeper.unsettled) this.#store();
+    this.#storeShares();
     this.#say(following);
   }
 
@@ -158,6 +178,12 @@ export class KeeperService {
         await keeper.settle(order.keep);
         this.#store();
         return [];
+      case 'reveal':
+        return keeper.reveal(order);
+      case 'recover':
+        await keeper.recover(await this.#options.api.deposit(order.stage, order.id), order.id);
+        this.#store();
+        return [];
     }
   }
 
@@ -165,11 +191,22 @@ export class KeeperService {
   async #keep(): Promise<readonly Uint8Array[]> {
     const frames = await this.#keeper.share();
     this.#store();
+    const deposit = await this.#keeper.deposit();
+    if (deposit !== null) this.#depositor.leave(deposit);
     return frames;
   }
 
   #store(): void {
     this.#options.home.save({ memory: this.#keeper.memory(), turned: false });
+    this.#storeShares();
+  }
+
+  /** Where they are others than those that are stored. */
+  #storeShares(): void {
+    const { shares } = this.#keeper;
+    if (shares === this.#shares) return;
+    this.#options.home.saveShares(shares);
+    this.#shares = shares;
   }
 
   #statusNow(): KeeperStatus {

@@ -23,6 +23,7 @@ export async function openKeeper(
   invariant(index !== null, 'a keeper has a seat');
   const layout = parts.stages[index]!;
   const { width } = options;
+  const shares = home.loadShares();
   const common = {
     run,
     identity,
@@ -31,12 +32,16 @@ export async function openKeeper(
     frames: sharding.frames,
     most,
     queries: sharding.queriesPerRound,
+    shares,
+    ...(sharding.recovery === 0 ? {} : { recovery: sharding.recovery }),
   };
   const stored = home.load();
   if (stored !== null) {
     const parameters = new Float32Array(layout.size);
     const stage = await Stage.open({ options, layout, parameters, optimizer }, index);
     const keeper = new Keeper({ ...common, stage, memory: stored.memory });
+    // Those of an epoch before, where a process was killed between storing the stage and them.
+    if (keeper.shares !== shares) home.saveShares(keeper.shares);
     if (stored.turned) await keeper.turn();
     return keeper;
   }

@@ -52,10 +52,8 @@ export class RelayLine {
     this.#outgoing.push(...frames.map((frame) => new Uint8Array(frame)));
     if (status !== null) this.#status = status;
     // A part of the same request goes with what is sent already: the rest follows it.
-    this.#sending ??= this.#sendAll().finally(() => {
-      this.#sending = null;
-    });
-    return this.#sending;
+    if (this.#isDue) this.#sending ??= this.#sendAll();
+    return this.#sending ?? Promise.resolve();
   }
 
   /** Says in which round and opening a group is ready to train; null: in none. Errors: as `send`. */
@@ -114,14 +112,23 @@ export class RelayLine {
   }
 
   async #sendAll(): Promise<void> {
-    while (this.#outgoing.length > 0 || this.#status !== null || this.#news) {
-      const frames = this.#nextFrames();
-      // What it says of itself holds after all frames that were there.
-      const status = this.#outgoing.length === 0 ? this.#status : null;
-      if (status !== null) this.#status = null;
-      this.#news = false;
-      await this.#api.relay({ relay: this.#relay, status, ready: this.#ready, frames });
+    try {
+      while (this.#isDue) {
+        const frames = this.#nextFrames();
+        // What it says of itself holds after all frames that were there.
+        const status = this.#outgoing.length === 0 ? this.#status : null;
+        if (status !== null) this.#status = null;
+        this.#news = false;
+        await this.#api.relay({ relay: this.#relay, status, ready: this.#ready, frames });
+      }
+    } finally {
+      // At once: what is sent before this is noticed would lie here until something follows it.
+      this.#sending = null;
     }
+  }
+
+  get #isDue(): boolean {
+    return this.#outgoing.length > 0 || this.#status !== null || this.#news;
   }
 
   #nextFrames(): Bytes[] {

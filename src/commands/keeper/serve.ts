@@ -11,6 +11,7 @@ import { KEEPER_FOLDER } from './folder.ts';
 function orderText({ kind, epoch, round, failure }: Extract<KeeperEvent, { type: 'order' }>): string | null {
   if (failure !== null) return `could not "${kind}": ${failure}`;
   if (kind === 'keep') return `round ${round} of training is stored`;
+  if (kind === 'recover') return `its stage is recovered as it was after round ${round} of training`;
   return kind === 'settle' ? `epoch ${epoch}` : null;
 }
 
@@ -25,6 +26,10 @@ function show(terminal: Terminal, event: KeeperEvent): void {
       if (text !== null) terminal.note(text);
       return;
     }
+    case 'deposit':
+      if (event.failure !== null)
+        terminal.note(`its stage is not left with the aggregator: ${event.failure}`);
+      return;
     case 'refused':
       terminal.note(event.message);
   }

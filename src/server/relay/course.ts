@@ -147,6 +147,7 @@ export class Course {
     this.#broken = 0;
     const taken = `the morph before round ${round} changed what the model computes, and was taken back`;
     if (!kept) this.#tell(taken);
+    else await this.#crew.leaveDeposits();
     relay.changed();
   }
 

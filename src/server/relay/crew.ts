@@ -1,6 +1,7 @@
 import { type Keeping, stageOf } from '../../sharding/frames/seats.ts';
 import { morphStages } from '../../sharding/keeper/epoch.ts';
 import type { KeeperStatus } from '../../wire/sharding.ts';
+import { Recovery, type StoredDeposits } from './recovery.ts';
 import { RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
 import { epochOf, staffed } from './staff.ts';
@@ -20,6 +21,8 @@ export interface CrewOptions {
   readonly store: { load(): Promise<CrewMemory | null>; save(memory: CrewMemory): Promise<void> };
   readonly clock: { now(): number };
   readonly signal: AbortSignal;
+  /** Deposits of the stages; left out: there are none. */
+  readonly deposits?: StoredDeposits;
 }
 
 /** Where nothing moves for so many times the patience, it is not waited for any longer. */
@@ -28,6 +31,7 @@ export const STILL = 3;
 /** The keepers of a sharded run: who keeps which stage, and the morphs of all of them. */
 export class Crew {
   readonly #options: CrewOptions;
+  readonly #recovery: Recovery;
   #memory: CrewMemory;
   /** The epoch that the last morph of this process was to begin, and whether it was kept. */
   #ended: { readonly epoch: number; readonly kept: boolean } | null = null;
@@ -35,6 +39,10 @@ export class Crew {
   private constructor(options: CrewOptions, memory: CrewMemory) {
     this.#options = options;
     this.#memory = memory;
+    this.#recovery = new Recovery(options, {
+      isThere: (id) => this.isThere(id),
+      keeper: (id) => this.#keeper(id),
+    });
   }
 
   static async open(options: CrewOptions): Promise<Crew> {
@@ -65,8 +73,7 @@ export class Crew {
   /** Sees to it that somebody who is there keeps each stage, and that all know who. Errors: Trouble. */
   async staff(): Promise<void> {
     await this.#settleMorph();
-    const next = staffed(this.#options.relay, this.keeping, (id) => this.isThere(id));
-    if ('stage' in next) throw new Trouble(`nobody who is there can keep stage ${next.stage}`);
+    const next = await this.#staffed();
     if (!sameKeeping(next, this.keeping)) await this.#remember({ keeping: next });
     const all = this.#present();
     await Promise.all(all.map((keeper) => keeper.appoint(next)));
@@ -76,7 +83,27 @@ export class Crew {
       status !== null && (!status.holds || (epoch !== null && status.epoch < epoch));
     if (all.some(({ status }) => isBehind(status))) {
       await Promise.all(next.map((id) => this.#keeper(id).keep()));
+    } else await this.leaveDeposits();
+  }
+
+  /** Who keeps each stage: one that nobody who is there has is recovered first, where that can be. Errors: Trouble. */
+  async #staffed(): Promise<Keeping> {
+    for (;;) {
+      const next = staffed(this.#options.relay, this.keeping, (id) => this.isThere(id));
+      if (!('stage' in next)) {
+        this.#recovery.done();
+        return next;
+      }
+      await this.#recovery.recover(next.stage, this.keeping);
     }
+  }
+
+  /** Has stages left with the aggregator of which there is no deposit of this epoch: whoever is lost before the next round can be made up for. One that fails keeps nobody waiting. */
+  async leaveDeposits(): Promise<void> {
+    const { epoch } = this;
+    if (epoch === null) return;
+    const stages = await this.#recovery.lacking(epoch, this.keeping.length);
+    await Promise.allSettled(stages.map((stage) => this.#keeper(this.keeping[stage]!).keep()));
   }
 
   /** Morphs all stages for the next epoch. Whether that was kept. Errors: Trouble, and what a keeper failed with. */

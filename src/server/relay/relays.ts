@@ -3,6 +3,7 @@ import { type AggregatorState, digestFrom } from '../../round/aggregator-state.t
 import { learningRateAt } from '../../training/schedule.ts';
 import type { Aggregator } from '../aggregator.ts';
 import { currentRound } from '../collections.ts';
+import { depositsOf } from '../deposits.ts';
 import { unknownRun } from '../locked-run.ts';
 import type { OpenPlan, PlanCache } from '../plan.ts';
 import { planOf } from '../runs.ts';
@@ -126,6 +127,12 @@ export class Relays {
     await Promise.allSettled(this.#courses);
   }
 
+  /** What the course of a run knows of deposits; nothing where the run has none. */
+  #depositsOf(run: string, threshold: number) {
+    const stored = () => depositsOf(this.#aggregator.db, run);
+    return threshold === 0 ? {} : { deposits: { threshold, stored } };
+  }
+
   async #open(run: string, digest: string): Promise<RunRelay> {
     const { clock, db, observe } = this.#aggregator;
     const { config, protection } = await planOf(this.#aggregator, this.#plans, run).then((plan) => ({
@@ -141,6 +148,7 @@ export class Relays {
       patienceMs: 1000 * config.sharding.patienceSeconds,
       wanted: wantedBy(this.#aggregator, run, { config, protection }),
       store: crewIn(this.#aggregator, run),
+      ...this.#depositsOf(run, config.sharding.recovery),
       onTrouble: (message) => {
         const error = new PluralError('ROUND_FAILED', message);
         observe({ type: 'failed', what: `the training of run "${run}"`, error });

@@ -1,5 +1,6 @@
 import { PluralError } from '../../core/errors.ts';
 import type { Keeping } from '../../sharding/frames/seats.ts';
+import type { RevealOrder } from '../../sharding/keeper/deposits.ts';
 import type { KeeperOrders } from '../../sharding/keeper/epoch.ts';
 import type { ProbePhase, ProbeVerdict } from '../../sharding/keeper/probe.ts';
 import type { KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
@@ -80,6 +81,16 @@ export class RemoteKeeper implements KeeperOrders {
 
   settle(keep: boolean): Promise<void> {
     return this.#done({ kind: 'settle', keep });
+  }
+
+  /** It tells its share of a deposit to a holder of the stage that is in it. */
+  reveal(order: RevealOrder): Promise<void> {
+    return this.#done({ kind: 'reveal', ...order });
+  }
+
+  /** It goes on from a deposit of its stage. */
+  recover(stage: number, id: string): Promise<void> {
+    return this.#done({ kind: 'recover', stage, id });
   }
 
   /** Errors: Trouble; what the keeper says it failed with. */

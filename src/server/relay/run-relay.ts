@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { PluralError } from '../../core/errors.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
 import { firstKeeping, holdersOf, type Keeping, type Seats, stageOf } from '../../sharding/frames/seats.ts';
-import type { FrameHeader } from '../../wire/shard-frame.ts';
+import type { FrameHeader, FrameKind } from '../../wire/shard-frame.ts';
 import type { Course, Inbox, InboxQuery, KeeperOrder, KeeperStatus, Relayed } from '../../wire/sharding.ts';
 import { Mailbox } from './mailbox.ts';
 
@@ -57,7 +57,7 @@ export class RunRelay {
     const party = this.#party(from);
     const addressed = frames.map((frame) => ({ frame, ...this.#addressed(from, frame) }));
     for (const { frame, mailbox, header } of addressed) {
-      mailbox.put(frame, from);
+      mailbox.put(frame, from, header.kind);
       this.#note(header);
     }
     if (relay === this.id) {
@@ -182,8 +182,7 @@ export class RunRelay {
     const to = this.#parties.get(header.to);
     const astray = header.from !== from || header.run !== this.run || to === undefined;
     const [sender, receiver] = [stageOf(this.seats, from), stageOf(this.seats, header.to)];
-    const between = header.kind === 'memory' ? sender === receiver : true;
-    if (astray || !between || (sender === null && receiver === null)) {
+    if (astray || !goesBetween(header.kind, sender, receiver)) {
       throw new PluralError(
         'FRAME_REFUSED',
         'a frame was refused: it is not of this run, its sender or its seats',
@@ -222,6 +221,13 @@ export class RunRelay {
     const after = query.relay === this.id ? query.after : 0;
     return { relay: this.id, ...mailbox.after(after, ANSWER_BYTES), order, course: this.#course };
   }
+}
+
+/** Whether frames of a kind go from who may keep one stage to who may keep another; null: a group. */
+function goesBetween(kind: FrameKind, from: number | null, to: number | null): boolean {
+  if (kind === 'memory') return from !== null && from === to;
+  if (kind === 'share') return from !== null && to !== null && from !== to;
+  return from !== null || to !== null;
 }
 
 function newParty(): Party {

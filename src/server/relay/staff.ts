@@ -12,13 +12,13 @@ function canTakeOver(relay: RunRelay, id: string, { epoch, round }: Standing): b
 }
 
 /** Where keepers stand as most of them say: what one says alone moves nobody else. */
-interface Standing {
+export interface Standing {
   readonly epoch: number;
   readonly round: number;
 }
 
 /** The epoch that most keepers have settled, the highest of several, and the round in their middle; 0 before any said. */
-function standingOf(relay: RunRelay, keeping: Keeping): Standing {
+export function standingOf(relay: RunRelay, keeping: Keeping): Standing {
   const statuses = keeping.flatMap((id) => relay.statusOf(id) ?? []);
   const epochs = statuses.map(({ epoch, unsettled }) => (unsettled ? epoch - 1 : epoch));
   const votes = (epoch: number) => epochs.filter((one) => one === epoch).length;

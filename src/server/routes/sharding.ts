@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
 import { encodeCbor, readCbor } from '../../wire/cbor.ts';
+import { doneSchema } from '../../wire/http.ts';
 import { countSchema, runIdSchema } from '../../wire/run-definition.ts';
 import {
   keeperAnswerSchema,
@@ -14,11 +15,13 @@ import {
   seatRequestSchema,
   seatsAnswerSchema,
 } from '../../wire/sharding.ts';
+import { depositIdSchema, MOST_DEPOSIT_BYTES } from '../../wire/stage-deposit.ts';
+import { storedDeposit, takeDeposit } from '../deposits.ts';
 import { giveSeat, joinKeeper } from '../keepers.ts';
 import { RecentNonces } from '../recent-nonces.ts';
 import type { RunRelay } from '../relay/run-relay.ts';
 import type { RouteServices } from '../services.ts';
-import { keyOf, requireSignature } from '../signed-requests.ts';
+import { keeperOfRequest, keyOf, requireSignature } from '../signed-requests.ts';
 
 const runParams = z.object({ run: runIdSchema });
 const count = z
@@ -122,6 +125,32 @@ export function relayRoutes(services: RouteServices): FastifyPluginAsyncZod {
         const signal = patience(reply, relays.signal);
         const inbox = await relay.inbox(keyOf(request), request.query, signal);
         return reply.type('application/octet-stream').send(Buffer.from(encodeCbor(inbox)));
+      },
+    );
+  };
+}
+
+/** By which keepers leave their stages sealed, and those who may keep one fetch what was left of it. */
+export function depositRoutes(services: RouteServices): FastifyPluginAsyncZod {
+  const { aggregator } = services;
+  return async (app) => {
+    requireSignature(app, services, { of: 'seats', nonces: new RecentNonces(aggregator.clock) });
+    boundAtOnce(app);
+    app.post(
+      '/v1/runs/:run/deposits',
+      { bodyLimit: MOST_DEPOSIT_BYTES, schema: { params: runParams, response: { 200: doneSchema } } },
+      async (request) => {
+        await takeDeposit(aggregator, request.params.run, keeperOfRequest(request), bytesOf(request));
+        return { done: true } as const;
+      },
+    );
+    app.get(
+      '/v1/runs/:run/deposits/:stage/:id',
+      { schema: { params: runParams.extend({ stage: count, id: depositIdSchema }) } },
+      async (request, reply) => {
+        const { run, ...which } = request.params;
+        const bytes = await storedDeposit(aggregator, run, keeperOfRequest(request), which);
+        return reply.type('application/octet-stream').send(Buffer.from(bytes));
       },
     );
   };

@@ -81,11 +81,22 @@ const sharded: Migration = {
   },
 };
 
+const deposits: Migration = {
+  up: async (db) => {
+    await sql`create table deposits (
+      run text not null references runs, stage integer not null, id text not null, epoch double precision not null,
+      round double precision not null, blob text not null, seq serial, primary key (run, stage, id))`.execute(
+      db,
+    );
+  },
+};
+
 /** All migrations in order of their names; the same for the embedded database and for PostgreSQL. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-initial': initial,
   '002-sums-only': sumsOnly,
   '003-sharded': sharded,
+  '005-deposits': deposits,
 };
 
 /**

@@ -52,6 +52,18 @@ export interface KeepersTable {
   seat_signature: string | null;
 }
 
+/** A stage that its keeper left sealed; its bytes are a blob. */
+export interface DepositsTable {
+  run: string;
+  stage: number;
+  id: string;
+  epoch: number;
+  round: number;
+  blob: string;
+  /** In the order in which they came. */
+  seq: Generated<number>;
+}
+
 /** What somebody is invited as. */
 export type InvitedRole = 'group' | 'keeper';
 
@@ -147,6 +159,7 @@ export interface Tables {
   runs: RunsTable;
   members: MembersTable;
   keepers: KeepersTable;
+  deposits: DepositsTable;
   invitations: InvitationsTable;
   nonces: NoncesTable;
   uploads: UploadsTable;

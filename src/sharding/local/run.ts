@@ -34,6 +34,8 @@ export interface LocalShardedSetup {
   readonly most: TaskRows;
   /** Stages that somebody stands by for, one entry each; left out: none. */
   readonly standbys?: readonly number[];
+  /** Of how many other stages a holder is needed to open a deposit; left out: there are none. */
+  readonly recovery?: number;
   /** The secret of 32 bytes of a participant: `keeper 0`, `standby 0` and so on, or `group NAME`. */
   readonly secretOf: (who: string) => Uint8Array;
   /** The parameters that a stage starts from, of its own layout. */
@@ -84,14 +86,15 @@ interface Outer {
 }
 
 async function openKeeper(
-  { run, options, optimizer, startOf, frames, most }: LocalShardedSetup,
+  { run, options, optimizer, startOf, frames, most, recovery }: LocalShardedSetup,
   { own, seats, index, layout }: { own: Participant; seats: Seats; index: number; layout: ParameterLayout },
 ): Promise<Keeper> {
   const { identity, keys, secret } = own;
   const { width } = options;
   const stage = await Stage.open({ options, layout, parameters: startOf(index, layout), optimizer }, index);
   turnExitOnce(stage, width, secret);
-  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames, most });
+  const deposits = recovery === undefined ? {} : { recovery };
+  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames, most, ...deposits });
 }
 
 function openGroup(

@@ -1,0 +1,128 @@
+import { asPluralError } from '../../core/errors.ts';
+import { newestOf } from '../../sharding/deposits/newest.ts';
+import type { Keeping } from '../../sharding/frames/seats.ts';
+import type { DepositHeader } from '../../wire/stage-deposit.ts';
+import { type RemoteKeeper, Trouble } from './remote-keepers.ts';
+import type { RunRelay } from './run-relay.ts';
+import { standingOf } from './staff.ts';
+
+/** What of a deposit the aggregator goes by. */
+export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round'>;
+
+/** The deposits of a run. */
+export interface StoredDeposits {
+  /** Of how many other stages a holder is needed to open one. */
+  readonly threshold: number;
+  /** Those that are there, in the order in which they came. */
+  readonly stored: () => Promise<readonly DepositNote[]>;
+}
+
+/** What stages are recovered with. */
+export interface RecoveryOptions {
+  readonly relay: RunRelay;
+  readonly patienceMs: number;
+  readonly clock: { now(): number };
+  readonly deposits?: StoredDeposits;
+}
+
+/** How somebody is reached. */
+export interface Reach {
+  readonly isThere: (id: string) => boolean;
+  readonly keeper: (id: string) => RemoteKeeper;
+}
+
+/** Sees to it that a stage of which nobody who is there was told goes on from what its keeper left, with who has a seat for it and with the shares of the others. */
+export class Recovery {
+  readonly #options: RecoveryOptions;
+  readonly #reach: Reach;
+  /** The stage that is waited for, when that or the last try to recover it began, and why it failed. */
+  #wait: { readonly stage: number; readonly since: number; readonly why: string } | null = null;
+
+  constructor(options: RecoveryOptions, reach: Reach) {
+    this.#options = options;
+    this.#reach = reach;
+  }
+
+  /** Nothing is waited for any more. */
+  done(): void {
+    this.#wait = null;
+  }
+
+  /** Stages without a deposit of an epoch; none where the run has no deposits. */
+  async lacking(epoch: number, stages: number): Promise<readonly number[]> {
+    const { deposits } = this.#options;
+    if (deposits === undefined) return [];
+    const stored = await deposits.stored();
+    const has = (stage: number) => stored.some((one) => one.stage === stage && one.epoch === epoch);
+    return Array.from({ length: stages }, (_, stage) => stage).filter((stage) => !has(stage));
+  }
+
+  /**
+   * Returns once somebody who is there has the stage. Its keeper is waited for first, as after every start of the aggregator, and a try that failed is repeated after a while only.
+   * Errors: Trouble, which says what is waited for.
+   */
+  async recover(stage: number, keeping: Keeping): Promise<void> {
+    const { clock, patienceMs, deposits } = this.#options;
+    if (this.#wait?.stage !== stage) this.#wait = { stage, since: clock.now(), why: '' };
+    const { since, why } = this.#wait;
+    const trouble = (reason: string) => new Trouble(`nobody who is there can keep stage ${stage}${reason}`);
+    if (deposits === undefined || clock.now() - since < patienceMs) throw trouble(why);
+    const failure = await this.#tryAll(stage, keeping, deposits);
+    this.#wait = failure === null ? null : { stage, since: clock.now(), why: `; ${failure}` };
+    if (failure !== null) throw trouble(`; ${failure}`);
+  }
+
+  /** Why a stage could not be recovered; null where it was. */
+  async #tryAll(
+    stage: number,
+    keeping: Keeping,
+    { threshold, stored }: StoredDeposits,
+  ): Promise<string | null> {
+    const { relay } = this.#options;
+    const { isThere } = this.#reach;
+    const taking = relay.holders(stage).filter((id) => isThere(id) && relay.statusOf(id) !== null);
+    if (taking.length === 0) return 'nobody who has a seat for it is there to recover it';
+    const { epoch } = standingOf(relay, keeping.filter(isThere));
+    const left = (await stored()).filter((one) => one.stage === stage && one.epoch === epoch);
+    let why = `nothing is left of it of epoch ${epoch}`;
+    if (left.length === 0) return why;
+    for (const { id } of newestOf(left)) {
+      for (const to of taking) {
+        const failure = await this.#tryOne({ stage, id, to }, keeping.length, threshold);
+        if (failure === null) return null;
+        why = failure;
+      }
+    }
+    return why;
+  }
+
+  /** Why one deposit was not opened by one who has a seat for the stage; null where it was. */
+  async #tryOne(
+    order: { readonly stage: number; readonly id: string; readonly to: string },
+    stages: number,
+    threshold: number,
+  ): Promise<string | null> {
+    const { stage, id, to } = order;
+    const others = Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
+    const told = await Promise.all(others.map((other) => this.#reveal(other, order)));
+    const count = told.filter(Boolean).length;
+    if (count < threshold) {
+      return `holders of ${count} other stage(s) are there and have a share, ${threshold} are needed`;
+    }
+    try {
+      await this.#reach.keeper(to).recover(stage, id);
+      return null;
+    } catch (thrown) {
+      return thrown instanceof Trouble ? thrown.message : asPluralError(thrown).message;
+    }
+  }
+
+  /** Whether a holder of another stage told its share; who stands by has the same as its keeper. */
+  async #reveal(other: number, order: { readonly stage: number; readonly id: string; readonly to: string }) {
+    const { relay } = this.#options;
+    const { isThere, keeper } = this.#reach;
+    const holders = relay.holders(other).filter(isThere);
+    const told = await Promise.allSettled(holders.map((id) => keeper(id).reveal(order)));
+    return told.some(({ status }) => status === 'fulfilled');
+  }
+}
