@@ -10,8 +10,8 @@ import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
-import type { LinksMemory } from '../../src/sharding/frames/links.ts';
-import { type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import { type Newcomer, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import type { GroupLinks } from '../../src/sharding/group/sharded-group.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
@@ -43,7 +43,7 @@ function person(name: string): Person {
 /** Where a test keeps a group's links. */
 export class MemoryLinks implements LinkStore {
   readonly #secret: Uint8Array;
-  links: LinksMemory | null = null;
+  links: GroupLinks | null = null;
 
   constructor(secret: Uint8Array) {
     this.#secret = secret;
@@ -53,11 +53,11 @@ export class MemoryLinks implements LinkStore {
     return this.links === null ? this.#secret : null;
   }
 
-  loadLinks(): LinksMemory | null {
+  loadLinks(): GroupLinks | null {
     return this.links;
   }
 
-  saveLinks(links: LinksMemory): void {
+  saveLinks(links: GroupLinks): void {
     this.links = links;
   }
 }
@@ -83,17 +83,25 @@ export class ShardedWorld {
   memory: CrewMemory | null = null;
   relay: RunRelay;
   readonly #folder: string;
-  readonly #keepers: readonly Person[];
+  readonly #keepers: Person[];
+  /** Who came after the run began. */
+  readonly #newcomers: Newcomer[] = [];
   readonly #groups: readonly Person[];
   readonly #links: readonly MemoryLinks[];
   #stopCourse = new AbortController();
   #course: Promise<void>;
 
-  constructor(folder: string, standbys: readonly number[] = [], overrides: readonly string[] = []) {
+  /** `seated`: groups that are there when the run begins. */
+  constructor(
+    folder: string,
+    standbys: readonly number[] = [],
+    overrides: readonly string[] = [],
+    seated = 3,
+  ) {
     this.#folder = folder;
     const settings = [
       `predictor=${JSON.stringify(STAGED)}`,
-      `sharding={ epochRounds: 2, standbys: ${standbys.length} }`,
+      `sharding={ epochRounds: 2, standbys: ${standbys.length}, lateKeepers: 2 }`,
       'protection=none',
     ];
     const tiny = tinyExperiment(3, ...settings, ...overrides);
@@ -105,15 +113,37 @@ export class ShardedWorld {
     this.#keepers = [...first, ...others];
     this.#groups = ['a', 'b', 'c'].map((name) => person(`group ${name}`));
     this.#links = this.#groups.map(({ secret }) => new MemoryLinks(secret));
-    const seatOf = ({ identity, secret }: Person) =>
-      takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
     this.seats = {
-      keepers: first.map(seatOf),
-      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: seatOf(one) })),
-      groups: this.#groups.map(seatOf),
+      keepers: first.map((one) => this.#seatOf(one)),
+      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: this.#seatOf(one) })),
+      groups: this.#groups.slice(0, seated).map((one) => this.#seatOf(one)),
     };
-    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.relay = this.#newRelay();
     this.#course = this.#run();
+  }
+
+  #seatOf({ identity, secret }: Person) {
+    return takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
+  }
+
+  #newRelay(): RunRelay {
+    const relay = new RunRelay(this.digest, this.seats, Date);
+    relay.admit([...this.#newcomers]);
+    return relay;
+  }
+
+  /** A group takes a seat after the run began. */
+  admitGroup(group: number): void {
+    this.#newcomers.push({ seat: this.#seatOf(this.#groups[group]!), stage: null });
+    this.relay.admit([...this.#newcomers]);
+  }
+
+  /** A keeper takes a seat after the run began; the number that it is served by. */
+  admitKeeper(stage: number): number {
+    const late = person(`late ${this.#newcomers.length}`);
+    this.#newcomers.push({ seat: this.#seatOf(late), stage });
+    this.relay.admit([...this.#newcomers]);
+    return this.#keepers.push(late) - 1;
   }
 
   get digest(): string {
@@ -124,7 +154,7 @@ export class ShardedWorld {
   async restart(): Promise<void> {
     await this.stop();
     this.#stopCourse = new AbortController();
-    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.relay = this.#newRelay();
     this.#course = this.#run();
   }
 
@@ -138,7 +168,7 @@ export class ShardedWorld {
   /** What somebody asks of the aggregator. */
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
-      seats: async () => ({ seats: this.seats }),
+      seats: async () => this.relay.told,
       relay: async (relayed) => this.relay.take(id, relayed),
       inbox: async (query, signal) => {
         const { relay } = this;
