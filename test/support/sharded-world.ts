@@ -11,10 +11,12 @@ import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import type { LinksMemory } from '../../src/sharding/frames/links.ts';
+import { parseFrame } from '../../src/sharding/frames/sealed-frame.ts';
 import { type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
+import type { FrameHeader } from '../../src/wire/shard-frame.ts';
 import { keyOf } from './sharding.ts';
 import { tinyExperiment } from './tiny-experiment.ts';
 
@@ -28,7 +30,13 @@ const STAGED = {
   embedderLayers: 2,
 };
 /** Long for keepers and groups in one process, short for who waits for somebody that is lost. */
-export const PATIENCE_MS = 1500;
+const PATIENCE_MS = 1500;
+
+/** How a world is unlike others. */
+export interface WorldOptions {
+  readonly overrides?: readonly string[];
+  readonly patienceMs?: number;
+}
 
 interface Person {
   readonly identity: Identity;
@@ -82,6 +90,9 @@ export class ShardedWorld {
   wanted: Wanted | null = null;
   memory: CrewMemory | null = null;
   relay: RunRelay;
+  /** Whether a frame reaches the relay, and when: a test keeps some away. */
+  isSent: (header: FrameHeader) => boolean | Promise<boolean> = () => true;
+  readonly #patienceMs: number;
   readonly #folder: string;
   readonly #keepers: readonly Person[];
   readonly #groups: readonly Person[];
@@ -89,8 +100,13 @@ export class ShardedWorld {
   #stopCourse = new AbortController();
   #course: Promise<void>;
 
-  constructor(folder: string, standbys: readonly number[] = [], overrides: readonly string[] = []) {
+  constructor(
+    folder: string,
+    standbys: readonly number[] = [],
+    { overrides = [], patienceMs = PATIENCE_MS }: WorldOptions = {},
+  ) {
     this.#folder = folder;
+    this.#patienceMs = patienceMs;
     const settings = [
       `predictor=${JSON.stringify(STAGED)}`,
       `sharding={ epochRounds: 2, standbys: ${standbys.length} }`,
@@ -139,7 +155,11 @@ export class ShardedWorld {
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
       seats: async () => ({ seats: this.seats }),
-      relay: async (relayed) => this.relay.take(id, relayed),
+      relay: async ({ frames, ...relayed }) => {
+        const sent: typeof frames = [];
+        for (const frame of frames) if (await this.isSent(parseFrame(frame).header)) sent.push(frame);
+        this.relay.take(id, { ...relayed, frames: sent });
+      },
       inbox: async (query, signal) => {
         const { relay } = this;
         const stop = AbortSignal.any([signal, this.#stopCourse.signal]);
@@ -221,7 +241,7 @@ export class ShardedWorld {
     const options: CourseOptions = {
       relay: this.relay,
       epochRounds: 2,
-      patienceMs: PATIENCE_MS,
+      patienceMs: this.#patienceMs,
       wanted: async () => this.wanted,
       store: {
         load: async () => this.memory,
