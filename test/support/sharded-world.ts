@@ -7,7 +7,7 @@ import { shardedPlan } from '../../src/client/sharding/sharded-plan.ts';
 import { asStage } from '../../src/core/brand.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
-import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
+import { type CourseOptions, Course as RunCourse, type Wanted } from '../../src/server/relay/course.ts';
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import type { LinksMemory } from '../../src/sharding/frames/links.ts';
@@ -17,6 +17,7 @@ import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
 import type { FrameHeader } from '../../src/wire/shard-frame.ts';
+import type { Course } from '../../src/wire/sharding.ts';
 import { keyOf } from './sharding.ts';
 import { tinyExperiment } from './tiny-experiment.ts';
 
@@ -92,6 +93,8 @@ export class ShardedWorld {
   relay: RunRelay;
   /** Whether a frame reaches the relay, and when: a test keeps some away. */
   isSent: (header: FrameHeader) => boolean | Promise<boolean> = () => true;
+  /** What somebody is told of the course: a test has the aggregator lie. */
+  told: (id: string, course: Course) => Course = (_, course) => course;
   readonly #patienceMs: number;
   readonly #folder: string;
   readonly #keepers: readonly Person[];
@@ -165,7 +168,8 @@ export class ShardedWorld {
         const stop = AbortSignal.any([signal, this.#stopCourse.signal]);
         const inbox = await relay.inbox(id, query, stop);
         if (signal.aborted) throw new PluralError('INTERRUPTED', 'stopped');
-        return inbox;
+        const { course } = inbox;
+        return { ...inbox, course: course === null ? null : this.told(id, course) };
       },
       task: async () =>
         ({ phase: 'collecting', round: this.wanted?.round, attempt: this.wanted?.opening }) as never,
@@ -253,7 +257,7 @@ export class ShardedWorld {
       signal: this.#stopCourse.signal,
       onTrouble: (message) => void this.troubles.push(message),
     };
-    return Course.run(options);
+    return RunCourse.run(options);
   }
 }
 

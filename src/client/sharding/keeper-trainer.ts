@@ -143,7 +143,6 @@ export class KeeperTrainer implements Trainer {
     parameters: Float32Array,
   ): void {
     member.begin({ epoch, keeping, round, attempt, ...this.#vector.cut(parameters) });
-    this.#means?.links.saveLinks(member.memory());
   }
 
   async #predict({ member }: Open, { context, targets }: PredictionRequest): Promise<Float32Array[]> {
@@ -195,6 +194,7 @@ export class KeeperTrainer implements Trainer {
       ...{ run: this.#run, identity, keys, seats, front, head, width: options.width },
       frames: sharding.frames,
       send: (frame) => line.send([frame]),
+      keep: (memory) => links.saveLinks(memory),
       ...(sharding.cutNoise === 0 ? {} : { blur: secretCutNoise(sharding.cutNoise) }),
     });
     links.saveLinks(member.memory());

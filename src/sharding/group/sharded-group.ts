@@ -37,6 +37,8 @@ export interface ShardedGroupSetup {
   readonly send: (frame: Uint8Array) => Promise<void>;
   /** Changes frames before they leave, for instance by noise; left out: as they are. */
   readonly blur?: Blur;
+  /** Stores what `memory` gives from now on, in place of what it gave before, which opens old frames; left out: nothing is stored. */
+  readonly keep?: (links: LinksMemory) => void;
 }
 
 /** Where a group stands in a run, and the parameters of front and head that it begins a round with. */
@@ -80,7 +82,10 @@ function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSe
  */
 export class ShardedGroup {
   readonly #setup: Omit<ShardedGroupSetup, 'keys'>;
-  readonly #links: Links;
+  /** In the last epoch of which a frame opened. */
+  #settled: Links;
+  /** In the epoch that is said to be under way. */
+  #links: Links;
   readonly #waiting = new Map<string, Waiting>();
   #under: Under | null = null;
   #keeping: Keeping;
@@ -94,7 +99,8 @@ export class ShardedGroup {
     const { keys: _, ...kept } = setup;
     checkSeats(kept.run, kept.seats);
     this.#setup = kept;
-    this.#links = openLinks(setup);
+    this.#settled = openLinks(setup);
+    this.#links = this.#settled;
     this.#keeping = firstKeeping(kept.seats);
   }
 
@@ -110,7 +116,8 @@ export class ShardedGroup {
 
   /**
    * Begins a round, or (in round 0) takes over parameters to predict with; moments start afresh, and what waits for an answer is given up.
-   * Errors: ROUND_REFUSED for an epoch before the one that was, and for keepers without a seat.
+   * An epoch is believed once a frame of it opens: until then another one may be said.
+   * Errors: ROUND_REFUSED for an epoch before the last that was believed, and for keepers without a seat.
    */
   begin({ epoch, round, attempt, keeping = this.#keeping, front, head }: OuterRound): void {
     if (!canKeep(this.#setup.seats, keeping)) {
@@ -122,7 +129,7 @@ export class ShardedGroup {
         },
       );
     }
-    this.#links.advanceTo(epoch);
+    this.#goTo(epoch);
     this.giveUp();
     this.#keeping = keeping;
     const { front: fronts, head: heads } = this.#setup;
@@ -161,7 +168,7 @@ export class ShardedGroup {
 
   /** What its links are to be opened with again. */
   memory(): LinksMemory {
-    return this.#links.memory();
+    return this.#settled.memory();
   }
 
   /** Front and head now, float64. */
@@ -184,11 +191,29 @@ export class ShardedGroup {
     this.#waiting.delete(key);
     this.#receivedBytes += bytes.byteLength;
     try {
-      waiting.resolve(openFrame(frame, this.#links.with(header.from)!));
+      const opened = openFrame(frame, this.#links.with(header.from)!);
+      this.#believe();
+      waiting.resolve(opened);
     } catch (thrown) {
       waiting.reject(thrown);
       throw thrown;
     }
+  }
+
+  /** Takes links of the epoch that is said to be under way. */
+  #goTo(epoch: number): void {
+    const known = [this.#settled, this.#links].find((links) => links.epoch === epoch);
+    const next = known ?? this.#settled.copyAt(epoch);
+    if (this.#links !== this.#settled && this.#links !== next) this.#links.forget();
+    this.#links = next;
+  }
+
+  /** The epoch is under way: nobody but a keeper of it could have sealed what opened. The one before is forgotten. */
+  #believe(): void {
+    if (this.#links === this.#settled) return;
+    this.#setup.keep?.(this.#links.memory());
+    this.#settled.forget();
+    this.#settled = this.#links;
   }
 
   #begun(): Under {
