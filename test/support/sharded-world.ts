@@ -7,14 +7,18 @@ import { shardedPlan } from '../../src/client/sharding/sharded-plan.ts';
 import { asStage } from '../../src/core/brand.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
-import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
+import { type CourseOptions, Course as RunCourse, type Wanted } from '../../src/server/relay/course.ts';
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
+import { parseGreeting } from '../../src/sharding/frames/greeting.ts';
+import { parseFrame } from '../../src/sharding/frames/sealed-frame.ts';
 import { type Newcomer, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
 import type { GroupLinks } from '../../src/sharding/group/sharded-group.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
+import type { FrameHeader } from '../../src/wire/shard-frame.ts';
+import type { Course } from '../../src/wire/sharding.ts';
 import { keyOf } from './sharding.ts';
 import { tinyExperiment } from './tiny-experiment.ts';
 
@@ -28,7 +32,15 @@ const STAGED = {
   embedderLayers: 2,
 };
 /** Long for keepers and groups in one process, short for who waits for somebody that is lost. */
-export const PATIENCE_MS = 1500;
+const PATIENCE_MS = 1500;
+
+/** How a world is unlike others. */
+export interface WorldOptions {
+  readonly overrides?: readonly string[];
+  readonly patienceMs?: number;
+  /** Groups that are there when the run begins; left out: all three. */
+  readonly seated?: number;
+}
 
 interface Person {
   readonly identity: Identity;
@@ -82,6 +94,11 @@ export class ShardedWorld {
   wanted: Wanted | null = null;
   memory: CrewMemory | null = null;
   relay: RunRelay;
+  /** Whether a frame reaches the relay, and when: a test keeps some away. */
+  isSent: (header: FrameHeader) => boolean | Promise<boolean> = () => true;
+  /** What somebody is told of the course: a test has the aggregator lie. */
+  told: (id: string, course: Course) => Course = (_, course) => course;
+  readonly #patienceMs: number;
   readonly #folder: string;
   readonly #keepers: Person[];
   /** Who came after the run began. */
@@ -91,14 +108,13 @@ export class ShardedWorld {
   #stopCourse = new AbortController();
   #course: Promise<void>;
 
-  /** `seated`: groups that are there when the run begins. */
   constructor(
     folder: string,
     standbys: readonly number[] = [],
-    overrides: readonly string[] = [],
-    seated = 3,
+    { overrides = [], patienceMs = PATIENCE_MS, seated = 3 }: WorldOptions = {},
   ) {
     this.#folder = folder;
+    this.#patienceMs = patienceMs;
     const settings = [
       `predictor=${JSON.stringify(STAGED)}`,
       `sharding={ epochRounds: 2, standbys: ${standbys.length}, lateKeepers: 2 }`,
@@ -169,13 +185,21 @@ export class ShardedWorld {
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
       seats: async () => this.relay.told,
-      relay: async (relayed) => this.relay.take(id, relayed),
+      relay: async ({ frames, ...relayed }) => {
+        const sent: typeof frames = [];
+        for (const frame of frames) {
+          if (parseGreeting(frame) !== null || (await this.isSent(parseFrame(frame).header)))
+            sent.push(frame);
+        }
+        this.relay.take(id, { ...relayed, frames: sent });
+      },
       inbox: async (query, signal) => {
         const { relay } = this;
         const stop = AbortSignal.any([signal, this.#stopCourse.signal]);
         const inbox = await relay.inbox(id, query, stop);
         if (signal.aborted) throw new PluralError('INTERRUPTED', 'stopped');
-        return inbox;
+        const { course } = inbox;
+        return { ...inbox, course: course === null ? null : this.told(id, course) };
       },
       task: async () =>
         ({ phase: 'collecting', round: this.wanted?.round, attempt: this.wanted?.opening }) as never,
@@ -251,7 +275,7 @@ export class ShardedWorld {
     const options: CourseOptions = {
       relay: this.relay,
       epochRounds: 2,
-      patienceMs: PATIENCE_MS,
+      patienceMs: this.#patienceMs,
       wanted: async () => this.wanted,
       store: {
         load: async () => this.memory,
@@ -263,7 +287,7 @@ export class ShardedWorld {
       signal: this.#stopCourse.signal,
       onTrouble: (message) => void this.troubles.push(message),
     };
-    return Course.run(options);
+    return RunCourse.run(options);
   }
 }
 

@@ -150,7 +150,6 @@ export class KeeperTrainer implements Trainer {
     parameters: Float32Array,
   ): void {
     member.begin({ epoch, keeping, round, attempt, ...this.#vector.cut(parameters) });
-    this.#means?.links.saveLinks(member.memory());
   }
 
   async #predict({ member }: Open, { context, targets }: PredictionRequest): Promise<Float32Array[]> {
@@ -206,6 +205,7 @@ export class KeeperTrainer implements Trainer {
       late: lateSeats(sharding, means.keepers),
       frames: sharding.frames,
       send: (frame) => line.send([frame]),
+      keep: (memory) => links.saveLinks(memory),
       ...(sharding.cutNoise === 0 ? {} : { blur: secretCutNoise(sharding.cutNoise) }),
     });
     member.admit(now.newcomers);

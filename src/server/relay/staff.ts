@@ -27,7 +27,7 @@ function standingOf(relay: RunRelay, keeping: Keeping): Standing {
   return { epoch, round: rounds[(rounds.length - 1) >> 1] ?? 0 };
 }
 
-/** The epoch that all keepers have settled; null where they do not all say the same: groups cannot go back from one that they were told. */
+/** The epoch that all keepers have settled; null where they do not all say the same: what a group seals for another one no keeper opens. */
 export function epochOf(relay: RunRelay, keeping: Keeping): number | null {
   const [first, ...others] = keeping.map((id) => relay.statusOf(id));
   if (first == null || first.unsettled) return null;

@@ -34,10 +34,10 @@ export class Links {
   /** Those of the epoch before, while it is not settled whether this one holds. */
   #before: ReadonlyMap<string, Link> | null = null;
 
-  /** Links of one epoch, by who is at their other ends; `bound` as of `Link.between`. */
-  constructor(links: ReadonlyMap<string, Link>, bound: object) {
+  /** Links of one epoch, by who is at their other ends; `bound` as of `Link.between`, or its digest. */
+  constructor(links: ReadonlyMap<string, Link>, bound: object | string) {
     this.#links = links;
-    this.#bound = digestOf(bound);
+    this.#bound = typeof bound === 'string' ? bound : digestOf(bound);
   }
 
   /** Links again from what `memory` gave. Errors: STAGE_TAKEN where seats or settings are said to be others than then. */
@@ -68,6 +68,17 @@ export class Links {
       link = next;
     }
     return link;
+  }
+
+  /** The same links in a later epoch, or in this one; these stay where they are. Errors: ROUND_REFUSED. */
+  copyAt(epoch: number): Links {
+    const links = [...this.#links.keys()].map((other) => [other, this.ahead(other, epoch)] as const);
+    return new Links(new Map(links), this.#bound);
+  }
+
+  /** Overwrites all secrets. */
+  forget(): void {
+    for (const link of this.#links.values()) link.forget();
   }
 
   /** Null for who is no neighbour. */

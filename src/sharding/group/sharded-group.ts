@@ -61,6 +61,8 @@ export interface ShardedGroupSetup {
   readonly send: (frame: Uint8Array) => Promise<void>;
   /** Changes frames before they leave, for instance by noise; left out: as they are. */
   readonly blur?: Blur;
+  /** Stores what `memory` gives from now on, in place of what it gave before, which opens old frames; left out: nothing is stored. */
+  readonly keep?: (links: GroupLinks) => void;
 }
 
 /** Where a group stands in a run, and the parameters of front and head that it begins a round with. */
@@ -105,7 +107,10 @@ function openLinks({ keys, identity, seats, ...setup }: ShardedGroupSetup): Link
  */
 export class ShardedGroup {
   readonly #setup: Omit<ShardedGroupSetup, 'keys' | 'seats' | 'late'>;
-  readonly #links: Links;
+  /** In the last epoch of which a frame opened. */
+  #settled: Links;
+  /** In the epoch that is said to be under way. */
+  #links: Links;
   readonly #introductions: Introductions;
   readonly #waiting = new Map<string, Waiting>();
   #under: Under | null = null;
@@ -121,8 +126,9 @@ export class ShardedGroup {
     const { run, identity } = kept;
     checkSeats(run, seats);
     this.#setup = kept;
-    this.#links = openLinks(setup);
-    const met = { run, identity, seats, bound: boundOf(setup), links: this.#links, late };
+    this.#settled = openLinks(setup);
+    this.#links = this.#settled;
+    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#settled, late };
     const memory = keys !== null && 'introductions' in keys ? keys.introductions : undefined;
     this.#introductions = new Introductions(met, memory);
     this.#keeping = firstKeeping(seats);
@@ -140,7 +146,8 @@ export class ShardedGroup {
 
   /**
    * Begins a round, or (in round 0) takes over parameters to predict with; moments start afresh, and what waits for an answer is given up.
-   * Errors: ROUND_REFUSED for an epoch before the one that was, and for keepers without a seat.
+   * An epoch is believed once a frame of it opens: until then another one may be said.
+   * Errors: ROUND_REFUSED for an epoch before the last that was believed, and for keepers without a seat.
    */
   begin({ epoch, round, attempt, keeping = this.#keeping, front, head }: OuterRound): void {
     if (!canKeep(this.#introductions.seats, keeping)) {
@@ -152,7 +159,7 @@ export class ShardedGroup {
         },
       );
     }
-    this.#links.advanceTo(epoch);
+    this.#goTo(epoch);
     this.giveUp();
     this.#keeping = keeping;
     const { front: fronts, head: heads } = this.#setup;
@@ -206,12 +213,18 @@ export class ShardedGroup {
 
   /** Takes in a greeting in the latest epoch that the aggregator said; the answer to it, if there is one. Errors: FRAME_REFUSED, SIGNATURE_INVALID. */
   greet(greeting: SignedGreeting, epoch: number): Uint8Array | null {
-    return this.#introductions.receive(greeting, epoch);
+    const answer = this.#introductions.receive(greeting, epoch);
+    if (this.#links !== this.#settled) {
+      const said = Math.max(this.#links.epoch, this.#settled.epoch);
+      this.#links.forget();
+      this.#links = said === this.#settled.epoch ? this.#settled : this.#settled.copyAt(said);
+    }
+    return answer;
   }
 
   /** What its links are to be opened with again. */
   memory(): GroupLinks {
-    return { links: this.#links.memory(), introductions: this.#introductions.memory() };
+    return this.#memoryOf(this.#settled);
   }
 
   /** Front and head now, float64. */
@@ -234,11 +247,33 @@ export class ShardedGroup {
     this.#waiting.delete(key);
     this.#receivedBytes += bytes.byteLength;
     try {
-      waiting.resolve(openFrame(frame, this.#links.with(header.from)!));
+      const opened = openFrame(frame, this.#links.with(header.from)!);
+      this.#believe();
+      waiting.resolve(opened);
     } catch (thrown) {
       waiting.reject(thrown);
       throw thrown;
     }
+  }
+
+  /** Takes links of the epoch that is said to be under way. */
+  #goTo(epoch: number): void {
+    const known = [this.#settled, this.#links].find((links) => links.epoch === epoch);
+    const next = known ?? this.#settled.copyAt(epoch);
+    if (this.#links !== this.#settled && this.#links !== next) this.#links.forget();
+    this.#links = next;
+  }
+
+  /** The epoch is under way: nobody but a keeper of it could have sealed what opened. The one before is forgotten. */
+  #believe(): void {
+    if (this.#links === this.#settled) return;
+    this.#setup.keep?.(this.#memoryOf(this.#links));
+    this.#settled.forget();
+    this.#settled = this.#links;
+  }
+
+  #memoryOf(links: Links): GroupLinks {
+    return { links: links.memory(), introductions: this.#introductions.memory() };
   }
 
   #begun(): Under {
