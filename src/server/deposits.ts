@@ -31,7 +31,7 @@ async function checkDepositor(
 ) {
   const { header } = readDeposit(bytes);
   const row = await db.selectFrom('runs').select(['digest', 'crew']).where('id', '=', run).executeTakeFirst();
-  const keeping = row?.crew?.keeping ?? firstKeeping(await seatsOf(db, run));
+  const keeping = row?.crew?.keeping ?? firstKeeping((await seatsOf(db, run)).seats);
   const isOwn = header.from === keeper?.public_key && header.run === row?.digest;
   if (!isOwn || keeping[header.stage] !== header.from)
     throw depositRefused('its sender does not keep this stage');

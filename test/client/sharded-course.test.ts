@@ -1,56 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { KeeperTrainer } from '../../src/client/sharding/keeper-trainer.ts';
-import { stagedOptions } from '../../src/predictor/staged/options.ts';
-import { outerLayout } from '../../src/predictor/staged/parts.ts';
-import { temporaryFolder } from '../support/cli.ts';
-import { type ServingKeeper, ShardedWorld } from '../support/sharded-world.ts';
+import { begun, cast, closeCasts, epochs, order, outerOf, rounds, stored } from '../support/sharded-cast.ts';
 
 // The course of a sharded run, with keepers, relay and groups as they are deployed, where somebody is lost at the worst moment.
 
-const open: { world: ShardedWorld; keepers: ServingKeeper[]; trainers: KeeperTrainer[] }[] = [];
-
-interface Cast {
-  readonly world: ShardedWorld;
-  readonly keepers: ServingKeeper[];
-  readonly trainers: KeeperTrainer[];
-  /** All groups, or some, train in a round; their losses. */
-  train(round: number, groups?: readonly number[], opening?: number): Promise<number[]>;
-}
-
-/** A world with all keepers at work. */
-function cast(standbys: readonly number[] = []): Cast {
-  const world = new ShardedWorld(temporaryFolder(), standbys);
-  const keepers = Array.from({ length: 3 + standbys.length }, (_, index) => world.serve(index));
-  const trainers = [0, 1, 2].map((group) => world.trainer(group));
-  open.push({ world, keepers, trainers });
-  const { predictor } = world.experiment;
-  const options = stagedOptions.parse(predictor.options);
-  const received = new Float32Array(outerLayout(predictor.layout, options).size).map(
-    (_, i) => Math.sin(i) / 4,
-  );
-  const train = async (round: number, groups: readonly number[] = [0, 1, 2], opening = 1) => {
-    world.wanted = world.round(round, [0, 1, 2], opening);
-    const trained = await Promise.all(
-      groups.map((group) => trainers[group]!.train({ round, attempt: opening }, received)),
-    );
-    return trained.map(({ loss }) => loss);
-  };
-  return { world, keepers, trainers, train };
-}
-
-afterEach(async () => {
-  for (const { world, keepers, trainers } of open.splice(0)) {
-    await Promise.all(trainers.map((trainer) => trainer.close()));
-    await Promise.all(keepers.map((keeper) => keeper.stop()));
-    await world.stop();
-  }
-});
-
-const stored = ({ world }: Cast, index: number) => world.homeOf(index).load()!;
-const epochs = (all: Cast, indices = [0, 1, 2]) =>
-  indices.map((index) => stored(all, index).memory.links.epoch);
-const rounds = (all: Cast, indices = [0, 1, 2]) =>
-  indices.map((index) => stored(all, index).memory.place.round);
+afterEach(closeCasts);
 
 describe('the course of a sharded run', () => {
   test('trains round for round, with a morph where an epoch begins, and tells who stands by', async () => {
@@ -158,7 +111,7 @@ describe('the course of a sharded run', () => {
     all.trainers[2] = all.world.trainer(2);
     const losses = await all.train(4);
     expect(losses).toHaveLength(3);
-    expect(links.links?.epoch).toBe(1);
+    expect(links.links?.links.epoch).toBe(1);
   });
 
   test('predicts through the keepers between rounds', async () => {
@@ -175,20 +128,3 @@ describe('the course of a sharded run', () => {
     ]);
   });
 });
-
-function outerOf({ world }: Cast): number {
-  const { predictor } = world.experiment;
-  return outerLayout(predictor.layout, stagedOptions.parse(predictor.options)).size;
-}
-
-/** Waits until a keeper was told to begin the training of a round. */
-async function begun({ events }: ServingKeeper, round: number): Promise<void> {
-  const has = () =>
-    events.some((event) => event.type === 'order' && event.kind === 'begin' && event.round === round);
-  await expect.poll(has, { timeout: 20_000, interval: 1 }).toBe(true);
-}
-
-async function order({ events }: ServingKeeper, kind: string): Promise<void> {
-  const has = () => events.some((event) => event.type === 'order' && event.kind === kind);
-  await expect.poll(has, { timeout: 20_000, interval: 1 }).toBe(true);
-}

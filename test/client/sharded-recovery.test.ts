@@ -14,7 +14,7 @@ const RECOVERY = 'sharding={ epochRounds: 2, standbys: 3, recovery: 2 }';
 const open: { world: ShardedWorld; keepers: (ServingKeeper | null)[]; trainers: KeeperTrainer[] }[] = [];
 
 function cast(setting = RECOVERY) {
-  const world = new ShardedWorld(temporaryFolder(), STANDBYS, [setting]);
+  const world = new ShardedWorld(temporaryFolder(), STANDBYS, { overrides: [setting] });
   const keepers: (ServingKeeper | null)[] = [0, 1, 2].map((index) => world.serve(index));
   const trainers = [0, 1, 2].map((group) => world.trainer(group));
   open.push({ world, keepers, trainers });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Link } from '../../src/sharding/frames/link.ts';
+import { Links } from '../../src/sharding/frames/links.ts';
 import { packFrame, payloadBytes, unpackFrame } from '../../src/sharding/frames/payload.ts';
 import { openFrame, readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
 import { takeSeat } from '../../src/sharding/frames/seats.ts';
@@ -198,5 +199,38 @@ describe('a link', () => {
     expect(() => Link.between({ run: RUN }, sender, nothing)).toThrow(
       expect.objectContaining({ code: 'FRAME_REFUSED' }),
     );
+  });
+});
+
+describe('links', () => {
+  const seat = (name: string) => {
+    const identity = identityOf(Buffer.from(keyOf('links', name)).toString('hex'));
+    return takeSeat(RUN, identity, keyPairOf(keyOf('links of', name)).publicKey);
+  };
+  const own = { id: seat('a').id, keys: keyPairOf(keyOf('links of', 'a')) };
+  const others = [seat('b'), seat('c')];
+  const open = () => new Links(new Map(others.map((to) => [to.id, Link.between({}, own, to)])), {});
+
+  test('of a later epoch are what these come to, and these stay where they are until they are forgotten (property)', () => {
+    fc.assert(
+      fc.property(fc.nat(20), fc.nat(20), (now, more) => {
+        const links = open();
+        links.advanceTo(now);
+        const before = links.memory();
+        const later = links.copyAt(now + more);
+        expect(links.memory()).toEqual(before);
+        const gone = open();
+        gone.advanceTo(now + more);
+        expect(later.memory()).toEqual(gone.memory());
+        links.forget();
+        expect(() => links.memory()).toThrow('a link that was forgotten');
+        expect(later.memory()).toEqual(gone.memory());
+      }),
+    );
+    const links = open();
+    links.advanceTo(3);
+    for (const epoch of [2, 3 + 100_001]) {
+      expect(() => links.copyAt(epoch)).toThrow(expect.objectContaining({ code: 'ROUND_REFUSED' }));
+    }
   });
 });

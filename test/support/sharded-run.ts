@@ -47,7 +47,7 @@ export function openTinyRun(
   });
 }
 
-/** What a participant of a tiny run has: its identity, and its link with another in epoch 0. */
+/** What a participant of a tiny run has: its identity and keys, and its link with another in epoch 0. */
 export function participantOf({ seats }: LocalShardedRun, name: string, { width }: StagedOptions) {
   const secret = keyOf('secret', name);
   const identity = identityOf(Buffer.from(ownKey(secret, 'identity')).toString('hex'));
@@ -67,5 +67,5 @@ export function participantOf({ seats }: LocalShardedRun, name: string, { width 
     };
     return sealFrame({ data, rows: header.rows, width }, header, linkWith(to), identity);
   };
-  return { identity, frameTo };
+  return { identity, keys, frameTo };
 }

@@ -7,16 +7,20 @@ import { shardedPlan } from '../../src/client/sharding/sharded-plan.ts';
 import { asStage } from '../../src/core/brand.ts';
 import { PluralError } from '../../src/core/errors.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
-import { Course, type CourseOptions, type Wanted } from '../../src/server/relay/course.ts';
+import { type CourseOptions, Course as RunCourse, type Wanted } from '../../src/server/relay/course.ts';
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import { newestOf } from '../../src/sharding/deposits/newest.ts';
 import { readDeposit } from '../../src/sharding/deposits/stage-deposit.ts';
-import type { LinksMemory } from '../../src/sharding/frames/links.ts';
-import { type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import { parseGreeting } from '../../src/sharding/frames/greeting.ts';
+import { parseFrame } from '../../src/sharding/frames/sealed-frame.ts';
+import { type Newcomer, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import type { GroupLinks } from '../../src/sharding/group/sharded-group.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
+import type { FrameHeader } from '../../src/wire/shard-frame.ts';
+import type { Course } from '../../src/wire/sharding.ts';
 import type { DepositHeader } from '../../src/wire/stage-deposit.ts';
 import { keyOf } from './sharding.ts';
 import { tinyExperiment } from './tiny-experiment.ts';
@@ -31,7 +35,15 @@ const STAGED = {
   embedderLayers: 2,
 };
 /** Long for keepers and groups in one process, short for who waits for somebody that is lost. */
-export const PATIENCE_MS = 1500;
+const PATIENCE_MS = 1500;
+
+/** How a world is unlike others. */
+export interface WorldOptions {
+  readonly overrides?: readonly string[];
+  readonly patienceMs?: number;
+  /** Groups that are there when the run begins; left out: all three. */
+  readonly seated?: number;
+}
 
 interface Person {
   readonly identity: Identity;
@@ -46,7 +58,7 @@ function person(name: string): Person {
 /** Where a test keeps a group's links. */
 export class MemoryLinks implements LinkStore {
   readonly #secret: Uint8Array;
-  links: LinksMemory | null = null;
+  links: GroupLinks | null = null;
 
   constructor(secret: Uint8Array) {
     this.#secret = secret;
@@ -56,11 +68,11 @@ export class MemoryLinks implements LinkStore {
     return this.links === null ? this.#secret : null;
   }
 
-  loadLinks(): LinksMemory | null {
+  loadLinks(): GroupLinks | null {
     return this.links;
   }
 
-  saveLinks(links: LinksMemory): void {
+  saveLinks(links: GroupLinks): void {
     this.links = links;
   }
 }
@@ -87,18 +99,30 @@ export class ShardedWorld {
   /** What keepers left with the aggregator, as it keeps it. */
   deposits: readonly { readonly header: DepositHeader; readonly bytes: Uint8Array }[] = [];
   relay: RunRelay;
+  /** Whether a frame reaches the relay, and when: a test keeps some away. */
+  isSent: (header: FrameHeader) => boolean | Promise<boolean> = () => true;
+  /** What somebody is told of the course: a test has the aggregator lie. */
+  told: (id: string, course: Course) => Course = (_, course) => course;
+  readonly #patienceMs: number;
   readonly #folder: string;
-  readonly #keepers: readonly Person[];
+  readonly #keepers: Person[];
+  /** Who came after the run began. */
+  readonly #newcomers: Newcomer[] = [];
   readonly #groups: readonly Person[];
   readonly #links: readonly MemoryLinks[];
   #stopCourse = new AbortController();
   #course: Promise<void>;
 
-  constructor(folder: string, standbys: readonly number[] = [], overrides: readonly string[] = []) {
+  constructor(
+    folder: string,
+    standbys: readonly number[] = [],
+    { overrides = [], patienceMs = PATIENCE_MS, seated = 3 }: WorldOptions = {},
+  ) {
     this.#folder = folder;
+    this.#patienceMs = patienceMs;
     const settings = [
       `predictor=${JSON.stringify(STAGED)}`,
-      `sharding={ epochRounds: 2, standbys: ${standbys.length} }`,
+      `sharding={ epochRounds: 2, standbys: ${standbys.length}, lateKeepers: 2 }`,
       'protection=none',
     ];
     const tiny = tinyExperiment(3, ...settings, ...overrides);
@@ -110,15 +134,37 @@ export class ShardedWorld {
     this.#keepers = [...first, ...others];
     this.#groups = ['a', 'b', 'c'].map((name) => person(`group ${name}`));
     this.#links = this.#groups.map(({ secret }) => new MemoryLinks(secret));
-    const seatOf = ({ identity, secret }: Person) =>
-      takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
     this.seats = {
-      keepers: first.map(seatOf),
-      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: seatOf(one) })),
-      groups: this.#groups.map(seatOf),
+      keepers: first.map((one) => this.#seatOf(one)),
+      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: this.#seatOf(one) })),
+      groups: this.#groups.slice(0, seated).map((one) => this.#seatOf(one)),
     };
-    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.relay = this.#newRelay();
     this.#course = this.#run();
+  }
+
+  #seatOf({ identity, secret }: Person) {
+    return takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
+  }
+
+  #newRelay(): RunRelay {
+    const relay = new RunRelay(this.digest, this.seats, Date);
+    relay.admit([...this.#newcomers]);
+    return relay;
+  }
+
+  /** A group takes a seat after the run began. */
+  admitGroup(group: number): void {
+    this.#newcomers.push({ seat: this.#seatOf(this.#groups[group]!), stage: null });
+    this.relay.admit([...this.#newcomers]);
+  }
+
+  /** A keeper takes a seat after the run began; the number that it is served by. */
+  admitKeeper(stage: number): number {
+    const late = person(`late ${this.#newcomers.length}`);
+    this.#newcomers.push({ seat: this.#seatOf(late), stage });
+    this.relay.admit([...this.#newcomers]);
+    return this.#keepers.push(late) - 1;
   }
 
   get digest(): string {
@@ -129,7 +175,7 @@ export class ShardedWorld {
   async restart(): Promise<void> {
     await this.stop();
     this.#stopCourse = new AbortController();
-    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.relay = this.#newRelay();
     this.#course = this.#run();
   }
 
@@ -143,20 +189,28 @@ export class ShardedWorld {
   /** What somebody asks of the aggregator. */
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
-      seats: async () => ({ seats: this.seats }),
+      seats: async () => this.relay.told,
       leaveDeposit: async (bytes) => this.#take(bytes),
       deposit: async (stage, id) => {
         const found = this.deposits.find(({ header }) => header.stage === stage && header.id === id);
         if (found === undefined) throw new PluralError('DEPOSIT_REFUSED', 'there is none of this id');
         return found.bytes;
       },
-      relay: async (relayed) => this.relay.take(id, relayed),
+      relay: async ({ frames, ...relayed }) => {
+        const sent: typeof frames = [];
+        for (const frame of frames) {
+          if (parseGreeting(frame) !== null || (await this.isSent(parseFrame(frame).header)))
+            sent.push(frame);
+        }
+        this.relay.take(id, { ...relayed, frames: sent });
+      },
       inbox: async (query, signal) => {
         const { relay } = this;
         const stop = AbortSignal.any([signal, this.#stopCourse.signal]);
         const inbox = await relay.inbox(id, query, stop);
         if (signal.aborted) throw new PluralError('INTERRUPTED', 'stopped');
-        return inbox;
+        const { course } = inbox;
+        return { ...inbox, course: course === null ? null : this.told(id, course) };
       },
       task: async () =>
         ({ phase: 'collecting', round: this.wanted?.round, attempt: this.wanted?.opening }) as never,
@@ -242,7 +296,7 @@ export class ShardedWorld {
     const options: CourseOptions = {
       relay: this.relay,
       epochRounds: 2,
-      patienceMs: PATIENCE_MS,
+      patienceMs: this.#patienceMs,
       wanted: async () => this.wanted,
       store: {
         load: async () => this.memory,
@@ -255,7 +309,7 @@ export class ShardedWorld {
       onTrouble: (message) => void this.troubles.push(message),
       ...(recovery === 0 ? {} : { deposits: { threshold: recovery, stored } }),
     };
-    return Course.run(options);
+    return RunCourse.run(options);
   }
 }
 

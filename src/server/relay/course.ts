@@ -17,6 +17,14 @@ export interface Wanted {
 /** How keepers count a training and its attempts. */
 type Place = Readonly<{ round: number; attempt: number }>;
 
+/** A training that is under way. */
+interface Progress {
+  readonly groups: readonly string[];
+  readonly place: Place;
+  /** Whether it takes far longer than others did. */
+  readonly isLate: boolean;
+}
+
 /** What the course of a run is told, and asks. */
 export interface CourseOptions extends CrewOptions {
   /** Rounds of an epoch. */
@@ -94,7 +102,8 @@ export class Course {
     const round = await wanted();
     if (round === null || readiness(round.round, round.opening) === this.#trained) {
       const { keeping } = this.#crew;
-      if (relay.course !== null && !keeping.every((id) => this.#crew.isThere(id))) await this.#crew.staff();
+      const isDue = !keeping.every((id) => this.#crew.isThere(id)) || this.#crew.owes;
+      if (relay.course !== null && isDue) await this.#crew.staff();
       this.#publishIdle();
       return;
     }
@@ -160,8 +169,10 @@ export class Course {
     const people = [...keeping, ...groups];
     const isWanted = this.#watch({ round, opening });
     const check = async () => {
-      this.#checkTraining(people, began);
-      this.#checkProgress(readiness(round, opening), groups, place);
+      this.#checkPeople(people);
+      const isLate = clock.now() - began > this.#deadlineMs();
+      this.#checkProgress(readiness(round, opening), { groups, place, isLate });
+      if (isLate) throw new Trouble('the training does not end');
       if (!(await isWanted())) throw new Trouble(`round ${round} goes on without its training`);
     };
     const keepers = keeping.map((id) => new RemoteKeeper(relay, id, check));
@@ -213,21 +224,19 @@ export class Course {
     };
   }
 
-  #checkTraining(people: readonly string[], began: number): void {
+  #checkPeople(people: readonly string[]): void {
     this.#crew.checkGoing();
     const lost = people.filter((id) => !this.#crew.isThere(id));
     if (lost.length > 0) throw new Trouble(`not heard of any more: ${lost.join(', ')}`);
-    const late = this.#options.clock.now() - began > this.#deadlineMs();
-    if (late) throw new Trouble('the training does not end');
   }
 
-  /** A few groups that are there and do not go on must not hold up the others for ever. Errors: Trouble. */
-  #checkProgress(what: string, groups: readonly string[], place: Place): void {
+  /** A few groups that are there and do not go on, or hardly, must not hold up the others for ever. Errors: Trouble. */
+  #checkProgress(what: string, { groups, place, isLate }: Progress): void {
     const { relay, patienceMs } = this.#options;
     const training = relay.course?.training ?? null;
     // Orders go out before the training is published.
     if (training === null || training.complete || training.place !== place) return;
-    const late = relay.waitedFor(groups, STILL * patienceMs);
+    const late = relay.waitedFor(groups, isLate ? 0 : STILL * patienceMs);
     if (late.length === 0) return;
     const before = this.#silent.what === what ? this.#silent.groups : [];
     const silent = [...before, ...late];
@@ -237,13 +246,13 @@ export class Course {
     throw new Trouble(`the training waits for ${late.join(', ')}, and goes on without`);
   }
 
-  /** Heartbeats are advice; a training that takes far longer than others is begun again as well. */
+  /** Heartbeats are advice; a training that takes far longer than others is begun again as well, and later than a silent group shows. */
   #deadlineMs(): number {
     const { patienceMs } = this.#options;
     if (this.#took.length === 0) return Number.POSITIVE_INFINITY;
     const median = medianOf(this.#took);
     const deviation = medianOf(this.#took.map((ms) => Math.abs(ms - median)));
-    return median + DEVIATIONS * deviation + 3 * patienceMs;
+    return median + DEVIATIONS * deviation + 2 * STILL * patienceMs;
   }
 
   #tell(message: string): void {

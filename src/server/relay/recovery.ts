@@ -4,7 +4,7 @@ import type { Keeping } from '../../sharding/frames/seats.ts';
 import type { DepositHeader } from '../../wire/stage-deposit.ts';
 import { type RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
-import { standingOf } from './staff.ts';
+import { canTakeOver, standingOf } from './staff.ts';
 
 /** What of a deposit the aggregator goes by. */
 export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round'>;
@@ -80,9 +80,12 @@ export class Recovery {
   ): Promise<string | null> {
     const { relay } = this.#options;
     const { isThere } = this.#reach;
-    const taking = relay.holders(stage).filter((id) => isThere(id) && relay.statusOf(id) !== null);
+    const standing = standingOf(relay, keeping.filter(isThere));
+    const { epoch } = standing;
+    const holders = relay.holders(stage).filter((id) => isThere(id) && relay.statusOf(id) !== null);
+    const taking = holders.filter((id) => !canTakeOver(relay, id, standing));
+    if (taking.length < holders.length) return 'who has it and the others do not know each other yet';
     if (taking.length === 0) return 'nobody who has a seat for it is there to recover it';
-    const { epoch } = standingOf(relay, keeping.filter(isThere));
     const left = (await stored()).filter((one) => one.stage === stage && one.epoch === epoch);
     let why = `nothing is left of it of epoch ${epoch}`;
     if (left.length === 0) return why;

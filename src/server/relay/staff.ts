@@ -5,7 +5,7 @@ import type { RunRelay } from './run-relay.ts';
 const MOST_AHEAD = 1000;
 
 /** Whether somebody could keep a stage from the epoch that the others are in. */
-function canTakeOver(relay: RunRelay, id: string, { epoch, round }: Standing): boolean {
+export function canTakeOver(relay: RunRelay, id: string, { epoch, round }: Standing): boolean {
   const status = relay.statusOf(id);
   const fits = status?.holds === true && !status.unsettled && status.epoch === epoch;
   return fits && status.round <= round + MOST_AHEAD;
@@ -27,7 +27,7 @@ export function standingOf(relay: RunRelay, keeping: Keeping): Standing {
   return { epoch, round: rounds[(rounds.length - 1) >> 1] ?? 0 };
 }
 
-/** The epoch that all keepers have settled; null where they do not all say the same: groups cannot go back from one that they were told. */
+/** The epoch that all keepers have settled; null where they do not all say the same: what a group seals for another one no keeper opens. */
 export function epochOf(relay: RunRelay, keeping: Keeping): number | null {
   const [first, ...others] = keeping.map((id) => relay.statusOf(id));
   if (first == null || first.unsettled) return null;
@@ -68,5 +68,10 @@ export function staffed(
     if (best === undefined) return { stage };
     next.push(best);
   }
-  return next;
+  // Who has just come and was not greeted by all of the others cannot work with them yet.
+  const isStranger = (one: string, other: string) => relay.statusOf(one)?.strangers.includes(other) === true;
+  const stage = next.findIndex((one, index) => {
+    return one !== keeping[index] && next.some((other) => isStranger(one, other) || isStranger(other, one));
+  });
+  return stage < 0 ? next : { stage };
 }

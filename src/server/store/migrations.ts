@@ -81,6 +81,13 @@ const sharded: Migration = {
   },
 };
 
+const newcomers: Migration = {
+  up: async (db) => {
+    await sql`alter table keepers add column late integer`.execute(db);
+    await sql`alter table members add column late integer`.execute(db);
+  },
+};
+
 const deposits: Migration = {
   up: async (db) => {
     await sql`create table deposits (
@@ -96,6 +103,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-initial': initial,
   '002-sums-only': sumsOnly,
   '003-sharded': sharded,
+  '004-newcomers': newcomers,
   '005-deposits': deposits,
 };
 

@@ -12,7 +12,7 @@ import {
 import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, type SealedFrame } from '../frames/sealed-frame.ts';
-import { holdersOf, type Keeping, stageOf } from '../frames/seats.ts';
+import { holdersOf, type Keeping, type Seats, stageOf } from '../frames/seats.ts';
 import { type PartMemory, wipe } from '../parts/part-state.ts';
 import type { Outgoing } from './outgoing.ts';
 import { refusedOrder } from './round-ledger.ts';
@@ -34,7 +34,12 @@ export interface RevealOrder {
 }
 
 /** What deposits are made and opened with. */
-type DepositsSetup = Pick<KeeperParts, 'run' | 'identity' | 'seats' | 'width' | 'recovery' | 'shares'>;
+interface DepositsSetup extends Pick<KeeperParts, 'run' | 'identity' | 'width'> {
+  /** Those of now: there may be more than in the beginning. */
+  readonly seats: () => Seats;
+  readonly recovery: KeeperParts['recovery'] | undefined;
+  readonly shares: KeeperParts['shares'] | undefined;
+}
 
 /** What a holder of a stage does so that a stage outlives its keeper: leaves its own with the aggregator, keeps shares of the keys of others', and opens what was left of its own by theirs. */
 export class Deposits {
@@ -48,13 +53,12 @@ export class Deposits {
   readonly #revealed = new Map<string, SealedFrame>();
 
   constructor(setup: DepositsSetup, links: Links, outgoing: Outgoing) {
-    const { run, identity, seats, width, recovery, shares } = setup;
-    this.#setup = { run, identity, seats, width, ...(recovery === undefined ? {} : { recovery }) };
-    this.#id = identity.publicKey;
-    this.#index = stageOf(seats, this.#id) ?? -1;
+    this.#setup = { ...setup, shares: undefined };
+    this.#id = setup.identity.publicKey;
+    this.#index = stageOf(setup.seats(), this.#id) ?? -1;
     this.#links = links;
     this.#outgoing = outgoing;
-    this.#kept = new KeptShares(shares);
+    this.#kept = new KeptShares(setup.shares);
     this.#kept.keepOnly(links.epoch);
   }
 
@@ -65,14 +69,18 @@ export class Deposits {
 
   /** A deposit of the own stage as it is after a round; null where the run has none. What is handed over is overwritten. */
   leave(memory: PartMemory, round: number): LeftDeposit | null {
-    const { run, identity, seats, width, recovery } = this.#setup;
+    const { run, identity, width, recovery } = this.#setup;
     if (recovery === undefined) return null;
+    const seats = this.#setup.seats();
     const place = { run, stage: this.#index, epoch: this.#links.epoch, round, width };
     const content = { ...place, memory, stages: seats.keepers.length, threshold: recovery };
     const { header, bytes, shares } = sealDeposit(content, identity);
     wipe(memory);
+    // Who has just come and was not greeted yet has the share of the next one.
+    const known = (stage: number) =>
+      holdersOf(seats, stage).filter(({ id }) => this.#links.with(id) !== null);
     const sealed = [...shares].flatMap(([stage, share]) =>
-      holdersOf(seats, stage).map(({ id }) => this.#sealed(header, share, id)),
+      known(stage).map(({ id }) => this.#sealed(header, share, id)),
     );
     for (const share of shares.values()) share.fill(0);
     return { header, bytes, shares: sealed };
@@ -82,7 +90,10 @@ export class Deposits {
   take(frame: SealedFrame, keeping: Keeping): void {
     const { header } = frame;
     const { from, epoch, round, boundary: stage } = header;
-    const way = checkShareRoute(header, { ...this.#setup, id: this.#id, index: this.#index, keeping });
+    const { run } = this.#setup;
+    const place = { run, id: this.#id, index: this.#index, seats: this.#setup.seats(), keeping };
+    const way = checkShareRoute(header, place);
+    if (this.#links.with(from) === null) throw misplaced('there is no link with its sender');
     if (way === 'revealed') {
       this.#revealed.set(from, frame);
       return;
@@ -94,9 +105,10 @@ export class Deposits {
 
   /** The share of a deposit for a holder of its stage, and for nobody else. Errors: ROUND_REFUSED. */
   reveal({ stage, id, to }: RevealOrder): Uint8Array {
-    const isHolder = holdersOf(this.#setup.seats, stage).some((seat) => seat.id === to);
-    if (stage === this.#index || !isHolder)
+    if (stage === this.#index || stageOf(this.#setup.seats(), to) !== stage) {
       throw refusedOrder('a share is told to holders of its stage alone');
+    }
+    if (this.#links.with(to) === null) throw refusedOrder('there is no link yet with whom it is for');
     const kept = this.#kept.of(stage, id);
     if (kept === null) throw refusedOrder('it has no share of this deposit');
     return this.#sealed(kept, kept.share, to);
@@ -106,7 +118,8 @@ export class Deposits {
   open(bytes: Uint8Array, id: string, size: number) {
     const deposit = readDeposit(bytes);
     const { header } = deposit;
-    const { run, seats, width, recovery } = this.#setup;
+    const { run, width, recovery } = this.#setup;
+    const seats = this.#setup.seats();
     const isOwn = header.run === run && header.stage === this.#index && header.id === id;
     if (recovery === undefined || !isOwn || stageOf(seats, header.from) !== this.#index) {
       throw depositRefused('it is not the one that was asked for, by a holder of this stage');
@@ -141,7 +154,7 @@ export class Deposits {
       const link = this.#links.ahead(from, epoch);
       try {
         const { id, share } = shareOfFrame(openFrame(frame, link));
-        return id === header.id ? [{ stage: stageOf(this.#setup.seats, from)!, share }] : [];
+        return id === header.id ? [{ stage: stageOf(this.#setup.seats(), from)!, share }] : [];
       } catch {
         return [];
       } finally {
