@@ -1,92 +1,184 @@
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { KeeperTrainer } from '../../src/client/sharding/keeper-trainer.ts';
-import { stagedOptions } from '../../src/predictor/staged/options.ts';
-import { outerLayout } from '../../src/predictor/staged/parts.ts';
-import { temporaryFolder } from '../support/cli.ts';
-import { type ServingKeeper, ShardedWorld } from '../support/sharded-world.ts';
+import { begun, type Cast, cast, closeCasts, epochs, rounds, stored } from '../support/sharded-cast.ts';
 
 // A sharded run whose keeper is lost for good, with nobody who was told of its stage: it goes on from what the keeper left with the aggregator.
 
-/** Who stands by for stage i is keeper 3 + i, and is not started before it is needed. */
-const STANDBYS = [0, 1, 2];
-const RECOVERY = 'sharding={ epochRounds: 2, standbys: 3, recovery: 2 }';
-const open: { world: ShardedWorld; keepers: (ServingKeeper | null)[]; trainers: KeeperTrainer[] }[] = [];
+afterEach(closeCasts);
 
-function cast(setting = RECOVERY) {
-  const world = new ShardedWorld(temporaryFolder(), STANDBYS, { overrides: [setting] });
-  const keepers: (ServingKeeper | null)[] = [0, 1, 2].map((index) => world.serve(index));
-  const trainers = [0, 1, 2].map((group) => world.trainer(group));
-  open.push({ world, keepers, trainers });
-  const { predictor } = world.experiment;
-  const { size } = outerLayout(predictor.layout, stagedOptions.parse(predictor.options));
-  const received = new Float32Array(size).map((_, i) => Math.sin(i) / 4);
-  const train = async (round: number) => {
-    world.wanted = world.round(round);
-    const trained = trainers.map((trainer) => trainer.train({ round, attempt: 1 }, received));
-    return (await Promise.all(trained)).map(({ loss }) => loss);
-  };
-  return { world, keepers, trainers, train };
-}
-type Cast = ReturnType<typeof cast>;
+const SECONDS = { timeout: 30_000, interval: 10 };
+const settings = (more: string) => ({ overrides: [`sharding={ epochRounds: 2, recovery: 2, ${more} }`] });
+/** Somebody has a seat for each stage, beside its keeper, and is not started yet: number 3 + stage. */
+const withStandbys = () => cast([0, 1, 2], settings('standbys: 3'), 3);
+/** Nobody has, but may come. */
+const alone = () => cast([], settings('lateKeepers: 2'));
 
-afterEach(async () => {
-  for (const { world, keepers, trainers } of open.splice(0)) {
-    await Promise.all(trainers.map((trainer) => trainer.close()));
-    await Promise.all(keepers.map((keeper) => keeper?.stop()));
-    await world.stop();
-  }
-});
-
-const stored = ({ world }: Cast, index: number) => world.homeOf(index).load()!.memory;
-const orders = ({ keepers }: Cast, index: number) =>
-  keepers[index]!.events.flatMap((event) => (event.type === 'order' ? [event] : []));
-
-/** Waits until the stage of a keeper as it is stored is with the aggregator, and the others have their shares. */
+/** Waits until a keeper's stage as it is stored is with the aggregator, and the keepers of others have their shares. */
 async function isLeft(all: Cast, index: number): Promise<void> {
-  const { place, links } = stored(all, index);
+  const { place, links } = stored(all, index).memory;
   const newest = () =>
     all.world.deposits.findLast(
       ({ header: { stage, epoch, round } }) =>
         stage === index && epoch === links.epoch && round === place.round,
     )?.header.id;
-  await expect.poll(newest, { timeout: 20_000 }).toBeDefined();
-  const others = [0, 1, 2].filter((one) => one !== index);
-  for (const other of others) {
+  await expect.poll(newest, SECONDS).toBeDefined();
+  for (const other of [0, 1, 2].filter((one) => one !== index)) {
     const ids = () =>
       all.world
         .homeOf(other)
         .loadShares()
         .map(({ id }) => id);
-    await expect.poll(ids, { timeout: 20_000 }).toContain(newest());
+    await expect.poll(ids, SECONDS).toContain(newest());
   }
 }
 
-/** A keeper is gone, and its folder with it. */
-async function lose(all: Cast, index: number): Promise<void> {
+/** A keeper is gone, and its folder with it; what it had. */
+async function lose(all: Cast, index: number) {
   await all.keepers[index]!.stop();
-  all.keepers[index] = null;
+  const { memory } = stored(all, index);
   rmSync(all.world.homeOf(index).folder, { recursive: true });
+  return memory;
 }
 
-describe.each([0, 1, 2])('the keeper of stage %i, lost for good between rounds', (stage) => {
-  test('is replaced by who was never told of the stage, which goes on to the bit, also where the aggregator was started again', async () => {
-    const all = cast();
+/** Somebody starts who was away, or has just come. */
+function start(all: Cast, index: number) {
+  const keeper = all.world.serve(index);
+  all.keepers.push(keeper);
+  return keeper;
+}
+
+/** What came of the orders to recover a stage. */
+const recoveries = ({ events }: Cast['keepers'][number]) =>
+  events.flatMap((event) => (event.type === 'order' && event.kind === 'recover' ? [event] : []));
+
+describe.each([0, 1, 2])('where the keeper of stage %i is lost for good', (stage) => {
+  const others = [0, 1, 2].filter((one) => one !== stage);
+
+  test('who has a seat for it and was never told of it goes on to the bit, also where the aggregator was started again', async () => {
+    const all = withStandbys();
     for (const round of [1, 2, 3]) await all.train(round);
     await isLeft(all, stage);
-    const last = stored(all, stage);
-    expect(last.links.epoch).toBe(1);
-    await lose(all, stage);
-    // The frames that the keeper sent to who stands by are gone with the relay.
+    const last = await lose(all, stage);
+    // What the keeper told who stands by is gone with the relay, which had it for who was not there.
     await all.world.restart();
-    all.keepers[3 + stage] = all.world.serve(3 + stage);
-    const training = all.train(4);
-    const recovered = () => orders(all, 3 + stage).find(({ kind }) => kind === 'recover');
-    await expect.poll(recovered, { timeout: 30_000 }).toMatchObject({ failure: null, epoch: 1, round: 3 });
-    await training;
-    await all.train(5);
-    const others = [0, 1, 2].map((index) => (index === stage ? 3 + stage : index));
-    expect(others.map((index) => stored(all, index).links.epoch)).toEqual([2, 2, 2]);
+    const taking = start(all, 3 + stage);
+    await expect
+      .poll(() => recoveries(taking), SECONDS)
+      .toMatchObject([{ failure: null, epoch: 1, round: 3 }]);
+    expect(stored(all, 3 + stage).memory.stage).toEqual(last.stage);
+    expect(await all.train(4)).toHaveLength(3);
+    expect(await all.train(5)).toHaveLength(3);
+    expect(epochs(all, [...others, 3 + stage])).toEqual([2, 2, 2]);
+    expect(rounds(all, [...others, 3 + stage])).toEqual([5, 5, 5]);
     expect(all.world.memory?.keeping[stage]).toBe(all.world.seats.standbys[stage]!.seat.id);
   });
+
+  test('in the middle of a round, who comes after that goes on to the bit, and the round is trained', async () => {
+    const all = alone();
+    await all.train(1);
+    await isLeft(all, stage);
+    const before = stored(all, stage).memory.stage;
+    const training = all.train(2);
+    await begun(all.keepers[stage]!, 2);
+    await lose(all, stage);
+    const index = all.world.admitKeeper(stage);
+    // Nothing is trained before this has looked.
+    let look: () => void = () => undefined;
+    const looked = new Promise<void>((resolve) => {
+      look = resolve;
+    });
+    all.world.isSent = ({ kind }) => kind !== 'forward' || looked.then(() => true);
+    const taking = start(all, index);
+    const recovered = expect.poll(() => recoveries(taking).at(-1), SECONDS);
+    await recovered.toMatchObject({ failure: null, epoch: 0, round: 1 });
+    expect(stored(all, index).memory.stage).toEqual(before);
+    look();
+    expect(await training).toHaveLength(3);
+    expect(await all.train(3)).toHaveLength(3);
+    expect(epochs(all, [...others, index])).toEqual([1, 1, 1]);
+  });
+});
+
+test('who comes after the keeper is lost and the aggregator was started again knows the others before it takes the stage', async () => {
+  const all = alone();
+  for (const round of [1, 2, 3]) await all.train(round);
+  await isLeft(all, 2);
+  const last = await lose(all, 2);
+  await all.world.restart();
+  const index = all.world.admitKeeper(2);
+  const taking = start(all, index);
+  await expect.poll(() => recoveries(taking).at(-1), SECONDS).toMatchObject({ failure: null });
+  expect(stored(all, index).memory.stage).toEqual(last.stage);
+  expect(await all.train(4)).toHaveLength(3);
+});
+
+test('where the last deposit is not whole, the one before it is opened', async () => {
+  const all = withStandbys();
+  let before: object | null = null;
+  // The keeper is lost before anybody has a share of what it left after round 3.
+  all.world.isSent = ({ kind, boundary, round, epoch }) => {
+    if (kind !== 'share' || boundary !== 1) return true;
+    if (epoch === 1 && round === 2) before ??= stored(all, 1).memory.stage;
+    return round !== 3;
+  };
+  for (const round of [1, 2, 3]) await all.train(round);
+  const left = () =>
+    all.world.deposits.filter(({ header }) => header.stage === 1).map(({ header }) => header.round);
+  await expect.poll(left, SECONDS).toEqual([2, 3]);
+  await lose(all, 1);
+  await all.world.restart();
+  const taking = start(all, 4);
+  await expect.poll(() => recoveries(taking), SECONDS).toMatchObject([{ failure: null, epoch: 1, round: 2 }]);
+  expect(stored(all, 4).memory.stage).toEqual(before);
+  expect(await all.train(4)).toHaveLength(3);
+});
+
+test('where too few are there to open a stage it says so, and goes on once they are', async () => {
+  const all = withStandbys();
+  await all.train(1);
+  await isLeft(all, 1);
+  await lose(all, 1);
+  await all.keepers[2]!.stop();
+  await all.world.restart();
+  start(all, 4);
+  const told = () => all.world.troubles.join('\n');
+  await expect
+    .poll(told, SECONDS)
+    .toContain('keep stage 1; holders of 1 other stage(s) are there and have a share, 2 are needed');
+  all.keepers[2] = all.world.serve(2);
+  expect(await all.train(2)).toHaveLength(3);
+  expect(rounds(all, [0, 4, 2])).toEqual([2, 2, 2]);
+});
+
+test('where nobody may keep the stage any more it says so', async () => {
+  const all = withStandbys();
+  await all.train(1);
+  await isLeft(all, 0);
+  await lose(all, 0);
+  const training = all.train(2);
+  const told = () => all.world.troubles.join('\n');
+  await expect
+    .poll(told, SECONDS)
+    .toContain('keep stage 0; nobody who has a seat for it is there to recover it');
+  start(all, 3);
+  expect(await training).toHaveLength(3);
+});
+
+test('a keeper that was started again has its shares, and of an epoch that is over none', async () => {
+  const all = alone();
+  await all.train(1);
+  for (const index of [0, 1, 2]) await isLeft(all, index);
+  const shares = all.world.homeOf(1).loadShares();
+  expect(new Set(shares.map(({ stage }) => stage))).toEqual(new Set([0, 2]));
+  await all.keepers[1]!.stop();
+  all.keepers[1] = all.world.serve(1);
+  await all.train(2);
+  await all.train(3);
+  for (const index of [0, 1, 2]) await isLeft(all, index);
+  for (const { epoch } of all.world.homeOf(1).loadShares()) expect(epoch).toBe(1);
+  // Killed between storing the stage of the new epoch and forgetting the shares of the one before.
+  await all.keepers[1]!.stop();
+  all.world.homeOf(1).saveShares(shares);
+  all.keepers[1] = all.world.serve(1);
+  await expect.poll(() => all.world.homeOf(1).loadShares(), SECONDS).toEqual([]);
 });

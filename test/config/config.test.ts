@@ -323,12 +323,35 @@ describe('a sharded run', () => {
     const { sharding } = configOf('predictor=staged', 'sharding={}');
     const simulated = { epochRounds: 1, frames: 'float32', cutNoise: 0 };
     const deployed = { standbys: 0, patienceSeconds: 20, queriesPerRound: 1000 };
-    const late = { lateKeepers: 0, lateGroups: 16 };
+    const late = { lateKeepers: 0, lateGroups: 16, recovery: 0 };
     expect(sharding).toEqual({ ...simulated, ...deployed, ...late });
     const digestOf = (...overrides: readonly string[]) =>
       configDigest(configOf('predictor=staged', ...overrides));
     expect(digestOf('sharding={}')).not.toBe(digestOf());
     expect(digestOf('sharding=null')).toBe(digestOf());
+    // What keepers leave with the aggregator changes no number.
+    expect(digestOf('sharding={ recovery: 2 }')).toBe(digestOf('sharding={}'));
+  });
+
+  test('can leave stages for two others or more to open, as long as there are so many', () => {
+    const stages = (count: number) => `predictor={ name: staged, stages: ${count} }`;
+    for (const [count, recovery] of [
+      [3, 2],
+      [5, 2],
+      [5, 4],
+    ] as const) {
+      expect(sharded(stages(count), `sharding={ recovery: ${recovery} }`)).toBeUndefined();
+    }
+    for (const [count, recovery] of [
+      [3, 1],
+      [3, 3],
+      [5, 5],
+    ] as const) {
+      expect(sharded(stages(count), `sharding={ recovery: ${recovery} }`)).toMatchObject({
+        code: 'CONFIG_CONFLICT',
+        message: expect.stringContaining(`sharding.recovery is ${recovery}`),
+      });
+    }
   });
 
   test.each([

@@ -18,10 +18,14 @@ export interface Cast {
   train(round: number, groups?: readonly number[], opening?: number): Promise<number[]>;
 }
 
-/** A world with all keepers at work; `standbys`: stages that somebody stands by for. */
-export function cast(standbys: readonly number[] = [], changes: WorldOptions = {}): Cast {
+/** A world with its keepers at work, or with the first ones alone; `standbys`: stages that somebody stands by for. */
+export function cast(
+  standbys: readonly number[] = [],
+  changes: WorldOptions = {},
+  atWork = 3 + standbys.length,
+): Cast {
   const world = new ShardedWorld(temporaryFolder(), standbys, changes);
-  const keepers = Array.from({ length: 3 + standbys.length }, (_, index) => world.serve(index));
+  const keepers = Array.from({ length: atWork }, (_, index) => world.serve(index));
   const trainers = [0, 1, 2].map((group) => world.trainer(group));
   const received = new Float32Array(outerOf({ world })).map((_, i) => Math.sin(i) / 4);
   const train = async (round: number, groups: readonly number[] = [0, 1, 2], opening = 1) => {

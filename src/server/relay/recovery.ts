@@ -82,6 +82,8 @@ export class Recovery {
     const { isThere } = this.#reach;
     const standing = standingOf(relay, keeping.filter(isThere));
     const { epoch } = standing;
+    // Who has just come greets nobody before it hears of an epoch, and after a start of the aggregator not all keepers are there to say one.
+    if (relay.course === null) relay.publish({ epoch, keeping: [...keeping], training: null });
     const holders = relay.holders(stage).filter((id) => isThere(id) && relay.statusOf(id) !== null);
     const taking = holders.filter((id) => !canTakeOver(relay, id, standing));
     if (taking.length < holders.length) return 'who has it and the others do not know each other yet';
