@@ -5,7 +5,7 @@ import { depositRefused, readDeposit } from '../sharding/deposits/stage-deposit.
 import { firstKeeping } from '../sharding/frames/seats.ts';
 import type { Aggregator } from './aggregator.ts';
 import { changeRun, type LockedRun } from './locked-run.ts';
-import { seatsOf } from './seat-rows.ts';
+import { seatsOf, shardingOf } from './seat-rows.ts';
 import type { DepositsTable, KeepersTable, Tables } from './store/tables.ts';
 
 /** A deposit that is there, as the course of a run goes by it. */
@@ -22,7 +22,7 @@ export function depositsOf(db: Kysely<Tables>, run: string): Promise<DepositRow[
   return db.selectFrom('deposits').select(columns).where('run', '=', run).orderBy('seq').execute();
 }
 
-/** Who keeps a stage leaves it. Errors: DEPOSIT_REFUSED for that of another stage or run, of who only stands by, and for what is none. */
+/** Who keeps a stage leaves it. Errors: DEPOSIT_REFUSED for that of another stage or run, of who only stands by, for what is none, and where the run has no deposits. */
 async function checkDepositor(
   { db }: Aggregator,
   run: string,
@@ -30,9 +30,14 @@ async function checkDepositor(
   bytes: Uint8Array,
 ) {
   const { header } = readDeposit(bytes);
-  const row = await db.selectFrom('runs').select(['digest', 'crew']).where('id', '=', run).executeTakeFirst();
-  const keeping = row?.crew?.keeping ?? firstKeeping((await seatsOf(db, run)).seats);
-  const isOwn = header.from === keeper?.public_key && header.run === row?.digest;
+  const { digest, crew, definition } = await db
+    .selectFrom('runs')
+    .select(['digest', 'crew', 'definition'])
+    .where('id', '=', run)
+    .executeTakeFirstOrThrow();
+  if (!shardingOf(definition)?.recovery) throw depositRefused('this run has no deposits');
+  const keeping = crew?.keeping ?? firstKeeping((await seatsOf(db, run)).seats);
+  const isOwn = header.from === keeper?.public_key && header.run === digest;
   if (!isOwn || keeping[header.stage] !== header.from)
     throw depositRefused('its sender does not keep this stage');
   return header;

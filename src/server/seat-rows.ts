@@ -25,6 +25,8 @@ export interface Sharding {
   readonly lateKeepers: number;
   readonly lateGroups: number;
   readonly patienceMs: number;
+  /** Of how many other stages a holder is needed to open a deposit; 0: there are none. */
+  readonly recovery: number;
 }
 
 /** How many stages a run's model has and how many must stand by for them; null where the run has no keepers. */
@@ -36,9 +38,9 @@ export function shardingOf({ plan }: RunDefinition): Sharding | null {
 export function shardingIn(config: unknown): Sharding | null {
   const { sharding, predictor } = parseConfig(config);
   if (sharding === null) return null;
-  const { standbys, lateKeepers, lateGroups, patienceSeconds } = sharding;
+  const { standbys, lateKeepers, lateGroups, patienceSeconds, recovery } = sharding;
   const { stages } = stagedOptions.parse(optionsOf(predictor));
-  return { stages, standbys, lateKeepers, lateGroups, patienceMs: 1000 * patienceSeconds };
+  return { stages, standbys, lateKeepers, lateGroups, patienceMs: 1000 * patienceSeconds, recovery };
 }
 
 /** The keepers of a run that have a seat, in the order in which they took them. */

@@ -112,23 +112,33 @@ test('who comes after the keeper is lost and the aggregator was started again kn
   expect(await all.train(4)).toHaveLength(3);
 });
 
-test('where the last deposit is not whole, the one before it is opened', async () => {
+test.each([
+  ['has no shares', []],
+  ['was changed', ['the deposit of a stage was refused']],
+] as const)('where the last deposit %s, the one before it is opened', async (_, failures) => {
   const all = withStandbys();
   let before: object | null = null;
+  const isChanged = failures.length > 0;
   // The keeper is lost before anybody has a share of what it left after round 3.
   all.world.isSent = ({ kind, boundary, round, epoch }) => {
     if (kind !== 'share' || boundary !== 1) return true;
     if (epoch === 1 && round === 2) before ??= stored(all, 1).memory.stage;
-    return round !== 3;
+    return round !== 3 || isChanged;
   };
   for (const round of [1, 2, 3]) await all.train(round);
   const left = () =>
     all.world.deposits.filter(({ header }) => header.stage === 1).map(({ header }) => header.round);
   await expect.poll(left, SECONDS).toEqual([2, 3]);
+  if (isChanged) await isLeft(all, 1);
+  const changed = ({ header, bytes }: (typeof all.world.deposits)[number]) =>
+    isChanged && header.round === 3 ? bytes.with(-1, bytes.at(-1)! ^ 1) : bytes;
+  all.world.deposits = all.world.deposits.map((one) => ({ ...one, bytes: changed(one) }));
   await lose(all, 1);
   await all.world.restart();
   const taking = start(all, 4);
-  await expect.poll(() => recoveries(taking), SECONDS).toMatchObject([{ failure: null, epoch: 1, round: 2 }]);
+  const failed = failures.map((failure) => ({ failure: expect.stringContaining(failure) }));
+  const last = { failure: null, epoch: 1, round: 2 };
+  await expect.poll(() => recoveries(taking), SECONDS).toMatchObject([...failed, last]);
   expect(stored(all, 4).memory.stage).toEqual(before);
   expect(await all.train(4)).toHaveLength(3);
 });
