@@ -16,7 +16,7 @@ export async function openKeeper(
   seats: Seats,
   plan: ShardedPlan,
 ): Promise<Keeper> {
-  const { options, parts, optimizer, sharding, most } = plan;
+  const { options, parts, optimizer, sharding, most, leastGroups } = plan;
   checkStandbys(seats, sharding.standbys);
   const identity = home.identity();
   const index = stageOf(seats, identity.publicKey);
@@ -30,6 +30,7 @@ export async function openKeeper(
     width,
     frames: sharding.frames,
     most,
+    leastGroups,
     queries: sharding.queriesPerRound,
   };
   const stored = home.load();

@@ -45,9 +45,9 @@ export class Keeper {
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
-    const { run, identity, seats, stage, width, frames, most, queries } = setup;
+    const { run, identity, seats, stage, width, frames, most, leastGroups, queries } = setup;
     checkSeats(run, seats);
-    const kept = { run, identity, seats, stage, width, frames, most };
+    const kept = { run, identity, seats, stage, width, frames, most, leastGroups };
     this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
     this.#id = identity.publicKey;
     this.#index = stageOf(seats, this.#id) ?? -1;
@@ -125,10 +125,8 @@ export class Keeper {
       if (this.unsettled || !this.#keeps || !(later || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
-      checkOrder(
-        order,
-        this.#setup.seats.groups.map(({ id }) => id),
-      );
+      const { seats, leastGroups } = this.#setup;
+      checkOrder(order, { seated: seats.groups.map(({ id }) => id), least: leastGroups });
       // A round that was given up in the middle leaves nothing.
       const place = { round: order.round, attempt: order.attempt };
       this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');

@@ -39,6 +39,8 @@ export interface KeeperParts {
   readonly frames: FrameType;
   /** Most points of a task. */
   readonly most: TaskRows;
+  /** Fewest groups of a round. */
+  readonly leastGroups: number;
   /** Most passes of predictions for one group between two rounds; left out: no bound. */
   readonly queries?: number;
 }

@@ -32,6 +32,8 @@ export interface LocalShardedSetup {
   readonly frames: FrameType;
   /** Most points of a task. */
   readonly most: TaskRows;
+  /** Fewest groups of a round. */
+  readonly leastGroups: number;
   /** Stages that somebody stands by for, one entry each; left out: none. */
   readonly standbys?: readonly number[];
   /** The secret of 32 bytes of a participant: `keeper 0`, `standby 0` and so on, or `group NAME`. */
@@ -84,14 +86,14 @@ interface Outer {
 }
 
 async function openKeeper(
-  { run, options, optimizer, startOf, frames, most }: LocalShardedSetup,
+  { run, options, optimizer, startOf, frames, most, leastGroups }: LocalShardedSetup,
   { own, seats, index, layout }: { own: Participant; seats: Seats; index: number; layout: ParameterLayout },
 ): Promise<Keeper> {
   const { identity, keys, secret } = own;
   const { width } = options;
   const stage = await Stage.open({ options, layout, parameters: startOf(index, layout), optimizer }, index);
   turnExitOnce(stage, width, secret);
-  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames, most });
+  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames, most, leastGroups });
 }
 
 function openGroup(
