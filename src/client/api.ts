@@ -140,7 +140,7 @@ export class AggregatorApi {
     return this.#post('/seat', seat, seatAnswerSchema);
   }
 
-  /** All seats; none before the run begins. */
+  /** All seats, and who came since the run began; none before that. */
   seats(): Promise<SeatsAnswer> {
     return this.#get('/seats', seatsAnswerSchema);
   }
@@ -155,8 +155,9 @@ export class AggregatorApi {
 
   /** What waits for this key at the relay, at once or as soon as there is something; INTERRUPTED when the signal fires. */
   async inbox(query: InboxQuery, signal: AbortSignal): Promise<Inbox> {
-    const { relay, after, course, order } = query;
-    const path = `${this.#base}/inbox?relay=${relay}&after=${after}&course=${course}&order=${order}`;
+    const { relay, after, course, order, newcomers } = query;
+    const known = `course=${course}&order=${order}&newcomers=${newcomers}`;
+    const path = `${this.#base}/inbox?relay=${relay}&after=${after}&${known}`;
     const read: Read<Inbox> = (answer, where) => inboxIn(readBytes(answer, MOST_INBOX_BYTES, where), where);
     return this.#session.ask({ method: 'GET', path, signal }, read);
   }

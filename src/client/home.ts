@@ -16,7 +16,6 @@ import { groupFileBytes, readGroupFile } from '../data/group-file.ts';
 import type { Survey } from '../data/survey.ts';
 import { type Ledger, ledgerSchema } from '../privacy/differential/ledger-schema.ts';
 import { newGroup, type Place } from '../round/group.ts';
-import type { LinksMemory } from '../sharding/frames/links.ts';
 import { freshSecret, type Identity, identityOf } from '../wire/identity.ts';
 import { digestSchema } from '../wire/run-definition.ts';
 import {
@@ -27,7 +26,7 @@ import {
   membershipSchema,
   newRecord,
 } from './group-record.ts';
-import type { LinkStore } from './sharding/means.ts';
+import { LinkFiles } from './sharding/link-files.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -41,8 +40,7 @@ const FILES = {
   clearModel: 'clear-model.cbor',
   readersKey: 'readers-key.json',
   outbox: 'outbox.cbor',
-  seat: 'seat.json',
-  links: 'links.json',
+  ...LinkFiles.names,
   opened: 'opened.json',
   ledger: 'privacy-ledger.json',
   export: 'model.onnx',
@@ -87,26 +85,15 @@ const readersKeySchema = z.strictObject({
   secret: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-const seatSchema = z.strictObject({
-  format: z.literal(1),
-  /** Of the key by which keepers of a sharded run agree with this group; gone once they do. */
-  secret: z.string().regex(/^[0-9a-f]{64}$/),
-});
-
-const linksSchema = z.strictObject({
-  format: z.literal(1),
-  bound: digestSchema,
-  epoch: z.int().min(0),
-  /** By the keepers' public keys. */
-  secrets: z.array(z.tuple([z.string(), z.string().regex(/^[0-9a-f]{64}$/)])),
-});
-
 /** A group's folder: its key, its answers, its membership, and what it remembers; all of it for its owner alone. */
-export class GroupHome implements GroupStore, LinkStore {
+export class GroupHome implements GroupStore {
   readonly folder: string;
+  /** What it has of a sharded run's keepers. */
+  readonly links: LinkFiles;
 
   constructor(folder: string) {
     this.folder = folder;
+    this.links = new LinkFiles(folder);
   }
 
   /**
@@ -238,27 +225,6 @@ export class GroupHome implements GroupStore, LinkStore {
     return bytesFrom(this.#read('readersKey', readersKeySchema, '').secret);
   }
 
-  seatSecret(): Uint8Array | null {
-    if (isFile(this.#path('links'))) return null;
-    if (!isFile(this.#path('seat'))) this.#write('seat', jsonText({ format: 1, secret: freshSecret() }));
-    return bytesFrom(this.#read('seat', seatSchema, '').secret);
-  }
-
-  loadLinks(): LinksMemory | null {
-    if (!isFile(this.#path('links'))) return null;
-    const { bound, epoch, secrets } = this.#read('links', linksSchema, '');
-    return { bound, epoch, secrets: secrets.map(([keeper, secret]) => [keeper, bytesFrom(secret)]) };
-  }
-
-  saveLinks({ bound, epoch, secrets }: LinksMemory): void {
-    if (this.loadLinks()?.epoch !== epoch) {
-      const hex = secrets.map(([keeper, secret]) => [keeper, hexOf(secret)]);
-      this.#write('links', jsonText({ format: 1, bound, epoch, secrets: hex }));
-    }
-    // Also what a process left that was killed between the two.
-    rmSync(this.#path('seat'), { force: true });
-  }
-
   loadOutbox(): Uint8Array | null {
     return this.#bytes('outbox');
   }
@@ -354,8 +320,6 @@ const CURES: Readonly<Partial<Record<keyof typeof FILES, string>>> = {
   membership: 'Delete the file and join again with the same invitation.',
   state:
     'Restore it from a backup. Without one: delete the file and join again with the same invitation; nothing that was sent is lost, but the keys of the other groups are believed anew.',
-  seat: 'Join a new run: the keepers of this one know the group by what was in it.',
-  links: 'Restore it from a backup: the keepers of the run know the group by what was in it.',
   opened: 'Restore it from a backup: without it, a second sum of a round could be opened.',
 };
 

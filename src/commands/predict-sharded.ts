@@ -31,7 +31,7 @@ export async function predictSharded(
     const warn = (message: string) => terminal.note(`warning: ${message}`);
     const local = { definition, group, answers, featuresPath, device: 'cpu', warn };
     try {
-      return await predictOwn(home, local, { api, identity, links: home, keepers, signal }, asked);
+      return await predictOwn(home, local, { api, identity, links: home.links, keepers, signal }, asked);
     } finally {
       close();
     }

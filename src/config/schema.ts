@@ -78,6 +78,10 @@ export const configSchema = z.strictObject({
       cutNoise: z.number().min(0).max(10).default(0),
       /** Keepers that stand by in a deployed run, each for a stage: it waits for as many, and takes no more. */
       standbys: z.int().min(0).max(64).default(0),
+      /** Keepers that may take a seat after the run began, each of whom stands by for a stage from then on. */
+      lateKeepers: z.int().min(0).max(64).default(0),
+      /** Groups that may take a seat after the run began. */
+      lateGroups: z.int().min(0).max(4000).default(16),
       /** How long a keeper or group of a deployed run may not be heard of before the training goes on without it. */
       patienceSeconds: z.number().min(1).max(86_400).default(20),
       /** Most passes of predictions that keepers of a deployed run make for one group between two rounds. */

@@ -13,8 +13,11 @@ import {
   spendInvitation,
   tokenDigest,
 } from './members.ts';
-import { seatedKeepers, shardingOf } from './seat-rows.ts';
+import { lateCounts, seatedKeepers, shardingOf } from './seat-rows.ts';
 import type { KeepersTable } from './store/tables.ts';
+
+/** Who was not heard of for so many times the patience is as good as gone for who looks for a stage. */
+const GONE = 2;
 
 function noKeepers(run: string): PluralError {
   return new PluralError('CONFIG_CONFLICT', `run "${run}" has no keepers: every group has the whole model`, {
@@ -77,26 +80,41 @@ export function joinKeeper(aggregator: Aggregator, run: string, publicKey: strin
   });
 }
 
-/** The stage that fewest keep, the first of several. Errors: RUN_FULL. */
-async function freeStage({ tx, run, definition }: LockedRun): Promise<{ stage: number; place: number }> {
-  const { stages, standbys } = shardingOf(definition)!;
+/** The stage that fewest keep who are there, the first of several. Errors: RUN_FULL. */
+async function freeStage(locked: LockedRun, now: number): Promise<{ stage: number; place: number }> {
+  const { tx, run, definition, state } = locked;
+  const { stages, standbys, patienceMs } = shardingOf(definition)!;
   const keepers = await seatedKeepers(tx, run);
-  const counts = Array.from({ length: stages }, (_, stage) =>
-    keepers.reduce((sum, keeper) => sum + (keeper.stage === stage ? 1 : 0), 0),
-  );
-  const least = Math.min(...counts);
+  const waits = state.phase === 'waiting';
   // Each of them is told of a stage after every round: keepers refuse seats with more.
-  if (keepers.length >= stages + standbys) {
+  if (waits && keepers.length >= stages + standbys) {
     throw new PluralError('RUN_FULL', `run "${run}" has its ${stages} keepers and ${standbys} who stand by`, {
       hint: 'No more are needed. sharding.standbys says how many stand by.',
     });
   }
-  return { stage: counts.indexOf(least), place: 1 + Math.max(0, ...keepers.map(({ place }) => place)) };
+  // Before the run begins nobody has to be there; later on who comes is for a stage that somebody left.
+  const isThere = ({ last_seen_at: seen, revoked_at: revoked }: KeepersTable) =>
+    revoked === null && (waits || (seen !== null && now - seen <= GONE * patienceMs + SEEN_EVERY_MS));
+  const counts = Array.from({ length: stages }, (_, stage) =>
+    keepers.reduce((sum, keeper) => sum + (keeper.stage === stage && isThere(keeper) ? 1 : 0), 0),
+  );
+  const stage = counts.indexOf(Math.min(...counts));
+  return { stage, place: 1 + Math.max(0, ...keepers.map(({ place }) => place)) };
 }
 
-function seatsAreTaken(run: string): PluralError {
-  return new PluralError('RUN_FULL', `run "${run}" has begun: its seats are taken`, {
-    hint: 'Keepers and groups of a sharded run join before it begins.',
+/**
+ * In which order somebody takes a seat after the run began; null before that. Who is in the run learns of it and agrees on links.
+ * Errors: RUN_FULL where as many came as the definition allows.
+ */
+async function lateOrder({ tx, run, definition, state }: LockedRun, what: 'keepers' | 'groups') {
+  if (state.phase === 'waiting') return null;
+  const { lateKeepers, lateGroups } = shardingOf(definition)!;
+  const counts = await lateCounts(tx, run);
+  const [setting, most] =
+    what === 'keepers' ? (['lateKeepers', lateKeepers] as const) : (['lateGroups', lateGroups] as const);
+  if (counts[what] < most) return 1 + counts.keepers + counts.groups;
+  throw new PluralError('RUN_FULL', `run "${run}" has begun, and ${counts[what]} ${what} came after that`, {
+    hint: `Its definition lets no more take a seat (sharding.${setting}=${most}).`,
   });
 }
 
@@ -121,7 +139,7 @@ export function giveSeat(
     const seat = { agreement_key: agreementKey, seat_signature: signature };
     const keeper = await keeperOf({ db: locked.tx }, run, publicKey);
     if (keeper === undefined) return seatGroup(locked, publicKey, seat);
-    return seatKeeper(locked, keeper, seat);
+    return seatKeeper(locked, keeper, seat, aggregator.clock.now());
   });
 }
 
@@ -149,14 +167,13 @@ async function checkAgreementKey({ tx, run }: LockedRun, publicKey: string, agre
 
 type SeatColumns = { readonly agreement_key: string; readonly seat_signature: string };
 
-/** Whether the seat was taken before. Errors: STAGE_TAKEN, RUN_FULL. */
-function isTaken({ state, run }: LockedRun, before: string | null, { agreement_key }: SeatColumns): boolean {
+/** Whether the seat was taken before. Errors: STAGE_TAKEN. */
+function isTaken(before: string | null, { agreement_key }: SeatColumns): boolean {
   if (before !== null && before !== agreement_key) {
     throw new PluralError('STAGE_TAKEN', 'this key has a seat with another agreement key', {
       hint: 'A folder that was lost cannot be replaced: make a new one.',
     });
   }
-  if (before === null && state.phase !== 'waiting') throw seatsAreTaken(run);
   return before !== null;
 }
 
@@ -168,10 +185,11 @@ async function seatGroup(locked: LockedRun, publicKey: string, seat: SeatColumns
     .where('run', '=', run)
     .where('public_key', '=', publicKey)
     .executeTakeFirstOrThrow();
-  if (!isTaken(locked, member.agreement_key, seat)) {
+  if (!isTaken(member.agreement_key, seat)) {
+    const late = await lateOrder(locked, 'groups');
     await tx
       .updateTable('members')
-      .set(seat)
+      .set({ ...seat, late })
       .where('run', '=', run)
       .where('public_key', '=', publicKey)
       .execute();
@@ -180,14 +198,15 @@ async function seatGroup(locked: LockedRun, publicKey: string, seat: SeatColumns
   return { stage: null, standby: false };
 }
 
-async function seatKeeper(locked: LockedRun, keeper: KeepersTable, seat: SeatColumns) {
+async function seatKeeper(locked: LockedRun, keeper: KeepersTable, seat: SeatColumns, now: number) {
   const { tx, run } = locked;
   const publicKey = keeper.public_key;
-  if (!isTaken(locked, keeper.agreement_key, seat)) {
-    const { stage, place } = await freeStage(locked);
+  if (!isTaken(keeper.agreement_key, seat)) {
+    const late = await lateOrder(locked, 'keepers');
+    const { stage, place } = await freeStage(locked, now);
     await tx
       .updateTable('keepers')
-      .set({ ...seat, stage, place })
+      .set({ ...seat, stage, place, late })
       .where('run', '=', run)
       .where('public_key', '=', publicKey)
       .execute();

@@ -2,10 +2,10 @@ import type { Kysely } from 'kysely';
 import { parseConfig } from '../config/config.ts';
 import { optionsOf } from '../config/round-plugins.ts';
 import { stagedOptions } from '../predictor/staged/options.ts';
-import type { Seat, Seats } from '../sharding/frames/seats.ts';
+import type { Newcomer, Seat, Seats } from '../sharding/frames/seats.ts';
 import type { RunDefinition } from '../wire/run-definition.ts';
 import type { LockedRun } from './locked-run.ts';
-import type { KeepersTable, Tables } from './store/tables.ts';
+import type { KeepersTable, MembersTable, Tables } from './store/tables.ts';
 
 /** A row with a seat. */
 type Seated<Row> = Row & { readonly agreement_key: string; readonly seat_signature: string };
@@ -21,6 +21,10 @@ function isSeated<Row extends { agreement_key: string | null; seat_signature: st
 export interface Sharding {
   readonly stages: number;
   readonly standbys: number;
+  /** How many keepers and groups may take a seat after the run began. */
+  readonly lateKeepers: number;
+  readonly lateGroups: number;
+  readonly patienceMs: number;
 }
 
 /** How many stages a run's model has and how many must stand by for them; null where the run has no keepers. */
@@ -32,7 +36,9 @@ export function shardingOf({ plan }: RunDefinition): Sharding | null {
 export function shardingIn(config: unknown): Sharding | null {
   const { sharding, predictor } = parseConfig(config);
   if (sharding === null) return null;
-  return { stages: stagedOptions.parse(optionsOf(predictor)).stages, standbys: sharding.standbys };
+  const { standbys, lateKeepers, lateGroups, patienceSeconds } = sharding;
+  const { stages } = stagedOptions.parse(optionsOf(predictor));
+  return { stages, standbys, lateKeepers, lateGroups, patienceMs: 1000 * patienceSeconds };
 }
 
 /** The keepers of a run that have a seat, in the order in which they took them. */
@@ -57,15 +63,47 @@ function seatOf(id: string, { agreement_key, seat_signature }: Seated<object>): 
   return { id, agreementKey: agreement_key, signature: seat_signature };
 }
 
-/** All seats of a run; whoever asks looks first whether it has begun, for until then there may be more. */
-export async function seatsOf(db: Kysely<Tables>, run: string): Promise<Seats> {
-  const keepers = await seatedKeepers(db, run);
-  const groups = await db
+/** The groups of a run that have a seat. */
+async function seatedGroups(db: Kysely<Tables>, run: string): Promise<Seated<MembersTable>[]> {
+  const rows = await db
     .selectFrom('members')
     .selectAll()
     .where('run', '=', run)
     .orderBy('group_id')
     .execute();
+  return rows.filter(isSeated);
+}
+
+/** How many took a seat after the run began. */
+export async function lateCounts(db: Kysely<Tables>, run: string) {
+  const keepers = (await seatedKeepers(db, run)).filter(({ late }) => late !== null).length;
+  const groups = (await seatedGroups(db, run)).filter(({ late }) => late !== null).length;
+  return { keepers, groups };
+}
+
+/** Seats of a run. */
+export interface RunSeats {
+  /** Those of the beginning: whoever asks looks first whether it has begun, for until then there may be more. */
+  readonly seats: Seats;
+  /** In the order in which they came. */
+  readonly newcomers: readonly Newcomer[];
+}
+
+/** All seats of a run. */
+export async function seatsOf(db: Kysely<Tables>, run: string): Promise<RunSeats> {
+  const [allKeepers, allGroups] = [await seatedKeepers(db, run), await seatedGroups(db, run)];
+  const late = [...allKeepers, ...allGroups.map((row) => ({ ...row, stage: null }))]
+    .filter((row) => row.late !== null)
+    .sort((a, b) => a.late! - b.late!)
+    .map((row) => ({ seat: seatOf(row.public_key, row), stage: row.stage }));
+  const first = firstSeats(
+    allKeepers.filter((row) => row.late === null),
+    allGroups.filter((row) => row.late === null),
+  );
+  return { seats: first, newcomers: late };
+}
+
+function firstSeats(keepers: readonly SeatedKeeper[], groups: readonly Seated<MembersTable>[]): Seats {
   const firsts = keepers.filter(
     ({ stage }, index) => keepers.findIndex((one) => one.stage === stage) === index,
   );
@@ -73,6 +111,6 @@ export async function seatsOf(db: Kysely<Tables>, run: string): Promise<Seats> {
   return {
     keepers: firsts.sort((a, b) => a.stage - b.stage).map((row) => seatOf(row.public_key, row)),
     standbys: others.map((row) => ({ stage: row.stage, seat: seatOf(row.public_key, row) })),
-    groups: groups.flatMap((row) => (isSeated(row) ? [seatOf(row.public_key, row)] : [])),
+    groups: groups.map((row) => seatOf(row.public_key, row)),
   };
 }

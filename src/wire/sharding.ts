@@ -1,10 +1,9 @@
 import { z } from 'zod';
+import { agreementKeySchema } from './greeting.ts';
 import { publicKeySchema, signatureSchema } from './identity.ts';
 import { countSchema, digestSchema, runDefinitionSchema } from './run-definition.ts';
 
 /** What keepers and groups of a sharded run and its aggregator say to each other, beside the frames (shard-frame.ts). */
-
-const agreementKeySchema = z.string().regex(/^[0-9a-f]{64}$/, 'not an agreement key: 64 hex digits');
 
 /** A participant of a sharded run: who it is, its X25519 key in this run, and its own signature over both. */
 export const seatSchema = z.strictObject({
@@ -20,9 +19,14 @@ export const seatsSchema = z.strictObject({
   groups: z.array(seatSchema).readonly(),
 });
 
+/** Somebody who took a seat after the run began: a keeper that stands by for a stage, or a group (null). */
+export const newcomerSchema = z.strictObject({ seat: seatSchema, stage: countSchema.nullable() });
+
 export const seatsAnswerSchema = z.object({
-  /** Null before the run begins; from then on nobody takes a seat. */
+  /** Those of the beginning; null before it. */
   seats: seatsSchema.nullable(),
+  /** In the order in which they came: the list only grows. */
+  newcomers: z.array(newcomerSchema).max(4096).readonly(),
 });
 
 export const seatRequestSchema = seatSchema.omit({ id: true });
@@ -81,6 +85,8 @@ export const keeperStatusSchema = z.strictObject({
   done: z.boolean(),
   /** Whether it could keep its stage. */
   holds: z.boolean(),
+  /** Public keys of those who may keep a stage and with whom it has no link yet. */
+  strangers: z.array(publicKeySchema).max(256),
   /** Whether a morph is not settled. */
   unsettled: z.boolean(),
   /** At the last keeper: the last phase whose probe came out, and what it found. */
@@ -136,6 +142,8 @@ export const inboxSchema = z.strictObject({
   /** Number of the last of these frames, to be acknowledged with the next request. */
   last: countSchema,
   frames: z.array(z.instanceof(Uint8Array)),
+  /** How many have taken a seat since the run began. */
+  newcomers: countSchema,
   /** For a keeper: the order under way. */
   order: z.strictObject({ number: countSchema.min(1), order: keeperOrderSchema }).nullable(),
   course: courseSchema.nullable(),
@@ -159,4 +167,6 @@ export interface InboxQuery {
   readonly course: number;
   /** Number of the order that it knows; 0: none. */
   readonly order: number;
+  /** How many newcomers it knows of. */
+  readonly newcomers: number;
 }

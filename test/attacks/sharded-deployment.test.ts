@@ -197,7 +197,15 @@ describe('the course of a run', () => {
       this.lie = lie;
       this.#status = {
         ...{ session: '0'.repeat(32), epoch: 0, round: 0, attempt: Number.MAX_SAFE_INTEGER, done: false },
-        ...{ holds: true, unsettled: false, reached: null, verdict: null, answered: 0, failure: null },
+        ...{
+          holds: true,
+          strangers: [],
+          unsettled: false,
+          reached: null,
+          verdict: null,
+          answered: 0,
+          failure: null,
+        },
       };
     }
 
@@ -208,10 +216,11 @@ describe('the course of a run', () => {
           relay.take(idOf(this.name), { relay: relay.id, status, ready: null, frames: [] });
       };
       say(null);
-      let query = { relay: relay.id, after: 0, course: 0, order: 0 };
+      let query = { relay: relay.id, after: 0, course: 0, order: 0, newcomers: 0 };
       while (!signal.aborted) {
         const { last, order, course } = await relay.inbox(idOf(this.name), query, signal);
-        query = { relay: relay.id, after: last, course: course?.version ?? 0, order: order?.number ?? 0 };
+        const known = { course: course?.version ?? 0, order: order?.number ?? 0, newcomers: 0 };
+        query = { relay: relay.id, after: last, ...known };
         if (order === null || order.number === this.#status.answered) continue;
         this.orders.push(order.order);
         this.#status = { ...this.#status, answered: order.number };
@@ -242,7 +251,7 @@ describe('the course of a run', () => {
         relay.take(id, { relay: relay.id, status: null, ready: '1/1', frames: [] });
         while (!stop.signal.aborted) {
           const course = relay.course?.version ?? 0;
-          await relay.inbox(id, { relay: relay.id, after: 0, course, order: 0 }, stop.signal);
+          await relay.inbox(id, { relay: relay.id, after: 0, course, order: 0, newcomers: 0 }, stop.signal);
         }
       }),
       Course.run({
@@ -511,7 +520,7 @@ describe('a participant of a deployed run', () => {
     const sybil = takeSeat(run.digest, more, keysOf('one more').publicKey);
     const seats: Seats = { keepers: seatsOfAll, standbys: [{ stage: 0, seat: sybil }], groups: [] };
     const never = () => new Promise<never>(() => undefined);
-    const api: KeeperApi = { seats: async () => ({ seats }), relay: never, inbox: never };
+    const api: KeeperApi = { seats: async () => ({ seats, newcomers: [] }), relay: never, inbox: never };
     const { signal } = new AbortController();
     const serving = KeeperService.serve({ api, home, signal, emit: () => undefined });
     await expect(serving).rejects.toMatchObject({ code: 'STAGE_TAKEN' });
@@ -520,7 +529,7 @@ describe('a participant of a deployed run', () => {
 
   test('without a key, or before it joined, is told nothing', async () => {
     const stranger = identityNamed('stranger');
-    for (const rest of ['/seats', '/inbox?relay=&after=0&course=0&order=0']) {
+    for (const rest of ['/seats', '/inbox?relay=&after=0&course=0&order=0&newcomers=0']) {
       expect((await aggregator.app.inject({ method: 'GET', url: run.path(rest) })).statusCode).toBe(401);
       const asked = await run.send({ identity: stranger }, { method: 'GET', path: run.path(rest) });
       expect(refusalIn(asked).code).toBe('KEY_UNKNOWN');
@@ -539,7 +548,8 @@ describe('a participant of a deployed run', () => {
       await seat(identity, keysOf(name).publicKey);
     const relay = (await aggregator.services.relays.of(run.run))!;
     const ask = (identity: Identity) => {
-      const path = run.path(`/inbox?relay=${relay.id}&after=0&course=${relay.course?.version ?? 0}&order=0`);
+      const known = `course=${relay.course?.version ?? 0}&order=0&newcomers=0`;
+      const path = run.path(`/inbox?relay=${relay.id}&after=0&${known}`);
       return run.send({ identity }, { method: 'GET', path });
     };
     const codes: (string | null)[] = [];
@@ -556,7 +566,7 @@ describe('a participant of a deployed run', () => {
       (
         await run.send(
           { identity: one },
-          { method: 'GET', path: run.path('/inbox?relay=&after=0&course=0&order=0') },
+          { method: 'GET', path: run.path('/inbox?relay=&after=0&course=0&order=0&newcomers=0') },
         )
       ).statusCode,
     ).toBe(200);
@@ -572,6 +582,7 @@ describe('whoever finds the folder of a process that was killed', () => {
     place: { round: 0, attempt: 0 },
     keeping: [],
     holds: true,
+    introductions: { newcomers: [], asked: [], given: [] },
   };
 
   test('finds no half-written stage, and no secret that its links came of, once the keeper was started again', () => {
@@ -594,14 +605,14 @@ describe('whoever finds the folder of a process that was killed', () => {
   test('finds no secret that its links came of, once the group was started again', () => {
     const home = new GroupHome(join(temporaryFolder(), 'group'));
     home.createWithoutAnswers();
-    home.seatSecret();
+    home.links.seatSecret();
     const seat = readFileSync(join(home.folder, 'seat.json'));
-    home.saveLinks(links);
+    home.links.saveLinks({ links, introductions: memory.introductions });
     writeFileSync(join(home.folder, 'seat.json'), seat);
-    writeFileSync(join(home.folder, 'links.json.1234.tmp'), 'links of another epoch');
+    writeFileSync(join(home.folder, 'links.bin.1234.tmp'), 'links of another epoch');
     home.lock()();
     // As whoever opens its links does.
-    home.saveLinks(home.loadLinks()!);
+    home.links.saveLinks(home.links.loadLinks()!);
     const files = readdirSync(home.folder);
     expect(files.filter((name) => name.startsWith('seat') || name.endsWith('.tmp'))).toEqual([]);
   });

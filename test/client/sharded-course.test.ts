@@ -111,7 +111,7 @@ describe('the course of a sharded run', () => {
     all.trainers[2] = all.world.trainer(2);
     const losses = await all.train(4);
     expect(losses).toHaveLength(3);
-    expect(links.links?.epoch).toBe(1);
+    expect(links.links?.links.epoch).toBe(1);
   });
 
   test('predicts through the keepers between rounds', async () => {

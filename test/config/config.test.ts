@@ -323,7 +323,8 @@ describe('a sharded run', () => {
     const { sharding } = configOf('predictor=staged', 'sharding={}');
     const simulated = { epochRounds: 1, frames: 'float32', cutNoise: 0 };
     const deployed = { standbys: 0, patienceSeconds: 20, queriesPerRound: 1000 };
-    expect(sharding).toEqual({ ...simulated, ...deployed });
+    const late = { lateKeepers: 0, lateGroups: 16 };
+    expect(sharding).toEqual({ ...simulated, ...deployed, ...late });
     const digestOf = (...overrides: readonly string[]) =>
       configDigest(configOf('predictor=staged', ...overrides));
     expect(digestOf('sharding={}')).not.toBe(digestOf());

@@ -18,6 +18,7 @@ async function settledAfterRestart(kept: number, settled: readonly number[], awa
     return {
       session: '0'.repeat(32),
       ...counts,
+      strangers: [],
       unsettled: !settled.includes(index),
       reached: null,
       verdict: null,
@@ -29,7 +30,11 @@ async function settledAfterRestart(kept: number, settled: readonly number[], awa
     const say = () => relay.take(id, { relay: relay.id, status: statuses[index]!, ready: null, frames: [] });
     say();
     while (!stop.signal.aborted) {
-      const inbox = await relay.inbox(id, { relay: relay.id, after: 0, course: 0, order }, stop.signal);
+      const inbox = await relay.inbox(
+        id,
+        { relay: relay.id, after: 0, course: 0, order, newcomers: 0 },
+        stop.signal,
+      );
       if (inbox.order === null || inbox.order.number === order) continue;
       order = inbox.order.number;
       const { order: asked } = inbox.order;

@@ -3,6 +3,7 @@ import { parseConfig } from '../../src/config/config.ts';
 import { roundsLayout } from '../../src/config/sharded-run.ts';
 import { predictorOf } from '../../src/config/worker-setup.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
+import { revokeKeeper } from '../../src/server/keepers.ts';
 import { Mailbox } from '../../src/server/relay/mailbox.ts';
 import { takeSeat } from '../../src/sharding/frames/seats.ts';
 import { encodeCbor, readCbor } from '../../src/wire/cbor.ts';
@@ -37,7 +38,7 @@ function shardedPlan(standbys = 0) {
       feedforward: 4,
       embedderLayers: 2,
     },
-    sharding: { standbys },
+    sharding: { standbys, lateKeepers: 1, lateGroups: 1 },
   };
   const parsed = parseConfig(sharded);
   const { layout } = predictorOf(parsed, { featureWidth: 2, rows: 0 });
@@ -111,7 +112,7 @@ class ShardedTestRun {
 }
 
 describe('seats of a sharded run', () => {
-  test('are given to the stage that fewest keep; the run begins when all that it waits for are there, and nobody takes one after that', async () => {
+  test('are given to the stage that fewest keep; the run begins when all that it waits for are there', async () => {
     const run = await ShardedTestRun.create(1);
     const [ann, ben] = [await run.group('ann'), await run.group('ben')];
     expect((await run.run.status()).summary).toContain('0 of 4 keepers');
@@ -140,12 +141,34 @@ describe('seats of a sharded run', () => {
       [1, true],
       [2, true],
     ]);
+  });
+
+  test('go to as many as the definition allows after that, a keeper to the stage that somebody left, and are told in the order in which they were taken', async () => {
+    const run = await ShardedTestRun.create();
+    const ann = await run.group('ann');
+    await run.group('ben');
+    const keepers = [await run.keeper(), await run.keeper(), await run.keeper()];
+    expect(await run.phase()).toBe('collecting');
+    const before = (await run.get(ann, '/seats')).json();
+    expect(before.newcomers).toEqual([]);
+    await revokeKeeper(aggregator.aggregator, run.run.run, keepers[1]!.one.identity.publicKey);
+    const cem = await run.group('cem');
     const late = await run.keeper();
-    expect(refusalIn(late.seat)).toEqual({ status: 409, code: 'RUN_FULL' });
-    const cem = person();
-    await run.run.join('cem', cem.identity);
-    expect(refusalIn(await run.seat(cem))).toEqual({ status: 409, code: 'RUN_FULL' });
-    expect((await run.run.status()).members.map(({ group }) => group)).toEqual(['ann', 'ben']);
+    expect(late.seat.json()).toEqual({ stage: 1, standby: true });
+    const after = (await run.get(ann, '/seats')).json();
+    expect(after.seats).toEqual(before.seats);
+    expect(after.newcomers).toMatchObject([
+      { stage: null, seat: { id: cem.identity.publicKey } },
+      { stage: 1, seat: { id: late.one.identity.publicKey } },
+    ]);
+    // The same seat again changes nothing; more are not taken.
+    expect((await run.seat(cem)).statusCode).toBe(200);
+    expect(refusalIn((await run.keeper()).seat)).toEqual({ status: 409, code: 'RUN_FULL' });
+    const dan = person();
+    await run.run.join('dan', dan.identity);
+    expect(refusalIn(await run.seat(dan))).toEqual({ status: 409, code: 'RUN_FULL' });
+    expect((await run.run.status()).members.map(({ group }) => group)).toEqual(['ann', 'ben', 'cem']);
+    expect((await run.get(ann, '/seats')).json()).toEqual(after);
   });
 
   test('are one to a key, which is a keeper or a group, and is signed for this run', async () => {
@@ -217,7 +240,10 @@ describe('seats of a sharded run', () => {
     const plain = await TestRun.create(aggregator, { name: 'plain' });
     const ann: TestGroup = await plain.join('ann');
     const refused = [
-      await plain.send(ann, { method: 'GET', path: plain.path('/inbox?relay=&after=0&course=0&order=0') }),
+      await plain.send(ann, {
+        method: 'GET',
+        path: plain.path('/inbox?relay=&after=0&course=0&order=0&newcomers=0'),
+      }),
       await plain.send(
         { identity: freshIdentity() },
         { method: 'POST', path: plain.path('/keepers'), body: { token: null } },
@@ -240,12 +266,12 @@ describe('the relay', () => {
   test('serves those with a seat, each its own, and takes nothing that is no frame of its sender', async () => {
     const run = await ShardedTestRun.create();
     const [ann] = [await run.group('ann'), await run.group('ben')];
-    const before = await run.get(ann, '/inbox?relay=&after=0&course=0&order=0');
+    const before = await run.get(ann, '/inbox?relay=&after=0&course=0&order=0&newcomers=0');
     expect(refusalIn(before)).toEqual({ status: 422, code: 'ROUND_REFUSED' });
     const { one: keeper } = await run.keeper();
     await run.keeper();
     await run.keeper();
-    const first = await run.get(keeper, '/inbox?relay=&after=0&course=0&order=0');
+    const first = await run.get(keeper, '/inbox?relay=&after=0&course=0&order=0&newcomers=0');
     const inbox = readCbor(first.rawPayload, inboxSchema, 1000)!;
     expect(inbox).toMatchObject({ last: 0, frames: [], order: null, course: null });
     expect(inbox.relay).toMatch(/^[0-9a-f]{32}$/);
@@ -261,7 +287,7 @@ describe('the relay', () => {
     });
     const stranger = person();
     await run.run.join('cem', stranger.identity);
-    const late = await run.get(stranger, '/inbox?relay=&after=0&course=0&order=0');
+    const late = await run.get(stranger, '/inbox?relay=&after=0&course=0&order=0&newcomers=0');
     expect(refusalIn(late)).toEqual({ status: 403, code: 'KEY_UNKNOWN' });
     await adminInject(aggregator, { method: 'DELETE', path: `/v1/admin/runs/${run.run.run}/groups/ann` });
     expect(refusalIn(await bytes(relayed()))).toEqual({ status: 403, code: 'KEY_REVOKED' });

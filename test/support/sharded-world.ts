@@ -10,9 +10,10 @@ import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { type CourseOptions, Course as RunCourse, type Wanted } from '../../src/server/relay/course.ts';
 import type { CrewMemory } from '../../src/server/relay/crew.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
-import type { LinksMemory } from '../../src/sharding/frames/links.ts';
+import { parseGreeting } from '../../src/sharding/frames/greeting.ts';
 import { parseFrame } from '../../src/sharding/frames/sealed-frame.ts';
-import { type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import { type Newcomer, type Seats, takeSeat } from '../../src/sharding/frames/seats.ts';
+import type { GroupLinks } from '../../src/sharding/group/sharded-group.ts';
 import { planOf } from '../../src/simulate/run-plan.ts';
 import { type Identity, identityOf } from '../../src/wire/identity.ts';
 import { type RunDefinition, runDigest } from '../../src/wire/run-definition.ts';
@@ -37,6 +38,8 @@ const PATIENCE_MS = 1500;
 export interface WorldOptions {
   readonly overrides?: readonly string[];
   readonly patienceMs?: number;
+  /** Groups that are there when the run begins. */
+  readonly seated?: number;
 }
 
 interface Person {
@@ -52,7 +55,7 @@ function person(name: string): Person {
 /** Where a test keeps a group's links. */
 export class MemoryLinks implements LinkStore {
   readonly #secret: Uint8Array;
-  links: LinksMemory | null = null;
+  links: GroupLinks | null = null;
 
   constructor(secret: Uint8Array) {
     this.#secret = secret;
@@ -62,11 +65,11 @@ export class MemoryLinks implements LinkStore {
     return this.links === null ? this.#secret : null;
   }
 
-  loadLinks(): LinksMemory | null {
+  loadLinks(): GroupLinks | null {
     return this.links;
   }
 
-  saveLinks(links: LinksMemory): void {
+  saveLinks(links: GroupLinks): void {
     this.links = links;
   }
 }
@@ -97,7 +100,9 @@ export class ShardedWorld {
   told: (id: string, course: Course) => Course = (_, course) => course;
   readonly #patienceMs: number;
   readonly #folder: string;
-  readonly #keepers: readonly Person[];
+  readonly #keepers: Person[];
+  /** Who came after the run began. */
+  readonly #newcomers: Newcomer[] = [];
   readonly #groups: readonly Person[];
   readonly #links: readonly MemoryLinks[];
   #stopCourse = new AbortController();
@@ -106,13 +111,13 @@ export class ShardedWorld {
   constructor(
     folder: string,
     standbys: readonly number[] = [],
-    { overrides = [], patienceMs = PATIENCE_MS }: WorldOptions = {},
+    { overrides = [], patienceMs = PATIENCE_MS, seated = 3 }: WorldOptions = {},
   ) {
     this.#folder = folder;
     this.#patienceMs = patienceMs;
     const settings = [
       `predictor=${JSON.stringify(STAGED)}`,
-      `sharding={ epochRounds: 2, standbys: ${standbys.length} }`,
+      `sharding={ epochRounds: 2, standbys: ${standbys.length}, lateKeepers: 2 }`,
       'protection=none',
       'round.quorum=2',
     ];
@@ -125,15 +130,37 @@ export class ShardedWorld {
     this.#keepers = [...first, ...others];
     this.#groups = ['a', 'b', 'c'].map((name) => person(`group ${name}`));
     this.#links = this.#groups.map(({ secret }) => new MemoryLinks(secret));
-    const seatOf = ({ identity, secret }: Person) =>
-      takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
     this.seats = {
-      keepers: first.map(seatOf),
-      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: seatOf(one) })),
-      groups: this.#groups.map(seatOf),
+      keepers: first.map((one) => this.#seatOf(one)),
+      standbys: others.map((one, index) => ({ stage: standbys[index]!, seat: this.#seatOf(one) })),
+      groups: this.#groups.slice(0, seated).map((one) => this.#seatOf(one)),
     };
-    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.relay = this.#newRelay();
     this.#course = this.#run();
+  }
+
+  #seatOf({ identity, secret }: Person) {
+    return takeSeat(this.digest, identity, keyPairOf(secret).publicKey);
+  }
+
+  #newRelay(): RunRelay {
+    const relay = new RunRelay(this.digest, this.seats, Date);
+    relay.admit([...this.#newcomers]);
+    return relay;
+  }
+
+  /** A group takes a seat after the run began. */
+  admitGroup(group: number): void {
+    this.#newcomers.push({ seat: this.#seatOf(this.#groups[group]!), stage: null });
+    this.relay.admit([...this.#newcomers]);
+  }
+
+  /** A keeper takes a seat after the run began; the number that it is served by. */
+  admitKeeper(stage: number): number {
+    const late = person(`late ${this.#newcomers.length}`);
+    this.#newcomers.push({ seat: this.#seatOf(late), stage });
+    this.relay.admit([...this.#newcomers]);
+    return this.#keepers.push(late) - 1;
   }
 
   get digest(): string {
@@ -144,7 +171,7 @@ export class ShardedWorld {
   async restart(): Promise<void> {
     await this.stop();
     this.#stopCourse = new AbortController();
-    this.relay = new RunRelay(this.digest, this.seats, Date);
+    this.relay = this.#newRelay();
     this.#course = this.#run();
   }
 
@@ -158,10 +185,13 @@ export class ShardedWorld {
   /** What somebody asks of the aggregator. */
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
-      seats: async () => ({ seats: this.seats }),
+      seats: async () => this.relay.told,
       relay: async ({ frames, ...relayed }) => {
         const sent: typeof frames = [];
-        for (const frame of frames) if (await this.isSent(parseFrame(frame).header)) sent.push(frame);
+        for (const frame of frames) {
+          if (parseGreeting(frame) !== null || (await this.isSent(parseFrame(frame).header)))
+            sent.push(frame);
+        }
         this.relay.take(id, { ...relayed, frames: sent });
       },
       inbox: async (query, signal) => {

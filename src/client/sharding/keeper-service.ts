@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { asPluralError, type PluralError } from '../../core/errors.ts';
+import { parseGreeting } from '../../sharding/frames/greeting.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
-import { stageOf } from '../../sharding/frames/seats.ts';
 import type { Keeper } from '../../sharding/keeper/keeper.ts';
 import { runDigest } from '../../wire/run-definition.ts';
 import type { Inbox, KeeperOrder, KeeperStatus } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
+import { Introducer } from './introducer.ts';
 import type { KeeperHome } from './keeper-home.ts';
 import { openKeeper } from './open-keeper.ts';
 import { type RelayApi, RelayLine } from './relay-line.ts';
@@ -44,6 +45,7 @@ export class KeeperService {
   readonly #session = randomBytes(SESSION_BYTES).toString('hex');
   readonly #keeper: Keeper;
   readonly #line: RelayLine;
+  readonly #introducer: Introducer;
   #answered = 0;
   #failure: KeeperStatus['failure'] = null;
   #said = '';
@@ -58,12 +60,21 @@ export class KeeperService {
       this.#break = reject;
     });
     this.#broken.catch(() => undefined);
+    this.#introducer = new Introducer({
+      api: options.api,
+      party: keeper,
+      store: () => this.#storeAcquaintances(),
+      send: (frames) => this.#say(frames),
+      refused: (error) => this.#refuse(error),
+    });
     this.#line = new RelayLine(
       options.api,
       {
         frame: (bytes) => this.#then(() => this.#receive(bytes)),
         order: (order) => this.#then(() => this.#carryOut(order)),
-        course: () => undefined,
+        course: (course) => this.#then(() => this.#introducer.follow(course)),
+        newcomers: () => this.#then(() => this.#introducer.admit()),
+        turn: () => this.#then(() => this.#introducer.greet()),
         relay: () => this.#then(() => this.#meet()),
         idle: () => this.#last,
       },
@@ -76,10 +87,11 @@ export class KeeperService {
     const { api, home, signal, emit } = options;
     const { definition, keepers } = home.membership();
     const run = runDigest(definition);
-    const seats = await seatsWhenBegun(api, run, signal);
+    const now = await seatsWhenBegun(api, run, signal);
+    const { seats } = now;
     checkKeepers(seats, keepers);
-    const keeper = await openKeeper(home, run, seats, shardedPlan(definition));
-    const stage = stageOf(seats, home.identity().publicKey)!;
+    const keeper = await openKeeper(home, { run, now, plan: shardedPlan(definition), accepted: keepers });
+    const stage = keeper.stage;
     emit({ type: 'begun', stage, keepers: seats.keepers.length, groups: seats.groups.length });
     const service = new KeeperService(options, keeper);
     try {
@@ -103,14 +115,28 @@ export class KeeperService {
     this.#say([]);
   }
 
+  /** Beside what was stored of the stage, which may be in the middle of a round. In the middle of a morph it is stored with how that is settled. */
+  #storeAcquaintances(): void {
+    if (this.#keeper.unsettled) return;
+    const { home } = this.#options;
+    const { memory, turned } = home.load()!;
+    home.save({ memory: { ...memory, ...this.#keeper.acquaintances() }, turned });
+  }
+
+  #refuse(thrown: unknown): void {
+    const { code, message } = asPluralError(thrown);
+    this.#options.emit({ type: 'refused', code, message });
+    this.#say([]);
+  }
+
   async #receive(bytes: Uint8Array): Promise<void> {
+    const greeting = parseGreeting(bytes);
+    if (greeting !== null) return this.#introducer.meet(greeting);
     let following: readonly Uint8Array[] = [];
     try {
       following = await this.#keeper.receive(bytes);
     } catch (thrown) {
-      const { code, message } = asPluralError(thrown);
-      this.#options.emit({ type: 'refused', code, message });
-      this.#say([]);
+      this.#refuse(thrown);
       return;
     }
     // Who stands by has the stage once it is on its disk: where it cannot be, the service ends.
@@ -173,7 +199,7 @@ export class KeeperService {
   }
 
   #statusNow(): KeeperStatus {
-    const { epoch, place, done, holds, unsettled, probed } = this.#keeper;
+    const { epoch, place, done, holds, strangers, unsettled, probed } = this.#keeper;
     return {
       session: this.#session,
       epoch,
@@ -181,6 +207,7 @@ export class KeeperService {
       attempt: place.attempt,
       done,
       holds,
+      strangers: [...strangers],
       unsettled,
       reached: probed.reached,
       verdict: probed.verdict,

@@ -2,6 +2,7 @@ import { workerSetup } from '../../config/worker-setup.ts';
 import { asPluralError, invariant, PluralError } from '../../core/errors.ts';
 import type { Predict, PredictionRequest } from '../../predictor/prediction.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import { parseGreeting } from '../../sharding/frames/greeting.ts';
 import { secretCutNoise } from '../../sharding/group/cut-noise.ts';
 import { ShardedGroup } from '../../sharding/group/sharded-group.ts';
 import { Front } from '../../sharding/parts/front.ts';
@@ -19,9 +20,10 @@ import { isCode, sitsOut } from '../failures.ts';
 import type { LocalOptions, Prepared } from '../local-setup.ts';
 import type { Opening, Trainer } from '../trainer.ts';
 import { interrupted } from '../transport.ts';
+import { Introducer } from './introducer.ts';
 import type { ShardedMeans } from './means.ts';
-import { RelayLine } from './relay-line.ts';
-import { checkKeepers, seatsNow } from './seats.ts';
+import { type LineHandlers, RelayLine } from './relay-line.ts';
+import { checkKeepers, lateSeats, seatsNow } from './seats.ts';
 import { type ShardedPlan, shardedPlan } from './sharded-plan.ts';
 
 type Training = NonNullable<Course['training']>;
@@ -36,6 +38,7 @@ const ASK_EVERY_MS = 5000;
 interface Open {
   readonly line: RelayLine;
   readonly member: ShardedGroup;
+  readonly introducer: Introducer;
   close(): Promise<void>;
 }
 
@@ -50,11 +53,13 @@ export class KeeperTrainer implements Trainer {
   readonly #means: ShardedMeans | null;
   readonly #warn: LocalOptions['warn'];
   readonly #closing = new AbortController();
-  #open: Open | undefined;
+  #opening: Promise<Open | null> | null = null;
+  #open: Open | null = null;
   #course: Course | null = null;
   /** Wakes who waits for another course. */
   #moved: (() => void)[] = [];
   #failed: PluralError | null = null;
+  #met: Promise<void> = Promise.resolve();
 
   /** `means`: null for who only looks whether it could take part. */
   constructor(prepared: Prepared, { definition, group, warn }: LocalOptions, means: ShardedMeans | null) {
@@ -72,6 +77,7 @@ export class KeeperTrainer implements Trainer {
   async train(opening: Opening, received: Float32Array) {
     const open = await this.#opened();
     if (open === null) throw sitsOut(opening.round, 'the run has no seats yet');
+    await this.#inRound(opening, (now) => (knownIn(open, now) ? now : null));
     await open.line.ready(`${opening.round}/${opening.attempt}`);
     try {
       for (;;) {
@@ -88,7 +94,7 @@ export class KeeperTrainer implements Trainer {
     const open = await this.#opened();
     if (open === null) return null;
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const course = await this.#until((now) => now, ANSWER_WITHIN_MS);
+      const course = await this.#until((now) => (knownIn(open, now) ? now : null), ANSWER_WITHIN_MS);
       if (course === null) break;
       this.#begin(open, course, { round: 0, attempt: 0 }, parameters);
       try {
@@ -105,6 +111,7 @@ export class KeeperTrainer implements Trainer {
     this.#closing.abort();
     this.#fail(interrupted());
     await this.#open?.close();
+    await this.#met;
   }
 
   /** One attempt at the training of a round; null where it was given up, and another may follow. Errors: ROUND_REFUSED, those of the parts. */
@@ -164,16 +171,22 @@ export class KeeperTrainer implements Trainer {
   /** The line to the keepers; null before the run begins. Errors: those of the seats, of the API, and of the parts. */
   async #opened(): Promise<Open | null> {
     this.#checkOpen();
-    this.#open ??= (await this.#connect()) ?? undefined;
-    return this.#open ?? null;
+    this.#opening ??= this.#connect();
+    this.#open = await this.#opening.catch((thrown) => {
+      this.#opening = null;
+      throw thrown;
+    });
+    if (this.#open === null) this.#opening = null;
+    return this.#open;
   }
 
   async #connect(): Promise<Open | null> {
     const means = this.#means;
     invariant(means !== null, 'a group takes part with what it has for that');
     const { api, identity, links } = means;
-    const seats = await seatsNow(api, this.#run);
-    if (seats === null) return null;
+    const now = await seatsNow(api, this.#run);
+    if (now === null) return null;
+    const { seats } = now;
     checkKeepers(seats, means.keepers);
     const { options, parts, optimizer, featureWidth, sharding } = this.#plan;
     const opening = (layout: typeof parts.front) => {
@@ -182,21 +195,20 @@ export class KeeperTrainer implements Trainer {
     const front = await Front.open(opening(parts.front), featureWidth);
     const head = await Head.open(opening(parts.head), featureWidth);
     const stop = AbortSignal.any([means.signal, this.#closing.signal]);
-    const handlers = {
-      frame: (bytes: Uint8Array) => this.#receive(bytes),
-      course: (course: Course | null) => this.#move(course),
-    };
-    const line = new RelayLine(api, handlers, stop);
+    const line = new RelayLine(api, this.#handlers(), stop);
+    const isLate = now.newcomers.some(({ seat }) => seat.id === identity.publicKey);
     const secret = links.seatSecret();
-    const keys = secret === null ? links.loadLinks() : keyPairOf(secret);
-    invariant(keys !== null, 'a group has the secret of its seat, or its links');
+    const keys = secret === null ? links.loadLinks() : isLate ? null : keyPairOf(secret);
+    invariant(keys !== null || isLate, 'a group has the secret of its seat, or its links');
     const member = new ShardedGroup({
       ...{ run: this.#run, identity, keys, seats, front, head, width: options.width },
+      late: lateSeats(sharding, means.keepers),
       frames: sharding.frames,
       send: (frame) => line.send([frame]),
       keep: (memory) => links.saveLinks(memory),
       ...(sharding.cutNoise === 0 ? {} : { blur: secretCutNoise(sharding.cutNoise) }),
     });
+    member.admit(now.newcomers);
     links.saveLinks(member.memory());
     const listening = line.listen().catch((thrown) => this.#fail(asPluralError(thrown)));
     const close = async () => {
@@ -204,10 +216,31 @@ export class KeeperTrainer implements Trainer {
       await listening;
       await Promise.all([front.close(), head.close()]);
     };
-    return { line, member, close };
+    const introducer = new Introducer({
+      api,
+      party: member,
+      store: () => links.saveLinks(member.memory()),
+      send: (frames) => line.send(frames),
+      refused: ({ message }) => this.#warn(message),
+    });
+    return { line, member, introducer, close };
+  }
+
+  #handlers(): LineHandlers {
+    return {
+      frame: (bytes) => this.#receive(bytes),
+      course: (course) => this.#move(course),
+      newcomers: () => this.#meet(({ introducer }) => introducer.admit()),
+      turn: () => this.#meet(({ introducer }) => introducer.greet()),
+    };
   }
 
   #receive(bytes: Uint8Array): void {
+    const greeting = parseGreeting(bytes);
+    if (greeting !== null) {
+      this.#meet(({ introducer }) => introducer.meet(greeting).then(() => this.#wake()));
+      return;
+    }
     try {
       this.#open?.member.receive(bytes);
     } catch (thrown) {
@@ -215,10 +248,23 @@ export class KeeperTrainer implements Trainer {
     }
   }
 
+  /** What has to do with those who came later: one thing after the other, and nothing else waits for it. */
+  #meet(work: (open: Open) => Promise<void>): void {
+    this.#met = this.#met.then(async () => {
+      try {
+        const open = await this.#opening;
+        if (open !== null) await work(open);
+      } catch (thrown) {
+        if (!this.#closing.signal.aborted) this.#warn(asPluralError(thrown).message);
+      }
+    });
+  }
+
   /** Takes note of another course: what is under way by the one before is given up, but for a training that goes on. */
   #move(course: Course | null): void {
     const before = this.#course;
     this.#course = course;
+    this.#meet(({ introducer }) => introducer.follow(course));
     const training = course?.training ?? null;
     const goesOn = before?.training != null && training !== null && samePlace(training, before.training);
     if (before !== null && !goesOn) this.#open?.member.giveUp();
@@ -280,6 +326,11 @@ export class KeeperTrainer implements Trainer {
 interface Placed {
   readonly course: Course;
   readonly training: Training;
+}
+
+/** Whether there are links with those who keep the stages at both ends: who came later agrees on them first. */
+function knownIn({ member }: Open, course: Course | null): boolean {
+  return course !== null && member.knows(course.keeping);
 }
 
 /** The training of an opening, once the group is among those who train, or it is over. */

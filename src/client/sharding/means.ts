@@ -1,4 +1,4 @@
-import type { LinksMemory } from '../../sharding/frames/links.ts';
+import type { GroupLinks } from '../../sharding/group/sharded-group.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { AggregatorApi } from '../api.ts';
 
@@ -6,9 +6,9 @@ import type { AggregatorApi } from '../api.ts';
 export interface LinkStore {
   /** 32 bytes; drawn when it is first asked for. Null once there are links. */
   seatSecret(): Uint8Array | null;
-  loadLinks(): LinksMemory | null;
+  loadLinks(): GroupLinks | null;
   /** Stores the links in place of the secret. */
-  saveLinks(links: LinksMemory): void;
+  saveLinks(links: GroupLinks): void;
 }
 
 /** What a group asks of its aggregator for that. */

@@ -12,6 +12,10 @@ export interface LineHandlers {
   order?(order: NonNullable<Inbox['order']>): void;
   /** Told when it is another one, and when the relay is another one: then of none. */
   course(course: Course | null): void;
+  /** Told how many have taken a seat since the run began, before the frames and the order that came with it. */
+  newcomers?(count: number): void;
+  /** After each answer of the relay, also where nothing was new. */
+  turn?(): void;
   /** The relay began anew: what was on its way is lost, and it knows nothing. */
   relay?(): void;
   /** Resolves when all that was handed over is worked on: before that nothing more is fetched, and it waits where its senders are held back. */
@@ -35,6 +39,7 @@ export class RelayLine {
   #after = 0;
   #order = 0;
   #course: Course | null = null;
+  #newcomers = 0;
   #ready: string | null = null;
   #news = false;
   #outgoing: Bytes[] = [];
@@ -71,6 +76,7 @@ export class RelayLine {
       const inbox = await this.#fetch();
       if (inbox === null) await systemSleep(NOT_BEGUN_MS, this.#signal);
       else this.#handOver(inbox);
+      this.#handlers.turn?.();
       await this.#handlers.idle?.();
     }
   }
@@ -81,6 +87,7 @@ export class RelayLine {
       after: this.#after,
       course: this.#course?.version ?? 0,
       order: this.#order,
+      newcomers: this.#newcomers,
     };
     try {
       return await this.#api.inbox(query, this.#signal);
@@ -90,7 +97,7 @@ export class RelayLine {
     }
   }
 
-  #handOver({ relay, last, frames, order, course }: Inbox): void {
+  #handOver({ relay, last, frames, newcomers, order, course }: Inbox): void {
     if (relay !== this.#relay) {
       this.#relay = relay;
       this.#order = 0;
@@ -102,6 +109,10 @@ export class RelayLine {
       if (this.#news) this.send([]).catch(() => undefined);
     }
     this.#after = last;
+    if (newcomers !== this.#newcomers) {
+      this.#newcomers = newcomers;
+      this.#handlers.newcomers?.(newcomers);
+    }
     for (const frame of frames) this.#handlers.frame(frame);
     if (order !== null && order.number !== this.#order) {
       this.#order = order.number;

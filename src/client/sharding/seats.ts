@@ -1,10 +1,13 @@
 import { PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
-import { checkSeats, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
+import type { LateSeats } from '../../sharding/frames/introductions.ts';
+import { checkSeats, type Newcomer, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
 import { type Identity, publicKeySchema } from '../../wire/identity.ts';
 import type { SeatAnswer } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
 import { systemSleep } from '../retry.ts';
+import type { LinkStore } from './means.ts';
+import type { ShardedPlan } from './sharded-plan.ts';
 
 const ASK_EVERY_MS = 1000;
 
@@ -22,18 +25,36 @@ export function takeOwnSeat(
 /** The same for a group, unless it has its links with the keepers already. */
 export async function takeGroupSeat(
   api: AggregatorApi,
-  home: { identity(): Identity; seatSecret(): Uint8Array | null },
+  home: { identity(): Identity; readonly links: Pick<LinkStore, 'seatSecret'> },
   run: string,
 ): Promise<void> {
-  const secret = home.seatSecret();
+  const secret = home.links.seatSecret();
   if (secret !== null) await takeOwnSeat(api, run, home.identity(), secret);
 }
 
+/** The seats of a run. */
+export interface SeatsNow {
+  /** Those of the beginning. */
+  readonly seats: Seats;
+  /** All who came since, to be checked by who admits them. */
+  readonly newcomers: readonly Newcomer[];
+}
+
 /** The seats of a run, once it has begun; null where it has not. Errors: STAGE_TAKEN and SIGNATURE_INVALID for seats that cannot be. */
-export async function seatsNow(api: Pick<AggregatorApi, 'seats'>, run: string): Promise<Seats | null> {
-  const { seats } = await api.seats();
-  if (seats !== null) checkSeats(run, seats);
-  return seats;
+export async function seatsNow(api: Pick<AggregatorApi, 'seats'>, run: string): Promise<SeatsNow | null> {
+  const { seats, newcomers } = await api.seats();
+  if (seats === null) return null;
+  checkSeats(run, seats);
+  return { seats, newcomers };
+}
+
+/** Who may come later, as the definition of a run says and a list of keepers, if there is one. */
+export function lateSeats(
+  { lateKeepers, lateGroups }: ShardedPlan['sharding'],
+  accepted: readonly string[] | null,
+): LateSeats {
+  const counts = { keepers: lateKeepers, groups: lateGroups };
+  return accepted === null ? counts : { ...counts, accepts: (id) => accepted.includes(id) };
 }
 
 /** Whoever invites keepers can invite himself under several keys: a list that was agreed upon without him says who they are. Errors: AGGREGATOR_UNTRUSTED. */
@@ -76,10 +97,10 @@ export async function seatsWhenBegun(
   api: Pick<AggregatorApi, 'seats'>,
   run: string,
   signal: AbortSignal,
-): Promise<Seats> {
+): Promise<SeatsNow> {
   for (;;) {
-    const seats = await seatsNow(api, run);
-    if (seats !== null) return seats;
+    const now = await seatsNow(api, run);
+    if (now !== null) return now;
     await systemSleep(ASK_EVERY_MS, signal);
   }
 }

@@ -58,7 +58,7 @@ export async function takePart(
     const identity = home.identity();
     const { api, retry, close } = connect(identity, membership, { patienceMs, signal, terminal });
     const local = { definition, group, answers: home.answersOrNull(), featuresPath, device, warn };
-    const work = await openWork(local, { api, identity, links: home, keepers, signal });
+    const work = await openWork(local, { api, identity, links: home.links, keepers, signal });
     const readersKey = readersKeyFor(definition, work.protection, home.readersKey());
     // A step of training can take long: the threads are told, not waited for.
     signal.addEventListener('abort', () => void work.close());

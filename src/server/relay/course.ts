@@ -113,7 +113,8 @@ export class Course {
     const round = await wanted();
     if (round === null || readiness(round.round, round.opening) === this.#trained) {
       const { keeping } = this.#crew;
-      if (relay.course !== null && !keeping.every((id) => this.#crew.isThere(id))) await this.#crew.staff();
+      const isDue = !keeping.every((id) => this.#crew.isThere(id)) || this.#crew.owes;
+      if (relay.course !== null && isDue) await this.#crew.staff();
       this.#publishIdle();
       return;
     }

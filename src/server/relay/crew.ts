@@ -1,6 +1,5 @@
 import { type Keeping, stageOf } from '../../sharding/frames/seats.ts';
 import { morphStages } from '../../sharding/keeper/epoch.ts';
-import type { KeeperStatus } from '../../wire/sharding.ts';
 import { RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
 import { epochOf, staffed } from './staff.ts';
@@ -31,6 +30,9 @@ export class Crew {
   #memory: CrewMemory;
   /** The epoch that the last morph of this process was to begin, and whether it was kept. */
   #ended: { readonly epoch: number; readonly kept: boolean } | null = null;
+
+  /** When those who stand by were last told of stages out of turn. */
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   private constructor(options: CrewOptions, memory: CrewMemory) {
     this.#options = options;
@@ -71,12 +73,28 @@ export class Crew {
     const all = this.#present();
     await Promise.all(all.map((keeper) => keeper.appoint(next)));
     // Who stands by and has nothing yet, or nothing of this epoch, is told now, the others after the next round.
-    const { epoch } = this;
-    const isBehind = (status: KeeperStatus | null) =>
-      status !== null && (!status.holds || (epoch !== null && status.epoch < epoch));
-    if (all.some(({ status }) => isBehind(status))) {
+    if (all.some(({ id }) => this.#isBehind(id))) {
+      this.#toldAt = this.#options.clock.now();
       await Promise.all(next.map((id) => this.#keeper(id).keep()));
     }
+  }
+
+  /** Whether somebody is to be told of a stage, and was not lately. */
+  get owes(): boolean {
+    const { clock, patienceMs } = this.#options;
+    const isDue = clock.now() - this.#toldAt >= patienceMs;
+    return isDue && this.epoch !== null && this.#present().some(({ id }) => this.#isBehind(id));
+  }
+
+  /** Whether who keeps a stage has yet to tell somebody of it who can hear that. */
+  #isBehind(id: string): boolean {
+    const { relay } = this.#options;
+    const status = relay.statusOf(id);
+    const keeper = this.keeping[stageOf(relay.seats, id) ?? -1];
+    if (status === null || keeper === undefined || keeper === id) return false;
+    const { epoch } = this;
+    const lacks = !status.holds || (epoch !== null && status.epoch < epoch);
+    return lacks && !status.strangers.includes(keeper);
   }
 
   /** Morphs all stages for the next epoch. Whether that was kept. Errors: Trouble, and what a keeper failed with. */

@@ -10,6 +10,7 @@ const MOST_FRAMES_OF_ONE = 1024;
 interface Waiting {
   readonly number: number;
   readonly from: string;
+  readonly only: string | null;
   readonly frame: Uint8Array<ArrayBuffer>;
 }
 
@@ -28,9 +29,11 @@ export class Mailbox {
   #last = 0;
   #bytes = 0;
 
-  /** Errors: RATE_LIMITED where too much waits, of all or of this sender: whoever sends tries again. */
-  put(frame: Uint8Array<ArrayBuffer>, from: string): void {
+  /** `only`: of such frames of a sender the newest is enough. Errors: RATE_LIMITED where too much waits, of all or of this sender: whoever sends tries again. */
+  put(frame: Uint8Array<ArrayBuffer>, from: string, only: string | null = null): void {
     const { byteLength } = frame;
+    const older = this.#waiting.findIndex((one) => only !== null && one.from === from && one.only === only);
+    if (older >= 0) this.#forget(this.#waiting.splice(older, 1)[0]!);
     const { frames, bytes } = this.#shares.get(from) ?? NO_SHARE;
     const all = this.#waiting.length >= MOST_FRAMES || this.#bytes + byteLength > MOST_BYTES;
     const one = frames >= MOST_FRAMES_OF_ONE || (frames > 0 && bytes + byteLength > MOST_BYTES_OF_ONE);
@@ -39,7 +42,7 @@ export class Mailbox {
         hint: 'It does not fetch them; try again later.',
       });
     }
-    this.#waiting.push({ number: ++this.#last, from, frame });
+    this.#waiting.push({ number: ++this.#last, from, only, frame });
     this.#bytes += byteLength;
     this.#shares.set(from, { frames: frames + 1, bytes: bytes + byteLength });
   }

@@ -121,6 +121,12 @@ export class Relays {
     return relay;
   }
 
+  /** Tells those who are there of who came since the run began. */
+  async refresh(run: string): Promise<void> {
+    const relay = await this.#relays.get(run);
+    if (relay !== undefined) relay.admit((await seatsOf(this.#aggregator.db, run)).newcomers);
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#courses);
@@ -132,7 +138,9 @@ export class Relays {
       config: shardedConfig(run, plan),
       protection: plan.protection,
     }));
-    const relay = new RunRelay(digest, await seatsOf(db, run), clock);
+    const { seats, newcomers } = await seatsOf(db, run);
+    const relay = new RunRelay(digest, seats, clock);
+    relay.admit(newcomers);
     const course = Course.run({
       relay,
       clock,

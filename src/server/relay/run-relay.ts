@@ -1,13 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import { PluralError } from '../../core/errors.ts';
+import { parseGreeting } from '../../sharding/frames/greeting.ts';
 import { parseFrame } from '../../sharding/frames/sealed-frame.ts';
-import { firstKeeping, holdersOf, type Keeping, type Seats, stageOf } from '../../sharding/frames/seats.ts';
+import {
+  firstKeeping,
+  holdersOf,
+  type Keeping,
+  type Newcomer,
+  type Seats,
+  stageOf,
+  withNewcomers,
+} from '../../sharding/frames/seats.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
 import type { Course, Inbox, InboxQuery, KeeperOrder, KeeperStatus, Relayed } from '../../wire/sharding.ts';
 import { Mailbox } from './mailbox.ts';
 
 /** What one answer carries at most, but for one frame that is longer. */
 const ANSWER_BYTES = 8 * 2 ** 20;
+
+/** Where a frame or greeting goes. */
+interface Addressed {
+  readonly mailbox: Mailbox;
+  /** Null of a greeting. */
+  readonly header: FrameHeader | null;
+  /** As of `Mailbox.put`: who is away needs only the newest stage and greeting. */
+  readonly only: string | null;
+}
 
 /** A participant, as far as the relay knows it. */
 interface Party {
@@ -33,9 +51,12 @@ export class RunRelay {
   readonly id = randomBytes(16).toString('hex');
   /** Digest of the run. */
   readonly run: string;
-  readonly seats: Seats;
+  /** Those of the beginning. */
+  readonly #first: Seats;
   readonly #clock: { now(): number };
-  readonly #parties: ReadonlyMap<string, Party>;
+  readonly #parties = new Map<string, Party>();
+  #newcomers: readonly Newcomer[] = [];
+  #seats: Seats;
   /** How far keepers brought the tasks of each group in the attempt that is published. */
   readonly #progress = new Map<string, number>();
   #movedAt = 0;
@@ -45,20 +66,45 @@ export class RunRelay {
 
   constructor(run: string, seats: Seats, clock: { now(): number }) {
     this.run = run;
-    this.seats = seats;
+    this.#first = seats;
+    this.#seats = seats;
     this.#clock = clock;
-    const standbys = seats.standbys.map(({ seat }) => seat);
-    const all = [...seats.keepers, ...standbys, ...seats.groups];
-    this.#parties = new Map(all.map(({ id }) => [id, newParty()]));
+    this.#welcome();
+  }
+
+  /** All seats. */
+  get seats(): Seats {
+    return this.#seats;
+  }
+
+  /** What is told of the seats. */
+  get told(): { readonly seats: Seats; readonly newcomers: readonly Newcomer[] } {
+    return { seats: this.#first, newcomers: this.#newcomers };
+  }
+
+  /** Takes in all who came since the run began, in order. */
+  admit(newcomers: readonly Newcomer[]): void {
+    if (newcomers.length <= this.#newcomers.length) return;
+    this.#newcomers = newcomers;
+    this.#seats = withNewcomers(this.#first, newcomers);
+    this.#welcome();
+    this.changed();
+  }
+
+  #welcome(): void {
+    const { keepers, standbys, groups } = this.#seats;
+    for (const { id } of [...keepers, ...standbys.map(({ seat }) => seat), ...groups]) {
+      if (!this.#parties.has(id)) this.#parties.set(id, newParty());
+    }
   }
 
   /** Takes frames and what a keeper says of itself. Errors: FRAME_REFUSED, RATE_LIMITED, KEY_UNKNOWN. */
   take(from: string, { relay, status, ready, frames }: Relayed): void {
     const party = this.#party(from);
     const addressed = frames.map((frame) => ({ frame, ...this.#addressed(from, frame) }));
-    for (const { frame, mailbox, header } of addressed) {
-      mailbox.put(frame, from);
-      this.#note(header);
+    for (const { frame, mailbox, header, only } of addressed) {
+      mailbox.put(frame, from, only);
+      if (header !== null) this.#note(header);
     }
     if (relay === this.id) {
       party.status = status ?? party.status;
@@ -141,7 +187,7 @@ export class RunRelay {
 
   /** Who keeps the stages in the beginning. */
   get first(): Keeping {
-    return firstKeeping(this.seats);
+    return firstKeeping(this.#first);
   }
 
   /** Wakes those who wait for something. */
@@ -171,25 +217,28 @@ export class RunRelay {
     const party = this.#parties.get(id);
     if (party !== undefined) return party;
     throw new PluralError('KEY_UNKNOWN', 'this key has no seat in the run', {
-      hint: 'Keepers and groups of a sharded run join before it begins.',
+      hint: 'Keepers and groups of a sharded run take a seat when they join.',
     });
   }
 
   /** Whom a frame is for. Errors: FRAME_REFUSED for frames of others or of another run, and for who has no such seat. */
-  #addressed(from: string, frame: Uint8Array): { readonly mailbox: Mailbox; readonly header: FrameHeader } {
+  #addressed(from: string, frame: Uint8Array): Addressed {
     // Who sent it signed the request that it came in; who gets it checks the frame's own signature.
-    const { header } = parseFrame(frame);
-    const to = this.#parties.get(header.to);
-    const astray = header.from !== from || header.run !== this.run || to === undefined;
-    const [sender, receiver] = [stageOf(this.seats, from), stageOf(this.seats, header.to)];
-    const between = header.kind === 'memory' ? sender === receiver : true;
+    const greeting = parseGreeting(frame)?.greeting;
+    const header = greeting === undefined ? parseFrame(frame).header : null;
+    const address = greeting ?? header!;
+    const to = this.#parties.get(address.to);
+    const astray = address.from !== from || address.run !== this.run || to === undefined;
+    const [sender, receiver] = [stageOf(this.seats, from), stageOf(this.seats, address.to)];
+    const between = address.kind === 'memory' ? sender === receiver : true;
     if (astray || !between || (sender === null && receiver === null)) {
       throw new PluralError(
         'FRAME_REFUSED',
         'a frame was refused: it is not of this run, its sender or its seats',
       );
     }
-    return { mailbox: to.mailbox, header };
+    const only = greeting !== undefined || address.kind === 'memory' ? address.kind : null;
+    return { mailbox: to.mailbox, header, only };
   }
 
   /** What a group says of its own task counts for nothing: it is farther where a keeper hands it on. */
@@ -213,6 +262,7 @@ export class RunRelay {
     const isNew =
       !known ||
       news.frames.length > 0 ||
+      query.newcomers !== this.#newcomers.length ||
       (order !== null && order.number !== query.order) ||
       (this.#course !== null && this.#course.version !== query.course);
     return isNew ? news : null;
@@ -220,7 +270,8 @@ export class RunRelay {
 
   #news({ mailbox, order }: Party, query: InboxQuery): Inbox {
     const after = query.relay === this.id ? query.after : 0;
-    return { relay: this.id, ...mailbox.after(after, ANSWER_BYTES), order, course: this.#course };
+    const news = { order, course: this.#course, newcomers: this.#newcomers.length };
+    return { relay: this.id, ...mailbox.after(after, ANSWER_BYTES), ...news };
   }
 }
 

@@ -68,5 +68,10 @@ export function staffed(
     if (best === undefined) return { stage };
     next.push(best);
   }
-  return next;
+  // Who has just come and was not greeted by all of the others cannot work with them yet.
+  const isStranger = (one: string, other: string) => relay.statusOf(one)?.strangers.includes(other) === true;
+  const stage = next.findIndex((one, index) => {
+    return one !== keeping[index] && next.some((other) => isStranger(one, other) || isStranger(other, one));
+  });
+  return stage < 0 ? next : { stage };
 }

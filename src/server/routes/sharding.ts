@@ -64,12 +64,20 @@ export function seatRoutes(services: RouteServices): FastifyPluginAsyncZod {
     app.post(
       '/v1/runs/:run/seat',
       { schema: { params: runParams, body: seatRequestSchema, response: { 200: seatAnswerSchema } } },
-      (request) => giveSeat(aggregator, request.params.run, keyOf(request), request.body),
+      async (request) => {
+        const { run } = request.params;
+        const answer = await giveSeat(aggregator, run, keyOf(request), request.body);
+        await relays.refresh(run);
+        return answer;
+      },
     );
     app.get(
       '/v1/runs/:run/seats',
       { schema: { params: runParams, response: { 200: seatsAnswerSchema } } },
-      async ({ params }) => ({ seats: (await relays.of(params.run))?.seats ?? null }),
+      async ({ params }) => {
+        const relay = await relays.of(params.run);
+        return relay === null ? { seats: null, newcomers: [] } : relay.told;
+      },
     );
   };
 }
@@ -114,6 +122,7 @@ export function relayRoutes(services: RouteServices): FastifyPluginAsyncZod {
             after: count,
             course: count,
             order: count,
+            newcomers: count,
           }),
         },
       },

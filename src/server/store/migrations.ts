@@ -81,11 +81,19 @@ const sharded: Migration = {
   },
 };
 
+const newcomers: Migration = {
+  up: async (db) => {
+    await sql`alter table keepers add column late integer`.execute(db);
+    await sql`alter table members add column late integer`.execute(db);
+  },
+};
+
 /** All migrations in order of their names; the same for the embedded database and for PostgreSQL. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-initial': initial,
   '002-sums-only': sumsOnly,
   '003-sharded': sharded,
+  '004-newcomers': newcomers,
 };
 
 /**

@@ -36,6 +36,8 @@ export interface MembersTable {
   /** Of its seat in a sharded run; null without one. */
   agreement_key: string | null;
   seat_signature: string | null;
+  /** In which order seats were taken after the run began; null of one that was taken before. */
+  late: number | null;
 }
 
 /** A keeper of a sharded run; without a seat it has no stage yet. */
@@ -50,6 +52,8 @@ export interface KeepersTable {
   place: number | null;
   agreement_key: string | null;
   seat_signature: string | null;
+  /** As of a group. */
+  late: number | null;
 }
 
 /** What somebody is invited as. */

@@ -27,10 +27,15 @@ export class Link {
   }
 
   /**
-   * The link of epoch 0, the same at both ends. `bound` is what both must see alike for it to be the same: the run, its seats, its settings.
+   * The link of epoch 0, or of a later one in which it is agreed on, the same at both ends. `bound` is what both must see alike for it to be the same: the run, its seats, its settings.
    * Errors: FRAME_REFUSED where the other's key is none.
    */
-  static between(bound: object, own: { readonly id: string; readonly keys: KeyPair }, other: Seat): Link {
+  static between(
+    bound: object,
+    own: { readonly id: string; readonly keys: KeyPair },
+    other: Pick<Seat, 'id' | 'agreementKey'>,
+    epoch = 0,
+  ): Link {
     const agreed = own.keys.agree(other.agreementKey);
     if (agreed === null) {
       throw new PluralError('FRAME_REFUSED', `no key can be agreed with ${other.id}`, {
@@ -40,7 +45,7 @@ export class Link {
     const ends = [`${own.id} ${own.keys.publicKey}`, `${other.id} ${other.agreementKey}`].sort();
     const chain = derived(agreed, ['link', digestOf(bound), ...ends].join('\n'));
     agreed.fill(0);
-    return new Link(0, chain);
+    return new Link(epoch, chain);
   }
 
   /** What is shared with nobody, in epoch 0: from a secret of which nothing else may be derived any more. */

@@ -1,6 +1,8 @@
 import { digestOf } from '../../core/digest.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
+import type { FrameType } from '../../wire/shard-frame.ts';
 import { Link } from './link.ts';
+import type { Seats } from './seats.ts';
 
 /** Epoch and secrets of some links, by who is at their other ends. */
 export interface LinksMemory {
@@ -8,6 +10,17 @@ export interface LinksMemory {
   readonly bound: string;
   readonly epoch: number;
   readonly secrets: readonly (readonly [other: string, secret: Uint8Array])[];
+}
+
+/** What both ends of all links of a run must see alike. */
+export function boundOf(setup: {
+  readonly run: string;
+  readonly seats: Seats;
+  readonly frames: FrameType;
+  readonly width: number;
+}): object {
+  const { run, seats, frames, width } = setup;
+  return { run, seats, frames, width };
 }
 
 /** Far more epochs than somebody misses between two rounds; bounds what a number that somebody says makes us do. */
@@ -73,6 +86,23 @@ export class Links {
     return this.#links.get(other) ?? null;
   }
 
+  /**
+   * Takes in a link that was agreed on after the others. They meet in the later of their epochs.
+   * Errors: ROUND_REFUSED in the middle of a morph, and for an epoch out of reach.
+   */
+  add(other: string, link: Link): void {
+    invariant(!this.#links.has(other), 'there is one link with each');
+    if (this.#before !== null) throw this.#astray(link.epoch);
+    if (this.#links.size > 0) this.advanceTo(Math.max(link.epoch, this.epoch));
+    let met = link;
+    while (this.#links.size > 0 && met.epoch < this.epoch) {
+      const next = met.next();
+      met.forget();
+      met = next;
+    }
+    this.#links = new Map([...this.#links, [other, met]]);
+  }
+
   /** Goes to the next epoch, for the time being. */
   turn(): void {
     invariant(this.#before === null, 'an epoch begins before the last one is settled');
@@ -101,8 +131,12 @@ export class Links {
 
   #checkReach(epoch: number): void {
     const here = this.settledEpoch;
-    if (epoch >= here && epoch <= here + MOST_EPOCHS_AHEAD) return;
-    throw new PluralError('ROUND_REFUSED', `epoch ${epoch} was said to be under way, here it is ${here}`, {
+    if (epoch < here || epoch > here + MOST_EPOCHS_AHEAD) throw this.#astray(epoch);
+  }
+
+  #astray(epoch: number): PluralError {
+    const here = this.#before === null ? `it is ${this.epoch}` : 'a morph is not settled';
+    return new PluralError('ROUND_REFUSED', `epoch ${epoch} was said to be under way, here ${here}`, {
       hint: 'The aggregator says something else than before: do not go on before it is explained.',
     });
   }

@@ -2,13 +2,28 @@ import { PluralError } from '../../core/errors.ts';
 import type { Batch } from '../../predictor/batch.ts';
 import { feedsOf } from '../../predictor/gpo/inputs.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
+import type { SignedGreeting } from '../../wire/greeting.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameHeader, FrameType } from '../../wire/shard-frame.ts';
+import {
+  Introductions,
+  type IntroductionsMemory,
+  type LateSeats,
+  NOBODY_LATE,
+} from '../frames/introductions.ts';
 import { Link } from '../frames/link.ts';
-import { Links, type LinksMemory } from '../frames/links.ts';
+import { boundOf, Links, type LinksMemory } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, sealFrame } from '../frames/sealed-frame.ts';
-import { canKeep, checkSeats, firstKeeping, type Keeping, linkedWith, type Seats } from '../frames/seats.ts';
+import {
+  canKeep,
+  checkSeats,
+  firstKeeping,
+  type Keeping,
+  linkedWith,
+  type Newcomer,
+  type Seats,
+} from '../frames/seats.ts';
 import type { Front } from '../parts/front.ts';
 import type { Head } from '../parts/head.ts';
 import type { Floats, Frame } from '../parts/part-session.ts';
@@ -19,14 +34,23 @@ type SentKind = Exclude<FrameHeader['kind'], 'probe'>;
 /** What a frame becomes before it leaves a group. */
 export type Blur = (frame: Frame, at: Pick<FrameHeader, 'kind' | 'round' | 'attempt' | 'step'>) => Frame;
 
+/** What a group goes on from. */
+export interface GroupLinks {
+  readonly links: LinksMemory;
+  readonly introductions: IntroductionsMemory;
+}
+
 /** What a group's side of a sharded model is opened with. */
 export interface ShardedGroupSetup {
   /** Digest of the run. */
   readonly run: string;
   readonly identity: Identity;
-  /** X25519 keys of this run, of which only the links that come of them are kept; or what `memory` gave. */
-  readonly keys: KeyPair | LinksMemory;
+  /** X25519 keys of this run, of which only the links that come of them are kept; null of who came after it began; or what `memory` gave. */
+  readonly keys: KeyPair | GroupLinks | null;
+  /** Those of the beginning. */
   readonly seats: Seats;
+  /** Who may come later; left out: nobody. */
+  readonly late?: LateSeats;
   /** Front and head, in sessions that this group may share with others of one process. */
   readonly front: Front;
   readonly head: Head;
@@ -38,7 +62,7 @@ export interface ShardedGroupSetup {
   /** Changes frames before they leave, for instance by noise; left out: as they are. */
   readonly blur?: Blur;
   /** Stores what `memory` gives from now on, in place of what it gave before, which opens old frames; left out: nothing is stored. */
-  readonly keep?: (links: LinksMemory) => void;
+  readonly keep?: (links: GroupLinks) => void;
 }
 
 /** Where a group stands in a run, and the parameters of front and head that it begins a round with. */
@@ -68,9 +92,10 @@ interface Waiting {
 }
 
 /** Links with all who may keep the stages at both ends. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
-function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSetup): Links {
-  const bound = { run, seats, frames, width };
-  if (!('agree' in keys)) return Links.of(keys, bound);
+function openLinks({ keys, identity, seats, ...setup }: ShardedGroupSetup): Links {
+  const bound = boundOf({ ...setup, seats });
+  if (keys === null) return new Links(new Map(), bound);
+  if (!('agree' in keys)) return Links.of(keys.links, bound);
   const own = { id: identity.publicKey, keys };
   const links = linkedWith(seats, own.id).map((end) => [end.id, Link.between(bound, own, end)] as const);
   return new Links(new Map(links), bound);
@@ -81,11 +106,12 @@ function openLinks({ run, identity, keys, seats, frames, width }: ShardedGroupSe
  * questions never the front; what frames and gradients tell of them, docs/threat-model.md says.
  */
 export class ShardedGroup {
-  readonly #setup: Omit<ShardedGroupSetup, 'keys'>;
+  readonly #setup: Omit<ShardedGroupSetup, 'keys' | 'seats' | 'late'>;
   /** In the last epoch of which a frame opened. */
-  #settled: Links;
-  /** In the epoch that is said to be under way. */
-  #links: Links;
+  readonly #links: Links;
+  /** In the epoch that is said to be under way, until a frame of it opens. */
+  #ahead: Links | null = null;
+  readonly #introductions: Introductions;
   readonly #waiting = new Map<string, Waiting>();
   #under: Under | null = null;
   #keeping: Keeping;
@@ -96,12 +122,15 @@ export class ShardedGroup {
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a keeper's key is none. */
   constructor(setup: ShardedGroupSetup) {
-    const { keys: _, ...kept } = setup;
-    checkSeats(kept.run, kept.seats);
+    const { keys, seats, late = NOBODY_LATE, ...kept } = setup;
+    const { run, identity } = kept;
+    checkSeats(run, seats);
     this.#setup = kept;
-    this.#settled = openLinks(setup);
-    this.#links = this.#settled;
-    this.#keeping = firstKeeping(kept.seats);
+    this.#links = openLinks(setup);
+    const met = { run, identity, seats, bound: boundOf(setup), links: this.#links, late };
+    const memory = keys !== null && 'introductions' in keys ? keys.introductions : undefined;
+    this.#introductions = new Introductions(met, memory);
+    this.#keeping = firstKeeping(seats);
   }
 
   /** Public key of the group. */
@@ -120,7 +149,7 @@ export class ShardedGroup {
    * Errors: ROUND_REFUSED for an epoch before the last that was believed, and for keepers without a seat.
    */
   begin({ epoch, round, attempt, keeping = this.#keeping, front, head }: OuterRound): void {
-    if (!canKeep(this.#setup.seats, keeping)) {
+    if (!canKeep(this.#introductions.seats, keeping)) {
       throw new PluralError(
         'ROUND_REFUSED',
         'the stages are said to be kept by others than those of the run',
@@ -129,8 +158,9 @@ export class ShardedGroup {
         },
       );
     }
-    this.#goTo(epoch);
+    const ahead = epoch === this.#links.epoch ? null : this.#links.copyAt(epoch);
     this.giveUp();
+    this.#ahead = ahead;
     this.#keeping = keeping;
     const { front: fronts, head: heads } = this.#setup;
     this.#under = { round, attempt, front: fronts.fork(front), head: heads.fork(head) };
@@ -139,6 +169,8 @@ export class ShardedGroup {
   /** Gives up what is under way: a step that waits for an answer ends with ROUND_REFUSED. */
   giveUp(): void {
     this.#under = null;
+    this.#ahead?.forget();
+    this.#ahead = null;
     for (const { reject } of this.#waiting.values()) reject(givenUp());
     this.#waiting.clear();
   }
@@ -166,9 +198,29 @@ export class ShardedGroup {
     return under.head.predict(x, feeds);
   }
 
+  /** Whether it has links with who keeps the stages at both ends. */
+  knows(keeping: Keeping): boolean {
+    return this.#introductions.knows([keeping[0]!, keeping.at(-1)!]);
+  }
+
+  /** Takes note of all who came after the run began; whether they are more than before. Errors: STAGE_TAKEN, SIGNATURE_INVALID. */
+  admit(newcomers: readonly Newcomer[]): boolean {
+    return this.#introductions.admit(newcomers);
+  }
+
+  /** Its greetings to keepers that were there before it, as long as they are not answered. */
+  greetings(): readonly Uint8Array[] {
+    return this.#introductions.greetings();
+  }
+
+  /** Takes in a greeting in the latest epoch that the aggregator said; the answer to it, if there is one. Errors: FRAME_REFUSED, SIGNATURE_INVALID. */
+  greet(greeting: SignedGreeting, epoch: number): Uint8Array | null {
+    return this.#introductions.receive(greeting, epoch);
+  }
+
   /** What its links are to be opened with again. */
-  memory(): LinksMemory {
-    return this.#settled.memory();
+  memory(): GroupLinks {
+    return { links: this.#links.memory(), introductions: this.#introductions.memory() };
   }
 
   /** Front and head now, float64. */
@@ -191,7 +243,7 @@ export class ShardedGroup {
     this.#waiting.delete(key);
     this.#receivedBytes += bytes.byteLength;
     try {
-      const opened = openFrame(frame, this.#links.with(header.from)!);
+      const opened = openFrame(frame, this.#current.with(header.from)!);
       this.#believe();
       waiting.resolve(opened);
     } catch (thrown) {
@@ -200,20 +252,17 @@ export class ShardedGroup {
     }
   }
 
-  /** Takes links of the epoch that is said to be under way. */
-  #goTo(epoch: number): void {
-    const known = [this.#settled, this.#links].find((links) => links.epoch === epoch);
-    const next = known ?? this.#settled.copyAt(epoch);
-    if (this.#links !== this.#settled && this.#links !== next) this.#links.forget();
-    this.#links = next;
+  get #current(): Links {
+    return this.#ahead ?? this.#links;
   }
 
   /** The epoch is under way: nobody but a keeper of it could have sealed what opened. The one before is forgotten. */
   #believe(): void {
-    if (this.#links === this.#settled) return;
-    this.#setup.keep?.(this.#links.memory());
-    this.#settled.forget();
-    this.#settled = this.#links;
+    if (this.#ahead === null) return;
+    this.#links.advanceTo(this.#ahead.epoch);
+    this.#ahead.forget();
+    this.#ahead = null;
+    this.#setup.keep?.(this.memory());
   }
 
   #begun(): Under {
@@ -231,7 +280,7 @@ export class ShardedGroup {
       throw misplaced('it is not from the part next to this');
     }
     const under = this.#begun();
-    if (epoch !== this.#links.epoch || round !== under.round || attempt !== under.attempt) {
+    if (epoch !== this.#current.epoch || round !== under.round || attempt !== under.attempt) {
       throw misplaced('it is not of this attempt');
     }
   }
@@ -251,7 +300,7 @@ export class ShardedGroup {
     const back = kind === 'backward';
     const to = keeping.at(back ? -1 : 0)!;
     const own = identity.publicKey;
-    const link = this.#links.with(to)!;
+    const link = this.#current.with(to)!;
     const header: FrameHeader = {
       ...{
         run,

@@ -1,9 +1,20 @@
 import { invariant } from '../../core/errors.ts';
+import type { SignedGreeting } from '../../wire/greeting.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
-import type { Links } from '../frames/links.ts';
+import { Introductions, NOBODY_LATE } from '../frames/introductions.ts';
+import { boundOf, type Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, type SealedFrame } from '../frames/sealed-frame.ts';
-import { canKeep, checkSeats, firstKeeping, holdersOf, type Keeping, stageOf } from '../frames/seats.ts';
+import {
+  canKeep,
+  checkSeats,
+  firstKeeping,
+  holdersOf,
+  type Keeping,
+  type Newcomer,
+  type Seats,
+  stageOf,
+} from '../frames/seats.ts';
 import type { Frame } from '../parts/part-session.ts';
 import { wipe } from '../parts/part-state.ts';
 import { boundedGradients, checkGradient } from './gradients.ts';
@@ -31,10 +42,11 @@ const MOST_ROUNDS_AHEAD = 100_000;
  * frames come changes no bit.
  */
 export class Keeper {
-  readonly #setup: KeeperParts;
+  readonly #setup: Omit<KeeperParts, 'seats' | 'late'>;
   readonly #id: string;
   readonly #index: number;
   readonly #links: Links;
+  readonly #introductions: Introductions;
   readonly #kept: KeptStage;
   readonly #probe: Probe;
   readonly #outgoing: Outgoing;
@@ -45,22 +57,31 @@ export class Keeper {
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
-    const { run, identity, seats, stage, width, frames, most, leastGroups, queries } = setup;
+    const { run, identity, seats, stage, width, frames, most, leastGroups, queries, memory } = setup;
     checkSeats(run, seats);
-    const kept = { run, identity, seats, stage, width, frames, most, leastGroups };
+    const kept = { run, identity, stage, width, frames, most, leastGroups };
     this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
     this.#id = identity.publicKey;
-    this.#index = stageOf(seats, this.#id) ?? -1;
-    const own = holdersOf(seats, this.#index).find(({ id }) => id === this.#id);
-    const { memory } = setup;
-    const fresh = memory === undefined ? setup.keys.publicKey : own?.agreementKey;
-    invariant(own !== undefined && own.agreementKey === fresh, 'a keeper has its own seat');
     this.#links = openLinks(setup);
+    const met = { run, identity, seats, bound: boundOf(setup), links: this.#links };
+    const late = setup.late ?? NOBODY_LATE;
+    this.#introductions = new Introductions({ ...met, late }, memory?.introductions);
+    if (memory === undefined && setup.keys === null) this.#introductions.admit(setup.newcomers);
+    this.#index = stageOf(this.#seats, this.#id) ?? -1;
+    const own = holdersOf(this.#seats, this.#index).find(({ id }) => id === this.#id);
+    const keys = memory === undefined ? setup.keys : null;
+    const fits = keys === null || own?.agreementKey === keys.publicKey;
+    invariant(own !== undefined && fits, 'a keeper has its own seat');
     this.#outgoing = new Outgoing(kept, this.#links, this.#index);
     this.#keeping = memory?.keeping ?? firstKeeping(seats);
     const holds = this.#keeping[this.#index] === this.#id;
     this.#kept = new KeptStage({ stage, links: this.#links, width, holds }, memory);
     this.#probe = new Probe(width);
+  }
+
+  /** Number of its stage. */
+  get stage(): number {
+    return this.#index;
   }
 
   get epoch(): number {
@@ -80,6 +101,13 @@ export class Keeper {
   /** Whether it could keep its stage: who stands by has it from who keeps it. */
   get holds(): boolean {
     return this.#kept.holds;
+  }
+
+  /** Who may keep a stage, and has no link with it yet. */
+  get strangers(): readonly string[] {
+    const { keepers, standbys } = this.#seats;
+    const all = [...keepers, ...standbys.map(({ seat }) => seat)].map(({ id }) => id);
+    return all.filter((id) => !this.#introductions.knows([id]));
   }
 
   /** Whether a morph is not settled here. */
@@ -103,7 +131,7 @@ export class Keeper {
    */
   appoint(keeping: Keeping): Promise<void> {
     return this.#inTurn(() => {
-      if (this.#kept.unsettled || !canKeep(this.#setup.seats, keeping)) {
+      if (this.#kept.unsettled || !canKeep(this.#seats, keeping)) {
         throw refusedOrder('these cannot keep the stages now');
       }
       if (keeping[this.#index] === this.#id && !this.holds) throw refusedOrder('it has no stage to keep');
@@ -125,8 +153,8 @@ export class Keeper {
       if (this.unsettled || !this.#keeps || !(later || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
-      const { seats, leastGroups } = this.#setup;
-      checkOrder(order, { seated: seats.groups.map(({ id }) => id), least: leastGroups });
+      const seated = this.#seats.groups.map(({ id }) => id);
+      checkOrder(order, { seated, least: this.#setup.leastGroups });
       // A round that was given up in the middle leaves nothing.
       const place = { round: order.round, attempt: order.attempt };
       this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');
@@ -184,9 +212,9 @@ export class Keeper {
       const step = this.unsettled ? UNSETTLED : SETTLED;
       const { round } = this.place;
       const origin = { round, attempt: 0, step, group: this.#id, context: 1, target: 1 };
-      const { stage, seats, width } = this.#setup;
+      const { stage, width } = this.#setup;
       const memory = stage.memory();
-      const fellows = holdersOf(seats, this.#index).filter(({ id }) => id !== this.#id);
+      const fellows = holdersOf(this.#seats, this.#index).filter(({ id }) => this.#isFellow(id));
       const frames = fellows.map(({ id }) => {
         const frame = frameOfStage(memory, width);
         return this.#outgoing.sealed(frame, 'memory', origin, { boundary: this.#index, to: id });
@@ -196,13 +224,41 @@ export class Keeper {
     });
   }
 
+  /** Takes note of all who came after the run began; whether they are more than before. Errors: STAGE_TAKEN, SIGNATURE_INVALID. */
+  admit(newcomers: readonly Newcomer[]): Promise<boolean> {
+    return this.#inTurn(() => this.#introductions.admit(newcomers));
+  }
+
+  /** Its greetings to those who were there before it, as long as they are not answered. */
+  greetings(): Promise<readonly Uint8Array[]> {
+    return this.#inTurn(() => (this.unsettled ? [] : this.#introductions.greetings()));
+  }
+
+  /** Takes in a greeting in the latest epoch that the aggregator said; the answer to it, if there is one. Errors: FRAME_REFUSED, ROUND_REFUSED, SIGNATURE_INVALID. */
+  greet(greeting: SignedGreeting, epoch: number): Promise<Uint8Array | null> {
+    return this.#inTurn(() => {
+      if (this.unsettled) throw refusedOrder('a morph is not settled');
+      const before = this.epoch;
+      const answer = this.#introductions.receive(greeting, epoch);
+      if (this.epoch !== before) this.#kept.fellBehind();
+      return answer;
+    });
+  }
+
+  /** Its links and those who came later, as they are to be remembered beside what was stored of the stage. Faults in the middle of a morph. */
+  acquaintances(): Pick<KeeperMemory, 'links' | 'introductions' | 'holds'> {
+    const introductions = this.#introductions.memory();
+    return { links: this.#links.memory(), introductions, holds: this.holds };
+  }
+
   /** What it has, to go on from between rounds. Faults in the middle of a morph. */
   memory(): KeeperMemory {
-    return { ...this.#kept.memory(), keeping: this.#keeping };
+    const introductions = this.#introductions.memory();
+    return { ...this.#kept.memory(), keeping: this.#keeping, introductions };
   }
 
   /** Goes on from what `memory` gave. */
-  restore({ keeping, ...memory }: KeeperMemory): Promise<void> {
+  restore({ keeping, introductions: _, ...memory }: KeeperMemory): Promise<void> {
     return this.#inTurn(() => {
       this.#kept.restore(memory);
       this.#round = null;
@@ -226,6 +282,15 @@ export class Keeper {
     return this.holds && this.#keeping[this.#index] === this.#id;
   }
 
+  get #seats(): Seats {
+    return this.#introductions.seats;
+  }
+
+  /** Whether somebody else can be told of its stage: there is no link yet with who has just come. */
+  #isFellow(id: string): boolean {
+    return id !== this.#id && this.#links.with(id) !== null;
+  }
+
   /** Whether a round is under way. */
   get #training(): boolean {
     return this.#round !== null && !this.#round.done;
@@ -233,7 +298,8 @@ export class Keeper {
 
   get #where(): Place {
     const { epoch } = this.#links;
-    return { ...this.#setup, id: this.#id, index: this.#index, keeping: this.#keeping, epoch };
+    const seats = this.#seats;
+    return { ...this.#setup, seats, id: this.#id, index: this.#index, keeping: this.#keeping, epoch };
   }
 
   get #phase(): ProbePhase {

@@ -111,6 +111,11 @@ export class KeptStage {
     wipe(before);
   }
 
+  /** Its links went on without the stage: it is of an epoch that is over, and is told of anew. */
+  fellBehind(): void {
+    this.#holds = false;
+  }
+
   /** Takes over the stage that its keeper tells of, for good or until a morph is settled. Errors: FRAME_REFUSED, ROUND_REFUSED. */
   take(told: SealedFrame): void {
     if (told.header.step === UNSETTLED) this.#takeUnsettled(told);
@@ -126,7 +131,7 @@ export class KeptStage {
   }
 
   /** Goes on from what `memory` gave. */
-  restore({ stage, links, place, holds }: Omit<KeeperMemory, 'keeping'>): void {
+  restore({ stage, links, place, holds }: Omit<KeeperMemory, 'keeping' | 'introductions'>): void {
     this.#stage.restore(stage);
     this.#links.restore(links);
     this.#unturned = null;

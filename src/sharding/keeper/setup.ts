@@ -1,9 +1,10 @@
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
+import type { IntroductionsMemory, LateSeats } from '../frames/introductions.ts';
 import { Link } from '../frames/link.ts';
-import { Links, type LinksMemory } from '../frames/links.ts';
-import { type Keeping, linkedWith, type Seats } from '../frames/seats.ts';
+import { boundOf, Links, type LinksMemory } from '../frames/links.ts';
+import { type Keeping, linkedWith, type Newcomer, type Seats } from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
@@ -18,20 +19,33 @@ export interface FreshKeeper {
   readonly memory?: undefined;
 }
 
+/** What a keeper begins with that came after the run began: its links are agreed on by greetings. */
+export interface LateKeeper {
+  readonly keys: null;
+  /** As of a fresh one. */
+  readonly secret: Uint8Array;
+  /** All who came after the run began, itself among them. */
+  readonly newcomers: readonly Newcomer[];
+  readonly memory?: undefined;
+}
+
 /** What a keeper that was there before goes on from. */
 export interface RememberedKeeper {
   readonly memory: KeeperMemory;
 }
 
 /** What a keeper is opened with. */
-export type KeeperSetup = KeeperParts & (FreshKeeper | RememberedKeeper);
+export type KeeperSetup = KeeperParts & (FreshKeeper | LateKeeper | RememberedKeeper);
 
 /** What a keeper has for the whole run. */
 export interface KeeperParts {
   /** Digest of the run. */
   readonly run: string;
   readonly identity: Identity;
+  /** Those of the beginning. */
   readonly seats: Seats;
+  /** Who may come later; left out: nobody. */
+  readonly late?: LateSeats;
   readonly stage: Stage;
   /** Width of the vectors between parts. */
   readonly width: number;
@@ -54,19 +68,17 @@ export interface KeeperMemory {
   readonly keeping: Keeping;
   /** Whether it has the stage. */
   readonly holds: boolean;
+  readonly introductions: IntroductionsMemory;
 }
 
 /** Links with all other keepers, at both ends of the model with groups, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
-export function openLinks({ run, identity, seats, frames, width, ...origin }: KeeperSetup): Links {
-  const bound = { run, seats, frames, width };
-  if (origin.memory !== undefined) return Links.of(origin.memory.links, bound);
-  const { keys, secret } = origin;
-  const own = { id: identity.publicKey, keys };
-  return new Links(
-    new Map([
-      [own.id, Link.alone(secret)] as const,
-      ...linkedWith(seats, own.id).map((other) => [other.id, Link.between(bound, own, other)] as const),
-    ]),
-    bound,
-  );
+export function openLinks(setup: KeeperSetup): Links {
+  const bound = boundOf(setup);
+  if (setup.memory !== undefined) return Links.of(setup.memory.links, bound);
+  const { keys, secret, seats } = setup;
+  const id = setup.identity.publicKey;
+  const alone = [id, Link.alone(secret)] as const;
+  const others = keys === null ? [] : linkedWith(seats, id);
+  const agreed = others.map((other) => [other.id, Link.between(bound, { id, keys: keys! }, other)] as const);
+  return new Links(new Map([alone, ...agreed]), bound);
 }

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { bytesOf, float64From } from '../../core/bytes.ts';
 import type { Storable } from '../../training/checkpoint.ts';
-import { digestSchema } from '../../wire/run-definition.ts';
+import {
+  storableIntroductions,
+  storableLinks,
+  storedIntroductionsSchema,
+  storedLinksSchema,
+} from '../frames/stored-links.ts';
 import type { KeeperMemory } from './setup.ts';
 
 /** float64 numbers as bytes. */
@@ -15,28 +20,22 @@ export const keeperMemorySchema = z.strictObject({
     second: storedDoubles,
     steps: z.int(),
   }),
-  links: z.strictObject({
-    bound: digestSchema,
-    epoch: z.int(),
-    secrets: z.array(z.tuple([z.string(), z.instanceof(Uint8Array)])),
-  }),
+  links: storedLinksSchema,
   place: z.strictObject({ round: z.int(), attempt: z.int() }),
   keeping: z.array(z.string()),
   holds: z.boolean(),
+  introductions: storedIntroductionsSchema,
 });
 
 /** What a keeper goes on from, as a checkpoint takes it. */
-export function storableMemory({ stage, links, place, keeping, holds }: KeeperMemory) {
+export function storableMemory({ stage, links, place, keeping, holds, introductions }: KeeperMemory) {
   const { masters, first, second, steps } = stage;
   return {
     stage: { masters: bytesOf(masters), first: bytesOf(first), second: bytesOf(second), steps },
-    links: {
-      bound: links.bound,
-      epoch: links.epoch,
-      secrets: links.secrets.map(([other, secret]) => [other, secret]),
-    },
+    links: storableLinks(links),
     place: { round: place.round, attempt: place.attempt },
     keeping: [...keeping],
     holds,
+    introductions: storableIntroductions(introductions),
   } satisfies Storable;
 }

@@ -1,0 +1,211 @@
+import { isDeepStrictEqual } from 'node:util';
+import { bytesFrom } from '../../core/bytes.ts';
+import { invariant, PluralError } from '../../core/errors.ts';
+import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
+import type { Greeting, SignedGreeting } from '../../wire/greeting.ts';
+import { freshSecret, type Identity } from '../../wire/identity.ts';
+import { checkGreeting, signGreeting } from './greeting.ts';
+import { Link } from './link.ts';
+import type { Links } from './links.ts';
+import { misplaced } from './misplaced.ts';
+import { checkSeats, linkedWith, type Newcomer, type Seats, withNewcomers } from './seats.ts';
+
+/** How many may take a seat after a run began, as its definition says, and which keepers a participant accepts. */
+export interface LateSeats {
+  readonly keepers: number;
+  readonly groups: number;
+  /** Left out: any. */
+  readonly accepts?: (keeper: string) => boolean;
+}
+
+export const NOBODY_LATE: LateSeats = { keepers: 0, groups: 0 };
+
+/** Those of all who came later that somebody accepts: no more than the definition allows, the first ones. */
+export function acceptedOf(newcomers: readonly Newcomer[], late: LateSeats, own: string): Newcomer[] {
+  const left = { keepers: late.keepers, groups: late.groups };
+  return newcomers.filter(({ seat, stage }) => {
+    if (stage === null) return left.groups-- > 0;
+    return left.keepers-- > 0 && (seat.id === own || (late.accepts?.(seat.id) ?? true));
+  });
+}
+
+/** What is remembered of those who came later. */
+export interface IntroductionsMemory {
+  /** All that it was told of: the list only grows. */
+  readonly newcomers: readonly Newcomer[];
+  /** Secrets of its greetings that are not answered yet, by whom they are for. */
+  readonly asked: readonly (readonly [id: string, secret: Uint8Array])[];
+  /** What it answered, by whom for: whoever did not hear it is told the same again. */
+  readonly given: readonly (readonly [id: string, welcome: Given])[];
+}
+
+interface Given {
+  /** The key that was answered. */
+  readonly key: string;
+  readonly welcome: Uint8Array;
+}
+
+/** With what a participant gets to know those who came later. */
+export interface IntroductionsSetup {
+  /** Digest of the run. */
+  readonly run: string;
+  readonly identity: Identity;
+  /** Those of the beginning. */
+  readonly seats: Seats;
+  /** What both ends of a link must see alike. */
+  readonly bound: object;
+  readonly links: Links;
+  readonly late: LateSeats;
+}
+
+type Hello = Extract<Greeting, { kind: 'hello' }>;
+type Welcome = Extract<Greeting, { kind: 'welcome' }>;
+
+/**
+ * Links with those who took their seats after the run began. The later of two draws a key for this link and says hello; the other draws one, too, and answers with the epoch that
+ * the link begins in. Both sign, and both forget their secrets once the link is there, so what was sealed in earlier epochs, or between others, is nothing to a newcomer.
+ * What changes here is to be stored before anything of it is sent.
+ */
+export class Introductions {
+  readonly #setup: IntroductionsSetup;
+  #newcomers: readonly Newcomer[];
+  #seats: Seats;
+  readonly #asked: Map<string, Uint8Array>;
+  readonly #given: Map<string, Given>;
+
+  constructor(setup: IntroductionsSetup, memory?: IntroductionsMemory) {
+    this.#setup = setup;
+    this.#newcomers = memory?.newcomers ?? [];
+    this.#asked = new Map(memory?.asked);
+    this.#given = new Map(memory?.given);
+    this.#seats = this.#seatsWith(this.#newcomers);
+  }
+
+  /** All seats that it accepts. */
+  get seats(): Seats {
+    return this.#seats;
+  }
+
+  /**
+   * Takes note of all who came since the beginning; whether that are more than before. Of keepers beyond those that the definition allows, or that it does not accept, nothing comes.
+   * Errors: STAGE_TAKEN where somebody is said to be another than before, or to have two seats; SIGNATURE_INVALID.
+   */
+  admit(newcomers: readonly Newcomer[]): boolean {
+    const before = this.#newcomers;
+    if (!isDeepStrictEqual(newcomers.slice(0, before.length), before)) {
+      throw new PluralError('STAGE_TAKEN', 'those who came later are said to be others than before', {
+        hint: 'The aggregator says something else than before: do not go on before it is explained.',
+      });
+    }
+    const seats = this.#seatsWith(newcomers);
+    if (seats.keepers.length > 0 && newcomers.length > before.length) checkSeats(this.#setup.run, seats);
+    this.#newcomers = structuredClone(newcomers);
+    this.#seats = seats;
+    return newcomers.length > before.length;
+  }
+
+  /** Whether there is a link with each of these, itself left out. */
+  knows(ids: readonly string[]): boolean {
+    const { identity, links } = this.#setup;
+    return ids.every((id) => id === identity.publicKey || links.with(id) !== null);
+  }
+
+  /** Its greetings to all who were there before it and have not answered yet: the same until they do. */
+  greetings(): Uint8Array[] {
+    const { run, identity } = this.#setup;
+    const from = identity.publicKey;
+    return this.#unknown().map((to) => {
+      const secret = this.#asked.get(to) ?? bytesFrom(freshSecret());
+      this.#asked.set(to, secret);
+      return signGreeting({ kind: 'hello', run, from, to, key: keyPairOf(secret).publicKey }, identity);
+    });
+  }
+
+  /**
+   * Takes in a greeting: the answer to it, or null where it was one. `epoch` is the latest that the aggregator said.
+   * Errors: FRAME_REFUSED for one that does not fit, ROUND_REFUSED while a morph is not settled, SIGNATURE_INVALID.
+   */
+  receive(signed: SignedGreeting, epoch: number): Uint8Array | null {
+    const { greeting } = signed;
+    const { run, identity } = this.#setup;
+    if (greeting.run !== run || greeting.to !== identity.publicKey)
+      throw misplaced('it is for somebody else');
+    checkGreeting(signed);
+    if (greeting.kind === 'hello') return this.#answer(greeting);
+    this.#conclude(greeting, epoch);
+    return null;
+  }
+
+  /** What is to be remembered. */
+  memory(): IntroductionsMemory {
+    const asked = [...this.#asked].map(([id, secret]) => [id, secret.slice()] as const);
+    return { newcomers: this.#newcomers, asked, given: [...this.#given] };
+  }
+
+  #answer({ from, key }: Hello): Uint8Array {
+    const given = this.#given.get(from);
+    if (given !== undefined) {
+      if (given.key === key) return given.welcome;
+      throw misplaced('there is a link with its sender, which had another key then');
+    }
+    if (!this.#greets(from, this.#own)) throw misplaced('its sender came no later than its receiver');
+    const { run, identity, links } = this.#setup;
+    const secret = bytesFrom(freshSecret());
+    const { epoch } = links;
+    this.#link(secret, { id: from, agreementKey: key }, { newcomer: from, epoch });
+    const own = { run, from: identity.publicKey, key: keyPairOf(secret).publicKey };
+    secret.fill(0);
+    const welcome = signGreeting({ kind: 'welcome', ...own, to: from, answers: key, epoch }, identity);
+    this.#given.set(from, { key, welcome });
+    return welcome;
+  }
+
+  #conclude({ from, key, answers, epoch }: Welcome, latest: number): void {
+    const secret = this.#asked.get(from);
+    if (secret === undefined || keyPairOf(secret).publicKey !== answers) {
+      throw misplaced('nothing was asked of its sender that it answers');
+    }
+    // One keeper alone could send who comes later into an epoch in which nobody else is.
+    if (epoch > latest) throw misplaced(`it is of epoch ${epoch}, and ${latest} is under way`);
+    this.#link(secret, { id: from, agreementKey: key }, { newcomer: this.#own, epoch });
+    this.#asked.delete(from);
+    secret.fill(0);
+  }
+
+  #link(
+    secret: Uint8Array,
+    other: { readonly id: string; readonly agreementKey: string },
+    { newcomer, epoch }: { readonly newcomer: string; readonly epoch: number },
+  ): void {
+    const { bound, links, identity } = this.#setup;
+    const stage = this.#newcomers.find(({ seat }) => seat.id === newcomer)?.stage;
+    invariant(stage !== undefined, 'who came later is known');
+    const own = { id: identity.publicKey, keys: keyPairOf(secret) };
+    const link = Link.between({ ...bound, newcomer: { id: newcomer, stage }, epoch }, own, other, epoch);
+    links.add(other.id, link);
+  }
+
+  get #own(): string {
+    return this.#setup.identity.publicKey;
+  }
+
+  /** Whether the first of two who may have a link came later. */
+  #greets(one: string, other: string): boolean {
+    const place = (id: string) => this.#newcomers.findIndex(({ seat }) => seat.id === id);
+    return place(one) > place(other) && linkedWith(this.#seats, other).some(({ id }) => id === one);
+  }
+
+  /** Those whom it is to greet and has no link with. */
+  #unknown(): string[] {
+    const own = this.#own;
+    const isLate = this.#newcomers.some(({ seat }) => seat.id === own);
+    if (!isLate) return [];
+    const others = linkedWith(this.#seats, own).map(({ id }) => id);
+    return others.filter((id) => this.#setup.links.with(id) === null && this.#greets(own, id));
+  }
+
+  #seatsWith(newcomers: readonly Newcomer[]): Seats {
+    const { seats, late, identity } = this.#setup;
+    return withNewcomers(seats, acceptedOf(newcomers, late, identity.publicKey));
+  }
+}
