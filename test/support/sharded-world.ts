@@ -38,7 +38,7 @@ const PATIENCE_MS = 1500;
 export interface WorldOptions {
   readonly overrides?: readonly string[];
   readonly patienceMs?: number;
-  /** Groups that are there when the run begins. */
+  /** Groups that are there when the run begins; left out: all three. */
   readonly seated?: number;
 }
 

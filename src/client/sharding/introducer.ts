@@ -73,7 +73,8 @@ export class Introducer {
     const answer = await this.#tried(async () => ({ frame: await party.greet(greeting, this.#epoch ?? -1) }));
     if (answer === null) return;
     store();
-    if (answer.frame !== null) await send([answer.frame]);
+    // Also without an answer there is news: one stranger fewer.
+    await send(answer.frame === null ? [] : [answer.frame]);
   }
 
   /** Null where it was refused. */

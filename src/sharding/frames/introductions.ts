@@ -54,7 +54,7 @@ export interface IntroductionsSetup {
   readonly seats: Seats;
   /** What both ends of a link must see alike. */
   readonly bound: object;
-  readonly links: Links;
+  readonly links: () => Links;
   readonly late: LateSeats;
 }
 
@@ -107,7 +107,7 @@ export class Introductions {
   /** Whether there is a link with each of these, itself left out. */
   knows(ids: readonly string[]): boolean {
     const { identity, links } = this.#setup;
-    return ids.every((id) => id === identity.publicKey || links.with(id) !== null);
+    return ids.every((id) => id === identity.publicKey || links().with(id) !== null);
   }
 
   /** Its greetings to all who were there before it and have not answered yet: the same until they do. */
@@ -151,7 +151,7 @@ export class Introductions {
     if (!this.#greets(from, this.#own)) throw misplaced('its sender came no later than its receiver');
     const { run, identity, links } = this.#setup;
     const secret = bytesFrom(freshSecret());
-    const { epoch } = links;
+    const { epoch } = links();
     this.#link(secret, { id: from, agreementKey: key }, { newcomer: from, epoch });
     const own = { run, from: identity.publicKey, key: keyPairOf(secret).publicKey };
     secret.fill(0);
@@ -182,7 +182,7 @@ export class Introductions {
     invariant(stage !== undefined, 'who came later is known');
     const own = { id: identity.publicKey, keys: keyPairOf(secret) };
     const link = Link.between({ ...bound, newcomer: { id: newcomer, stage }, epoch }, own, other, epoch);
-    links.add(other.id, link);
+    links().add(other.id, link);
   }
 
   get #own(): string {
@@ -201,7 +201,7 @@ export class Introductions {
     const isLate = this.#newcomers.some(({ seat }) => seat.id === own);
     if (!isLate) return [];
     const others = linkedWith(this.#seats, own).map(({ id }) => id);
-    return others.filter((id) => this.#setup.links.with(id) === null && this.#greets(own, id));
+    return others.filter((id) => this.#setup.links().with(id) === null && this.#greets(own, id));
   }
 
   #seatsWith(newcomers: readonly Newcomer[]): Seats {

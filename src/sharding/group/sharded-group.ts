@@ -127,7 +127,7 @@ export class ShardedGroup {
     checkSeats(run, seats);
     this.#setup = kept;
     this.#links = openLinks(setup);
-    const met = { run, identity, seats, bound: boundOf(setup), links: this.#links, late };
+    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#links, late };
     const memory = keys !== null && 'introductions' in keys ? keys.introductions : undefined;
     this.#introductions = new Introductions(met, memory);
     this.#keeping = firstKeeping(seats);
@@ -220,7 +220,7 @@ export class ShardedGroup {
 
   /** What its links are to be opened with again. */
   memory(): GroupLinks {
-    return { links: this.#links.memory(), introductions: this.#introductions.memory() };
+    return this.#memoryOf(this.#links);
   }
 
   /** Front and head now, float64. */
@@ -259,10 +259,18 @@ export class ShardedGroup {
   /** The epoch is under way: nobody but a keeper of it could have sealed what opened. The one before is forgotten. */
   #believe(): void {
     if (this.#ahead === null) return;
-    this.#links.advanceTo(this.#ahead.epoch);
+    const { epoch } = this.#ahead;
+    // With whoever it got to know meanwhile.
+    const links = this.#links.copyAt(epoch);
+    this.#setup.keep?.(this.#memoryOf(links));
+    links.forget();
+    this.#links.advanceTo(epoch);
     this.#ahead.forget();
     this.#ahead = null;
-    this.#setup.keep?.(this.memory());
+  }
+
+  #memoryOf(links: Links): GroupLinks {
+    return { links: links.memory(), introductions: this.#introductions.memory() };
   }
 
   #begun(): Under {

@@ -63,7 +63,7 @@ export class Keeper {
     this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
     this.#id = identity.publicKey;
     this.#links = openLinks(setup);
-    const met = { run, identity, seats, bound: boundOf(setup), links: this.#links };
+    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#links };
     const late = setup.late ?? NOBODY_LATE;
     this.#introductions = new Introductions({ ...met, late }, memory?.introductions);
     if (memory === undefined && setup.keys === null) this.#introductions.admit(setup.newcomers);
