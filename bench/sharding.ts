@@ -39,6 +39,7 @@ async function open(options: StagedOptions, seen: (frame: Uint8Array) => void): 
     groups: ['group'],
     frames: 'float32',
     most: { context: POINTS, target: POINTS },
+    leastGroups: 1,
     secretOf,
     startOf: (stage, layout) => secretStart(layout, secretOf(`keeper ${stage}`)),
     seen: (_, frame) => seen(frame),

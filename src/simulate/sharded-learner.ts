@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { roundGroups } from '../config/round-groups.ts';
 import { mostPoints } from '../config/sharded-run.ts';
 import { bytesFrom } from '../core/bytes.ts';
 import { digestOf } from '../core/digest.ts';
@@ -18,7 +19,7 @@ import { learningRateAt } from '../training/schedule.ts';
 import { joined, predictionBatches, taskOf } from '../training/tasks.ts';
 import { makeModel } from '../wire/model.ts';
 import type { RunContext } from './context.ts';
-import { setupOf } from './experiment.ts';
+import { pluginsOf, setupOf } from './experiment.ts';
 import { storableMemories } from './keeper-memory.ts';
 import type { AskedToTrain, Learner, TrainedGroup } from './learner.ts';
 
@@ -43,7 +44,8 @@ function openRun(
   { optimizer, seed }: WorkerSetup,
   sharding: Sharding,
 ) {
-  const { survey, trainingGroups, unseenGroups, predictor } = experiment;
+  const { config, survey, trainingGroups, unseenGroups, predictor } = experiment;
+  const { protection } = pluginsOf(experiment);
   const secretOf = (who: string) => simulatedSecret(seed, who);
   return LocalShardedRun.open({
     run: fingerprint,
@@ -52,7 +54,8 @@ function openRun(
     optimizer,
     groups: [...trainingGroups, ...unseenGroups].map((group) => survey.groups[group]!.id),
     frames: sharding.frames,
-    most: mostPoints(experiment.config, survey.questions),
+    most: mostPoints(config, survey.questions),
+    leastGroups: roundGroups(config, protection) - protection.trustees.length,
     secretOf,
     startOf: (stage, layout) => secretStart(layout, secretOf(`keeper ${stage}`)),
     ...(sharding.cutNoise === 0 ? {} : { blur: noiseOf(seed, sharding.cutNoise) }),

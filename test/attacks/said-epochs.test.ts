@@ -2,15 +2,23 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stagedLayout } from '../../src/predictor/staged/parameters.ts';
 import { stagedParts } from '../../src/predictor/staged/parts.ts';
-import { type GroupLinks, ShardedGroup } from '../../src/sharding/group/sharded-group.ts';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
+import { parseGreeting, signGreeting } from '../../src/sharding/frames/greeting.ts';
+import { takeSeat } from '../../src/sharding/frames/seats.ts';
+import {
+  type GroupLinks,
+  ShardedGroup,
+  type ShardedGroupSetup,
+} from '../../src/sharding/group/sharded-group.ts';
 import { LocalRelay } from '../../src/sharding/local/relay.ts';
 import type { LocalShardedRun } from '../../src/sharding/local/run.ts';
 import { Front } from '../../src/sharding/parts/front.ts';
 import { Head } from '../../src/sharding/parts/head.ts';
 import { ADAM_DEFAULTS } from '../../src/training/optimizer.ts';
-import { cast, closeCasts, epochs } from '../support/sharded-cast.ts';
+import { identityOf } from '../../src/wire/identity.ts';
+import { cast, closeCasts, epochs, ready } from '../support/sharded-cast.ts';
 import { cutParameters, openTinyRun, participantOf, RUN } from '../support/sharded-run.ts';
-import { FEATURE_WIDTH, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
+import { FEATURE_WIDTH, keyOf, startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
 
 // What an aggregator can do to a group by the epochs that it says: a group believes one once a keeper's frame of it opens.
 
@@ -39,7 +47,7 @@ afterAll(async () => {
 });
 
 /** A group that has heard of no epoch, with a line to the keepers; what it stored. */
-function group(keep?: (links: GroupLinks) => void) {
+function group(changes: Partial<ShardedGroupSetup> = {}) {
   const { identity, keys } = participantOf(run, 'group c', options);
   const relay = new LocalRelay();
   for (const [index, { id }] of run.seats.keepers.entries()) {
@@ -49,7 +57,8 @@ function group(keep?: (links: GroupLinks) => void) {
   const member = new ShardedGroup({
     ...{ run: RUN, identity, keys, seats: run.seats, front, head, width, frames: 'float32' },
     send: (frame) => relay.carry(frame),
-    keep: keep ?? ((links) => void stored.push(links)),
+    keep: (links) => void stored.push(links),
+    ...changes,
   });
   relay.join(identity.publicKey, async (frame) => {
     member.receive(frame);
@@ -88,10 +97,28 @@ describe('a group', () => {
     );
   });
 
+  test('keeps the link with a keeper that came while it waited for the first frame of an epoch', async () => {
+    const { member, stored, said } = group({ late: { keepers: 1, groups: 0 } });
+    const identity = identityOf(Buffer.from(keyOf('identity', 'late')).toString('hex'));
+    const { publicKey } = keyPairOf(keyOf('seat', 'late'));
+    const from = identity.publicKey;
+    said(TRUE_EPOCH);
+    const answer = member.predict(task!);
+    member.admit([{ seat: takeSeat(RUN, identity, publicKey), stage: 0 }]);
+    const hello = signGreeting({ kind: 'hello', run: RUN, from, to: member.id, key: publicKey }, identity);
+    expect(member.greet(parseGreeting(hello)!, TRUE_EPOCH)).not.toBeNull();
+    await answer;
+    expect(stored).toEqual([member.memory()]);
+    expect(stored[0]!.links.epoch).toBe(TRUE_EPOCH);
+    expect(stored[0]!.links.secrets.map(([id]) => id)).toContain(from);
+  });
+
   test('whose links cannot be stored gets no answer, and stays in the epoch that is stored', async () => {
     const full = new Error('the disk is full');
-    const { member, said } = group(() => {
-      throw full;
+    const { member, said } = group({
+      keep: () => {
+        throw full;
+      },
     });
     said(TRUE_EPOCH);
     await expect(member.predict(task!)).rejects.toBe(full);
@@ -114,6 +141,7 @@ describe('an aggregator that says a far too large epoch once', () => {
       return isLie ? { ...course, epoch: 90_000 } : course;
     };
     const left = all.trainers[2]!.train({ round: 2, attempt: 1 }, all.received).catch((thrown) => thrown);
+    await ready(all, 2, [2]);
     await all.train(2, [0, 1]);
     expect(await left).toMatchObject({ code: 'ROUND_REFUSED' });
     expect(lies).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { cast, closeCasts, epochs, rounds, stored } from '../support/sharded-cast.ts';
+import { cast, closeCasts, epochs, ready, rounds, stored } from '../support/sharded-cast.ts';
 
 // What one of many can do to the course of a sharded run by what it leaves out: keepers, relay and groups as they are deployed.
 
@@ -56,6 +56,7 @@ describe('a group that is there and holds a training up', () => {
       const one = world.seats.groups[2]!.id;
       world.isSent = ({ from, step }) => (from === one ? hold(step) : true);
       const left = all.trainers[2]!.train({ round: 2, attempt: 1 }, all.received).catch((thrown) => thrown);
+      await ready(all, 2, [2]);
       const losses = await all.train(2, [0, 1]);
       expect(losses.every(Number.isFinite)).toBe(true);
       expect(await left).toMatchObject({ code: 'ROUND_REFUSED' });

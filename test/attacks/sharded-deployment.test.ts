@@ -75,6 +75,7 @@ describe('an aggregator that tells other seats than before', () => {
       width,
       frames: 'float32',
       most: { context: 64, target: 64 },
+      leastGroups: 0,
     };
     return () => new Keeper({ ...parts, memory } as const as ConstructorParameters<typeof Keeper>[0]);
   }
@@ -255,7 +256,7 @@ describe('the course of a run', () => {
       }),
       Course.run({
         ...{ relay, clock, epochRounds: 5, patienceMs: PATIENCE_MS, signal: stop.signal },
-        wanted: async () => ({ round: 1, opening: 1, groups, learningRates: [0.1] }),
+        wanted: async () => ({ round: 1, opening: 1, groups, leastGroups: 1, learningRates: [0.1] }),
         store: {
           load: async () => (first === null ? null : { keeping: first, kept: 0 }),
           save: async () => undefined,

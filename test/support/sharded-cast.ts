@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { KeeperTrainer } from '../../src/client/sharding/keeper-trainer.ts';
 import { stagedOptions } from '../../src/predictor/staged/options.ts';
 import { outerLayout } from '../../src/predictor/staged/parts.ts';
+import { readiness } from '../../src/server/relay/course.ts';
 import { temporaryFolder } from './cli.ts';
 import { type ServingKeeper, ShardedWorld, type WorldOptions } from './sharded-world.ts';
 
@@ -29,15 +30,29 @@ export function cast(
   const trainers = [0, 1, 2].map((group) => world.trainer(group));
   const received = new Float32Array(outerOf({ world })).map((_, i) => Math.sin(i) / 4);
   const train = async (round: number, groups: readonly number[] = [0, 1, 2], opening = 1) => {
-    world.wanted = world.round(round, [0, 1, 2], opening);
-    const trained = await Promise.all(
+    const training = Promise.all(
       groups.map((group) => trainers[group]!.train({ round, attempt: opening }, received)),
     );
-    return trained.map(({ loss }) => loss);
+    // However slow the machine is, nobody who takes part is late.
+    await Promise.race([training, ready({ world }, round, groups, opening)]);
+    world.wanted = world.round(round, [0, 1, 2], opening);
+    return (await training).map(({ loss }) => loss);
   };
   const all = { world, keepers, trainers, received, train };
   open.push(all);
   return all;
+}
+
+/** Waits until groups are ready to train in a round. */
+export async function ready(
+  { world }: Pick<Cast, 'world'>,
+  round: number,
+  groups: readonly number[],
+  opening = 1,
+): Promise<void> {
+  const ids = world.round(round, groups).groups;
+  const are = () => ids.every((id) => world.relay.isReady(id, readiness(round, opening)));
+  await expect.poll(are, { timeout: 20_000, interval: 1 }).toBe(true);
 }
 
 /** Ends all that were cast. */

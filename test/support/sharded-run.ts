@@ -41,6 +41,7 @@ export function openTinyRun(
     groups: ['a', 'b', 'c'],
     frames: 'float32',
     most: { context: 64, target: 64 },
+    leastGroups: 0,
     secretOf: (who) => keyOf('secret', who),
     startOf: (stage: number, _layout: ParameterLayout) => stages[stage]!,
     ...changes,

@@ -124,6 +124,7 @@ export class ShardedWorld {
       `predictor=${JSON.stringify(STAGED)}`,
       `sharding={ epochRounds: 2, standbys: ${standbys.length}, lateKeepers: 2 }`,
       'protection=none',
+      'round.quorum=2',
     ];
     const tiny = tinyExperiment(3, ...settings, ...overrides);
     this.experiment = { ...tiny, features: { ...tiny.features, digest: 'ab'.repeat(32) } };
@@ -279,7 +280,8 @@ export class ShardedWorld {
   round(round: number, groups: readonly number[] = [0, 1, 2], opening = 1): Wanted {
     const ids = groups.map((group) => this.#groups[group]!.identity.publicKey);
     const { localSteps } = this.experiment.config.training;
-    return { round, opening, groups: ids, learningRates: Array.from({ length: localSteps }, () => 0.01) };
+    const learningRates = Array.from({ length: localSteps }, () => 0.01);
+    return { round, opening, groups: ids, leastGroups: this.definition.plan.quorum, learningRates };
   }
 
   #take(bytes: Uint8Array): void {

@@ -22,7 +22,7 @@ interface Opening {
 
 /** The keeper that a folder has, or a new one with its secrets; from then on they are needed no more. Errors: STAGE_TAKEN, those of the stage, CHECKPOINT_CORRUPT. */
 export async function openKeeper(home: KeeperHome, { run, now, plan, accepted }: Opening): Promise<Keeper> {
-  const { options, parts, optimizer, sharding, most } = plan;
+  const { options, parts, optimizer, sharding, most, leastGroups } = plan;
   const { seats } = now;
   checkStandbys(seats, sharding.standbys);
   const identity = home.identity();
@@ -50,6 +50,7 @@ export async function openKeeper(home: KeeperHome, { run, now, plan, accepted }:
     width,
     frames: sharding.frames,
     most,
+    leastGroups,
     queries: sharding.queriesPerRound,
     shares,
     ...(sharding.recovery === 0 ? {} : { recovery: sharding.recovery }),

@@ -17,6 +17,8 @@ export interface ShardedPlan {
   readonly parts: ReturnType<typeof stagedParts>;
   readonly optimizer: AdamOptions;
   readonly most: TaskRows;
+  /** Fewest groups of a round: the run's quorum. */
+  readonly leastGroups: number;
 }
 
 /** Whether the model of a run has keepers. */
@@ -47,5 +49,6 @@ export function shardedPlan({ run, plan }: RunDefinition): ShardedPlan {
     parts: stagedParts(predictor.layout, options),
     optimizer: { ...ADAM_DEFAULTS, weightDecay: config.training.weightDecay },
     most: mostPoints(config, questions),
+    leastGroups: plan.quorum,
   };
 }

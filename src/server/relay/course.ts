@@ -11,15 +11,26 @@ export interface Wanted {
   readonly opening: number;
   /** Public keys of the groups that are to train, in the order in which gradients are added. */
   readonly groups: readonly string[];
+  /** Fewest of them that keepers train with. */
+  readonly leastGroups: number;
   readonly learningRates: readonly number[];
 }
 
 /** How keepers count a training and its attempts. */
 type Place = Readonly<{ round: number; attempt: number }>;
 
+/** Groups that are left out of a round, and the opening of it. */
+interface LeftOut {
+  readonly what: string;
+  readonly groups: readonly string[];
+}
+
+const NOBODY: LeftOut = { what: '', groups: [] };
+
 /** A training that is under way. */
 interface Progress {
   readonly groups: readonly string[];
+  readonly leastGroups: number;
   readonly place: Place;
   /** Whether it takes far longer than others did. */
   readonly isLate: boolean;
@@ -70,7 +81,7 @@ export class Course {
   /** Morphs that were broken off, in a row. */
   #broken = 0;
   /** Groups that went silent in the middle of a training, and the opening in which they are left out for it. */
-  #silent: { readonly what: string; readonly groups: readonly string[] } = { what: '', groups: [] };
+  #silent = NOBODY;
   /** How long the last trainings took, in milliseconds. */
   readonly #took: number[] = [];
   #told = '';
@@ -128,7 +139,7 @@ export class Course {
   }
 
   /** Waits until all groups that are to train are ready; who does not come in time is left out. Errors: Trouble. */
-  async #gather({ round, opening, groups }: Wanted): Promise<string[]> {
+  async #gather({ round, opening, groups, leastGroups }: Wanted): Promise<string[]> {
     const { relay, patienceMs, clock } = this.#options;
     const what = readiness(round, opening);
     const since = clock.now();
@@ -141,8 +152,12 @@ export class Course {
       return others.every(isReady) || late ? true : null;
     });
     const ready = others.filter(isReady);
-    if (ready.length === 0) throw new Trouble(`no group is ready to train in round ${round}`);
-    return ready;
+    if (ready.length >= leastGroups) return ready;
+    // Too few without whoever was left out.
+    this.#silent = NOBODY;
+    throw new Trouble(
+      `${ready.length} groups are ready to train in round ${round}, of ${leastGroups} at least`,
+    );
   }
 
   /** Morphs all stages where an epoch begins. */
@@ -161,7 +176,7 @@ export class Course {
   }
 
   /** One attempt at a training. Errors: Trouble. */
-  async #train({ round, opening, groups, learningRates }: Wanted): Promise<void> {
+  async #train({ round, opening, groups, leastGroups, learningRates }: Wanted): Promise<void> {
     const { relay, clock } = this.#options;
     const place = this.#nextPlace();
     const began = clock.now();
@@ -171,7 +186,7 @@ export class Course {
     const check = async () => {
       this.#checkPeople(people);
       const isLate = clock.now() - began > this.#deadlineMs();
-      this.#checkProgress(readiness(round, opening), { groups, place, isLate });
+      this.#checkProgress(readiness(round, opening), { groups, leastGroups, place, isLate });
       if (isLate) throw new Trouble('the training does not end');
       if (!(await isWanted())) throw new Trouble(`round ${round} goes on without its training`);
     };
@@ -231,7 +246,7 @@ export class Course {
   }
 
   /** A few groups that are there and do not go on, or hardly, must not hold up the others for ever. Errors: Trouble. */
-  #checkProgress(what: string, { groups, place, isLate }: Progress): void {
+  #checkProgress(what: string, { groups, leastGroups, place, isLate }: Progress): void {
     const { relay, patienceMs } = this.#options;
     const training = relay.course?.training ?? null;
     // Orders go out before the training is published.
@@ -242,8 +257,12 @@ export class Course {
     const silent = [...before, ...late];
     // Most groups are honest: where most seem to be silent, a keeper is.
     if (2 * silent.length > before.length + groups.length) return;
+    const waits = `the training waits for ${late.join(', ')}`;
+    if (groups.length - late.length < leastGroups) {
+      throw new Trouble(`${waits}, and cannot go on without: it is of ${leastGroups} groups at least`);
+    }
     this.#silent = { what, groups: silent };
-    throw new Trouble(`the training waits for ${late.join(', ')}, and goes on without`);
+    throw new Trouble(`${waits}, and goes on without`);
   }
 
   /** Heartbeats are advice; a training that takes far longer than others is begun again as well, and later than a silent group shows. */

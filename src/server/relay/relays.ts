@@ -67,7 +67,7 @@ async function wantedIn(
     .execute();
   const keys = new Map(rows.map((row) => [row.group_id, row.public_key]));
   const groups = names.flatMap((name) => keys.get(name) ?? []);
-  return { round, opening, groups, learningRates: learningRates(config, round) };
+  return { round, opening, groups, leastGroups: state.quorum, learningRates: learningRates(config, round) };
 }
 
 /** Where the run's row says who keeps its stages. */

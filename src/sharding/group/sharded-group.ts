@@ -108,9 +108,9 @@ function openLinks({ keys, identity, seats, ...setup }: ShardedGroupSetup): Link
 export class ShardedGroup {
   readonly #setup: Omit<ShardedGroupSetup, 'keys' | 'seats' | 'late'>;
   /** In the last epoch of which a frame opened. */
-  #settled: Links;
-  /** In the epoch that is said to be under way. */
-  #links: Links;
+  readonly #links: Links;
+  /** In the epoch that is said to be under way, until a frame of it opens. */
+  #ahead: Links | null = null;
   readonly #introductions: Introductions;
   readonly #waiting = new Map<string, Waiting>();
   #under: Under | null = null;
@@ -126,9 +126,8 @@ export class ShardedGroup {
     const { run, identity } = kept;
     checkSeats(run, seats);
     this.#setup = kept;
-    this.#settled = openLinks(setup);
-    this.#links = this.#settled;
-    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#settled, late };
+    this.#links = openLinks(setup);
+    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#links, late };
     const memory = keys !== null && 'introductions' in keys ? keys.introductions : undefined;
     this.#introductions = new Introductions(met, memory);
     this.#keeping = firstKeeping(seats);
@@ -159,8 +158,9 @@ export class ShardedGroup {
         },
       );
     }
-    this.#goTo(epoch);
+    const ahead = epoch === this.#links.epoch ? null : this.#links.copyAt(epoch);
     this.giveUp();
+    this.#ahead = ahead;
     this.#keeping = keeping;
     const { front: fronts, head: heads } = this.#setup;
     this.#under = { round, attempt, front: fronts.fork(front), head: heads.fork(head) };
@@ -169,6 +169,8 @@ export class ShardedGroup {
   /** Gives up what is under way: a step that waits for an answer ends with ROUND_REFUSED. */
   giveUp(): void {
     this.#under = null;
+    this.#ahead?.forget();
+    this.#ahead = null;
     for (const { reject } of this.#waiting.values()) reject(givenUp());
     this.#waiting.clear();
   }
@@ -213,18 +215,12 @@ export class ShardedGroup {
 
   /** Takes in a greeting in the latest epoch that the aggregator said; the answer to it, if there is one. Errors: FRAME_REFUSED, SIGNATURE_INVALID. */
   greet(greeting: SignedGreeting, epoch: number): Uint8Array | null {
-    const answer = this.#introductions.receive(greeting, epoch);
-    if (this.#links !== this.#settled) {
-      const said = Math.max(this.#links.epoch, this.#settled.epoch);
-      this.#links.forget();
-      this.#links = said === this.#settled.epoch ? this.#settled : this.#settled.copyAt(said);
-    }
-    return answer;
+    return this.#introductions.receive(greeting, epoch);
   }
 
   /** What its links are to be opened with again. */
   memory(): GroupLinks {
-    return this.#memoryOf(this.#settled);
+    return this.#memoryOf(this.#links);
   }
 
   /** Front and head now, float64. */
@@ -247,7 +243,7 @@ export class ShardedGroup {
     this.#waiting.delete(key);
     this.#receivedBytes += bytes.byteLength;
     try {
-      const opened = openFrame(frame, this.#links.with(header.from)!);
+      const opened = openFrame(frame, this.#current.with(header.from)!);
       this.#believe();
       waiting.resolve(opened);
     } catch (thrown) {
@@ -256,20 +252,21 @@ export class ShardedGroup {
     }
   }
 
-  /** Takes links of the epoch that is said to be under way. */
-  #goTo(epoch: number): void {
-    const known = [this.#settled, this.#links].find((links) => links.epoch === epoch);
-    const next = known ?? this.#settled.copyAt(epoch);
-    if (this.#links !== this.#settled && this.#links !== next) this.#links.forget();
-    this.#links = next;
+  get #current(): Links {
+    return this.#ahead ?? this.#links;
   }
 
   /** The epoch is under way: nobody but a keeper of it could have sealed what opened. The one before is forgotten. */
   #believe(): void {
-    if (this.#links === this.#settled) return;
-    this.#setup.keep?.(this.#memoryOf(this.#links));
-    this.#settled.forget();
-    this.#settled = this.#links;
+    if (this.#ahead === null) return;
+    const { epoch } = this.#ahead;
+    // With whoever it got to know meanwhile.
+    const links = this.#links.copyAt(epoch);
+    this.#setup.keep?.(this.#memoryOf(links));
+    links.forget();
+    this.#links.advanceTo(epoch);
+    this.#ahead.forget();
+    this.#ahead = null;
   }
 
   #memoryOf(links: Links): GroupLinks {
@@ -291,7 +288,7 @@ export class ShardedGroup {
       throw misplaced('it is not from the part next to this');
     }
     const under = this.#begun();
-    if (epoch !== this.#links.epoch || round !== under.round || attempt !== under.attempt) {
+    if (epoch !== this.#current.epoch || round !== under.round || attempt !== under.attempt) {
       throw misplaced('it is not of this attempt');
     }
   }
@@ -311,7 +308,7 @@ export class ShardedGroup {
     const back = kind === 'backward';
     const to = keeping.at(back ? -1 : 0)!;
     const own = identity.publicKey;
-    const link = this.#links.with(to)!;
+    const link = this.#current.with(to)!;
     const header: FrameHeader = {
       ...{
         run,

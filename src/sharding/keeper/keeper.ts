@@ -61,9 +61,10 @@ export class Keeper {
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
-    const { run, identity, seats, stage, width, frames, most, queries, memory, recovery, shares } = setup;
+    const { run, identity, seats, stage, width, frames, most, leastGroups, queries, memory } = setup;
+    const { recovery, shares } = setup;
     checkSeats(run, seats);
-    const kept = { run, identity, stage, width, frames, most };
+    const kept = { run, identity, stage, width, frames, most, leastGroups };
     this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
     this.#id = identity.publicKey;
     this.#links = openLinks(setup);
@@ -159,10 +160,8 @@ export class Keeper {
       if (this.unsettled || !this.#keeps || !(later || again)) {
         throw refusedOrder(`attempt ${order.attempt} of round ${order.round} cannot begin now`);
       }
-      checkOrder(
-        order,
-        this.#seats.groups.map(({ id }) => id),
-      );
+      const seated = this.#seats.groups.map(({ id }) => id);
+      checkOrder(order, { seated, least: this.#setup.leastGroups });
       // A round that was given up in the middle leaves nothing.
       const place = { round: order.round, attempt: order.attempt };
       this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');

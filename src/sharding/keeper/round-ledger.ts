@@ -28,14 +28,19 @@ type Task =
 /** A round and which try of it. */
 export type RoundPlace = Pick<RoundOrder, 'round' | 'attempt'>;
 
-/** Refuses what no round can be. Errors: ROUND_REFUSED. */
-export function checkOrder({ groups, learningRates }: RoundOrder, seated: readonly string[]): void {
+/** Refuses what no round can be: of few groups a step would tell the gradient of each. Errors: ROUND_REFUSED. */
+export function checkOrder(
+  { groups, learningRates }: RoundOrder,
+  { seated, least }: { readonly seated: readonly string[]; readonly least: number },
+): void {
   const strange =
     new Set(groups).size !== groups.length || groups.some((group) => !seated.includes(group))
       ? 'its groups are not those of the run, each once'
       : learningRates.some((rate) => !(rate >= 0 && rate < Number.POSITIVE_INFINITY))
         ? 'a learning rate of it is none'
-        : null;
+        : groups.length < least
+          ? `it has ${groups.length} groups, and no round has fewer than ${least}`
+          : null;
   if (strange !== null) throw refusedOrder(strange);
 }
 

@@ -54,6 +54,8 @@ export interface KeeperParts {
   readonly frames: FrameType;
   /** Most points of a task. */
   readonly most: TaskRows;
+  /** Fewest groups of a round. */
+  readonly leastGroups: number;
   /** Most passes of predictions for one group between two rounds; left out: no bound. */
   readonly queries?: number;
   /** Of how many other stages a holder is needed to open a deposit of this one; left out: it makes none. */

@@ -32,6 +32,8 @@ export interface LocalShardedSetup {
   readonly frames: FrameType;
   /** Most points of a task. */
   readonly most: TaskRows;
+  /** Fewest groups of a round. */
+  readonly leastGroups: number;
   /** Stages that somebody stands by for, one entry each; left out: none. */
   readonly standbys?: readonly number[];
   /** Of how many other stages a holder is needed to open a deposit; left out: there are none. */
@@ -86,15 +88,17 @@ interface Outer {
 }
 
 async function openKeeper(
-  { run, options, optimizer, startOf, frames, most, recovery }: LocalShardedSetup,
+  setup: LocalShardedSetup,
   { own, seats, index, layout }: { own: Participant; seats: Seats; index: number; layout: ParameterLayout },
 ): Promise<Keeper> {
+  const { run, options, optimizer, startOf, frames, most, leastGroups, recovery } = setup;
   const { identity, keys, secret } = own;
   const { width } = options;
   const stage = await Stage.open({ options, layout, parameters: startOf(index, layout), optimizer }, index);
   turnExitOnce(stage, width, secret);
+  const parts = { run, seats, stage, width, frames, most, leastGroups };
   const deposits = recovery === undefined ? {} : { recovery };
-  return new Keeper({ run, identity, keys, secret, seats, stage, width, frames, most, ...deposits });
+  return new Keeper({ ...parts, ...deposits, identity, keys, secret });
 }
 
 function openGroup(
