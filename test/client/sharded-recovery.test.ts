@@ -143,6 +143,22 @@ test.each([
   expect(await all.train(4)).toHaveLength(3);
 });
 
+test('a run that is over predicts on, also where its keeper is lost and the aggregator was started again', async () => {
+  const all = withStandbys();
+  await all.train(1);
+  await isLeft(all, 1);
+  all.world.wanted = null;
+  const request = { group: 0, context: [0, 1], targets: [2] };
+  const shares = () => all.trainers[0]!.predicting(all.received, (predict) => predict(request));
+  const before = await shares();
+  await lose(all, 1);
+  await all.world.restart();
+  const taking = start(all, 4);
+  await expect.poll(() => recoveries(taking), SECONDS).toMatchObject([{ failure: null }]);
+  await expect.poll(() => all.world.memory?.keeping[1], SECONDS).toBe(all.world.seats.standbys[1]!.seat.id);
+  expect(await shares()).toEqual(before);
+});
+
 test('where too few are there to open a stage it says so, and goes on once they are', async () => {
   const all = withStandbys();
   await all.train(1);

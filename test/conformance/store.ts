@@ -77,7 +77,7 @@ export function storeConformance({ name, open }: StoreCase): void {
       await Promise.all(databases.flatMap((each) => [migrate(each.db, schema), migrate(each.db, schema)]));
       expect(await db.selectFrom('runs').selectAll().execute()).toEqual(before);
       const { rows } = await sql`select name from kysely_migration`.execute(db);
-      const names = ['001-initial', '002-sums-only', '003-sharded', '004-newcomers'];
+      const names = ['001-initial', '002-sums-only', '003-sharded', '004-newcomers', '005-deposits'];
       expect(rows).toEqual(names.map((name) => ({ name })));
     });
 

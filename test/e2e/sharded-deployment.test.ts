@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -41,11 +41,12 @@ const DEPLOYED = [
   'round.quorum=5',
   'round.deadlineSeconds=300',
   'sharding.standbys=1',
-  'sharding.lateKeepers=1',
+  'sharding.lateKeepers=2',
+  'sharding.recovery=2',
   'sharding.patienceSeconds=5',
 ];
-/** Who keeps which stage; the last but one stands by for the first, the last comes when the first is lost. */
-const STAGES = [0, 1, 2, 0, 0];
+/** Who keeps which stage: the fourth stands by for the first, the fifth comes when the first is lost, and the last when the second is. */
+const STAGES = [0, 1, 2, 0, 0, 1];
 /** Who comes when all is trained. */
 const GUEST = 'independent-white-30-49';
 const GROUPS = [...FIVE, GUEST];
@@ -130,6 +131,16 @@ const began = (round: number) => (said: { stdout: string }) =>
     const parsed = orderSchema.safeParse(event);
     return parsed.success && parsed.data.kind === 'begin' && parsed.data.round >= round;
   }) || null;
+
+const recoverySchema = z.object({
+  type: z.literal('order'),
+  kind: z.literal('recover'),
+  failure: z.null(),
+});
+const recovered = (said: { stdout: string }) =>
+  events(said.stdout.slice(0, said.stdout.lastIndexOf('\n') + 1)).some(
+    (event) => recoverySchema.safeParse(event).success,
+  ) || null;
 
 const training = (round: number) => (said: { stdout: string }) =>
   events(said.stdout.slice(0, said.stdout.lastIndexOf('\n') + 1)).some((event) => {
@@ -275,6 +286,32 @@ describe.skipIf(LONG_TESTS.skip)(`a model that nobody holds${LONG_TESTS.why}`, (
     TIMEOUT_MS,
   );
 
+  test(
+    'recovers a stage of which nobody who is left was told, from what its keeper left with the aggregator',
+    async () => {
+      const gone = `${keeperFolder(1)}-gone`;
+      const { memory } = new KeeperHome(keeperFolder(1)).load()!;
+      const key = new KeeperHome(keeperFolder(1)).identity().publicKey;
+      keepers[1]!.kill('SIGKILL');
+      await keepers[1]!.ended;
+      renameSync(keeperFolder(1), gone);
+      await cli.run(['aggregator', 'revoke', place('aggregator'), run, '--keeper', key]);
+      const [word] = await invited(run, 1, ['--keeper']);
+      await startKeeper(5, word!);
+      await keepers[5]!.until('its stage', recovered);
+      expect(new KeeperHome(keeperFolder(5)).load()!.memory.stage).toEqual(memory.stage);
+      const asked = ['predict', place('group-1'), '--sharded', '--question', 'Q5', '--json'];
+      const { stdout } = await cli.run(asked);
+      const [{ probabilities }] = events(stdout).map((event) => predictionSchema.parse(event)) as [
+        z.output<typeof predictionSchema>,
+      ];
+      expect(probabilities.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 5);
+      takeStages();
+      renameSync(gone, keeperFolder(1));
+    },
+    TIMEOUT_MS,
+  );
+
   test('predicts as well as the whole predictor does, by more than its seeds differ', () => {
     const last = groups.slice(0, FIVE.length).map(({ said }) =>
       events(said.stdout).flatMap((event) => {
@@ -312,11 +349,20 @@ describe.skipIf(LONG_TESTS.skip)(`a model that nobody holds${LONG_TESTS.why}`, (
       }
       for (const index of GROUPS.keys()) expect(found.get(`group ${index}`)).toEqual(new Set());
       expect(found.get('aggregator')).toEqual(new Set());
+      // It has all of them, sealed.
+      expect(readdirSync(place('aggregator'), { recursive: true }).filter(isDeposit).length).toBeGreaterThan(
+        2,
+      );
       expect(all.reduce((sum, { length }) => sum + length, 0)).toBeGreaterThan(10_000_000);
     },
     TIMEOUT_MS,
   );
 });
+
+/** Whether a path is that of a stage that was left with the aggregator. */
+function isDeposit(path: string | Buffer): boolean {
+  return /deposits.*[0-9a-f]{32}$/.test(path.toString());
+}
 
 function holdingsOf(who: string, path: string, { said }: Running): Holdings {
   const spoken = Buffer.from(said.stdout + said.stderr);

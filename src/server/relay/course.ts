@@ -113,8 +113,11 @@ export class Course {
     const round = await wanted();
     if (round === null || readiness(round.round, round.opening) === this.#trained) {
       const { keeping } = this.#crew;
-      const isDue = !keeping.every((id) => this.#crew.isThere(id)) || this.#crew.owes;
-      if (relay.course !== null && isDue) await this.#crew.staff();
+      const there = keeping.filter((id) => this.#crew.isThere(id));
+      const isDue = there.length < keeping.length || this.#crew.owes;
+      // Of a run that is over all keepers may have gone home.
+      const isOpen = relay.course !== null || there.length > 0;
+      if (isOpen && isDue) await this.#crew.staff();
       this.#publishIdle();
       return;
     }

@@ -11,16 +11,13 @@ import {
   stageOf,
   withNewcomers,
 } from '../../sharding/frames/seats.ts';
-import type { Greeting } from '../../wire/greeting.ts';
 import type { FrameHeader } from '../../wire/shard-frame.ts';
 import type { Course, Inbox, InboxQuery, KeeperOrder, KeeperStatus, Relayed } from '../../wire/sharding.ts';
+import { goesBetween, onlyNewestOf } from './carried.ts';
 import { Mailbox } from './mailbox.ts';
 
 /** What one answer carries at most, but for one frame that is longer. */
 const ANSWER_BYTES = 8 * 2 ** 20;
-
-/** What can be carried. */
-type Carried = FrameHeader | Greeting;
 
 /** Where a frame or greeting goes. */
 interface Addressed {
@@ -274,27 +271,6 @@ export class RunRelay {
     const after = query.relay === this.id ? query.after : 0;
     const news = { order, course: this.#course, newcomers: this.#newcomers.length };
     return { relay: this.id, ...mailbox.after(after, ANSWER_BYTES), ...news };
-  }
-}
-
-/** Whether something of a kind goes from who may keep one stage to who may keep another; null: a group. */
-function goesBetween(kind: Carried['kind'], from: number | null, to: number | null): boolean {
-  if (kind === 'memory') return from !== null && from === to;
-  if (kind === 'share') return from !== null && to !== null && from !== to;
-  return from !== null || to !== null;
-}
-
-/** As of `Mailbox.put`: of stages and greetings, and of the shares of one stage. */
-function onlyNewestOf(carried: Carried): string | null {
-  switch (carried.kind) {
-    case 'share':
-      return `share ${carried.boundary}`;
-    case 'memory':
-    case 'hello':
-    case 'welcome':
-      return carried.kind;
-    default:
-      return null;
   }
 }
 
