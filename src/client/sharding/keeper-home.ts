@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
 import { isFile, jsonOrNull, makeFolder, readFileText, writeFileAtomic } from '../../core/files.ts';
 import { takeLock } from '../../core/lock-file.ts';
+import type { Spent } from '../../sharding/keeper/query-budget.ts';
 import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
 import { keeperMemorySchema, storableMemory } from '../../sharding/keeper/stored-memory.ts';
 import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
 import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
-import { runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
+import { countSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -18,6 +19,7 @@ const FILES = {
   membership: 'membership.json',
   seat: 'seat.json',
   memory: 'stage.bin',
+  spent: 'queries.json',
   lock: 'lock',
 } as const;
 type Name = keyof typeof FILES;
@@ -51,6 +53,12 @@ const seatSecretsSchema = z.strictObject({
   own: secretSchema,
 });
 export type SeatSecrets = Pick<z.output<typeof seatSecretsSchema>, 'agreement' | 'own'>;
+
+const spentSchema = z.strictObject({
+  format: z.literal(1),
+  round: countSchema,
+  passes: z.array(z.tuple([publicKeySchema, countSchema])),
+});
 
 const storedSchema = keeperMemorySchema.extend({ turned: z.boolean() });
 
@@ -132,6 +140,17 @@ export class KeeperHome {
   save({ memory, turned }: StoredKeeper): void {
     writeCheckpoint(this.#path('memory'), { ...storableMemory(memory), turned }, { mode: FILE_MODE });
     rmSync(this.#path('seat'), { force: true });
+  }
+
+  /** Passes of predictions that groups may have had; null before the first. Errors: CHECKPOINT_CORRUPT. */
+  loadSpent(): Spent | null {
+    if (!isFile(this.#path('spent'))) return null;
+    const { round, passes } = this.#read('spent', spentSchema, 'join');
+    return { round, passes };
+  }
+
+  saveSpent({ round, passes }: Spent): void {
+    this.#write('spent', { format: 1, round, passes });
   }
 
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE, FOLDER_NOT_READY. */

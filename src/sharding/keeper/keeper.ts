@@ -52,7 +52,6 @@ export class Keeper {
   readonly #outgoing: Outgoing;
   #keeping: Keeping;
   #round: RoundLedger | null = null;
-  readonly #queries = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
@@ -77,6 +76,7 @@ export class Keeper {
     const holds = this.#keeping[this.#index] === this.#id;
     this.#kept = new KeptStage({ stage, links: this.#links, width, holds }, memory);
     this.#probe = new Probe(width);
+    queries?.begin(this.place.round);
   }
 
   /** Number of its stage. */
@@ -158,7 +158,7 @@ export class Keeper {
       // A round that was given up in the middle leaves nothing.
       const place = { round: order.round, attempt: order.attempt };
       this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');
-      if (!again) this.#queries.clear();
+      if (!again) this.#setup.queries?.begin(order.round);
       this.#round = new RoundLedger(order);
     });
   }
@@ -321,20 +321,11 @@ export class Keeper {
         return this.#train(frame);
       case 'query':
         if (this.unsettled) throw misplaced('a morph is not settled');
-        this.#countQuery(header.group);
+        this.#setup.queries?.count(header.group);
         return [this.#passOn(header, await this.#forward(header, this.#open(frame)))];
       case 'probe':
         return this.#passProbe(frame);
     }
-  }
-
-  /** Who may ask without end can train a model of his own on the answers. Errors: FRAME_REFUSED. */
-  #countQuery(group: string): void {
-    const asked = (this.#queries.get(group) ?? 0) + 1;
-    if (asked > (this.#setup.queries ?? Number.POSITIVE_INFINITY)) {
-      throw misplaced('its group has had all predictions of this round');
-    }
-    this.#queries.set(group, asked);
   }
 
   #open(frame: SealedFrame): Frame {
