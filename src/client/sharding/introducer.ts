@@ -21,6 +21,8 @@ export interface IntroducerMeans {
   readonly store: () => void;
   readonly send: (frames: readonly Uint8Array[]) => Soon<void>;
   readonly refused: (error: PluralError) => void;
+  /** Told of all who came since the run began, when there are more. */
+  readonly came?: (newcomers: readonly Newcomer[]) => void;
 }
 
 /** Whoever does not answer may have been away, or in the middle of a morph. */
@@ -51,6 +53,7 @@ export class Introducer {
     const isMore = await this.#tried(async () => party.admit(newcomers));
     if (isMore !== true) return;
     store();
+    this.#means.came?.(newcomers);
     this.#greetedAt = null;
     await this.greet();
   }

@@ -27,7 +27,7 @@ function checkFolder(home: KeeperHome, { run, aggregatorKey }: Invitation): void
 }
 
 /**
- * Joins a sharded run as a keeper, and takes a seat: the aggregator says for which stage. Joining twice changes nothing. Errors: those of the aggregator (INVITATION_INVALID, STAGE_TAKEN,
+ * Joins a sharded run as a keeper, and takes a seat: the aggregator says for which stage. Joining again changes nothing but the list of keepers that it accepts, where there is one. Errors: those of the aggregator (INVITATION_INVALID, STAGE_TAKEN,
  * RUN_FULL, ...), AGGREGATOR_UNTRUSTED, CONFIG_CONFLICT for a run without keepers, RUN_EXISTS for a folder that keeps a stage of another run.
  */
 export async function joinAsKeeper({
@@ -52,8 +52,13 @@ export async function joinAsKeeper({
   }
   shardedPlan(definition);
   const before = home.membershipOrNull();
-  // What a stage was begun with is gone once it is stored.
-  if (before !== null && home.hasStage) return before;
+  const accepted = keepers === null ? null : [...new Set([...keepers, home.identity().publicKey])];
+  // What a stage was begun with is gone once it is stored: only who is accepted can change.
+  if (before !== null && home.hasStage) {
+    const after = accepted === null ? before : { ...before, keepers: accepted };
+    home.saveMembership(after);
+    return after;
+  }
   const secret = bytesFrom(home.seatSecrets().agreement);
   const { stage, standby } = await takeOwnSeat(api, digest, home.identity(), secret);
   if (stage === null) {
@@ -61,7 +66,6 @@ export async function joinAsKeeper({
       hint: 'Use the same version of pluralllm as the aggregator.',
     });
   }
-  const accepted = keepers === null ? null : [...new Set([...keepers, home.identity().publicKey])];
   const membership: KeeperMembership = {
     format: 1,
     url,

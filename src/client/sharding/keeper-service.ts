@@ -24,6 +24,8 @@ export type KeeperEvent =
       readonly epoch: number;
       readonly round: number;
     }
+  /** There are newcomers: how many came since the run began. */
+  | { readonly type: 'came'; readonly keepers: number; readonly groups: number }
   /** A frame was not taken: the attempt that it is of may begin again. */
   | { readonly type: 'refused'; readonly code: string; readonly message: string };
 
@@ -66,6 +68,10 @@ export class KeeperService {
       store: () => this.#storeAcquaintances(),
       send: (frames) => this.#say(frames),
       refused: (error) => this.#refuse(error),
+      came: (newcomers) => {
+        const groups = newcomers.filter(({ stage }) => stage === null).length;
+        options.emit({ type: 'came', keepers: newcomers.length - groups, groups });
+      },
     });
     this.#line = new RelayLine(
       options.api,

@@ -1,12 +1,7 @@
 import { workerSetup } from '../../config/worker-setup.ts';
 import { asPluralError, invariant, PluralError } from '../../core/errors.ts';
 import type { Predict, PredictionRequest } from '../../predictor/prediction.ts';
-import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { parseGreeting } from '../../sharding/frames/greeting.ts';
-import { secretCutNoise } from '../../sharding/group/cut-noise.ts';
-import { ShardedGroup } from '../../sharding/group/sharded-group.ts';
-import { Front } from '../../sharding/parts/front.ts';
-import { Head } from '../../sharding/parts/head.ts';
 import { OuterVector } from '../../sharding/parts/outer-vector.ts';
 import type { Floats } from '../../sharding/parts/part-session.ts';
 import { batchOf } from '../../training/batches.ts';
@@ -20,10 +15,9 @@ import { isCode, sitsOut } from '../failures.ts';
 import type { LocalOptions, Prepared } from '../local-setup.ts';
 import type { Opening, Trainer } from '../trainer.ts';
 import { interrupted } from '../transport.ts';
-import { Introducer } from './introducer.ts';
 import type { ShardedMeans } from './means.ts';
-import { type LineHandlers, RelayLine } from './relay-line.ts';
-import { checkKeepers, lateSeats, seatsNow } from './seats.ts';
+import { type OpenGroup, openGroup } from './open-group.ts';
+import type { LineHandlers } from './relay-line.ts';
 import { type ShardedPlan, shardedPlan } from './sharded-plan.ts';
 
 type Training = NonNullable<Course['training']>;
@@ -33,14 +27,6 @@ const ANSWER_WITHIN_MS = 30_000;
 const MOST_TRIES = 5;
 /** How often who waits for a training looks whether the round still waits for it. */
 const ASK_EVERY_MS = 5000;
-
-/** A group's open line to the keepers of its run. */
-interface Open {
-  readonly line: RelayLine;
-  readonly member: ShardedGroup;
-  readonly introducer: Introducer;
-  close(): Promise<void>;
-}
 
 /** Trains front and head, and the middle through the keepers of a sharded run. */
 export class KeeperTrainer implements Trainer {
@@ -53,8 +39,8 @@ export class KeeperTrainer implements Trainer {
   readonly #means: ShardedMeans | null;
   readonly #warn: LocalOptions['warn'];
   readonly #closing = new AbortController();
-  #opening: Promise<Open | null> | null = null;
-  #open: Open | null = null;
+  #opening: Promise<OpenGroup | null> | null = null;
+  #open: OpenGroup | null = null;
   #course: Course | null = null;
   /** Wakes who waits for another course. */
   #moved: (() => void)[] = [];
@@ -115,7 +101,7 @@ export class KeeperTrainer implements Trainer {
   }
 
   /** One attempt at the training of a round; null where it was given up, and another may follow. Errors: ROUND_REFUSED, those of the parts. */
-  async #attempt(open: Open, opening: Opening, { course, training }: Placed, received: Float32Array) {
+  async #attempt(open: OpenGroup, opening: Opening, { course, training }: Placed, received: Float32Array) {
     const { round } = opening;
     if (training.complete) {
       throw sitsOut(round, 'it was not ready when the others trained');
@@ -144,7 +130,7 @@ export class KeeperTrainer implements Trainer {
   }
 
   #begin(
-    { member }: Open,
+    { member }: OpenGroup,
     { epoch, keeping }: Course,
     { round, attempt }: { readonly round: number; readonly attempt: number },
     parameters: Float32Array,
@@ -152,7 +138,7 @@ export class KeeperTrainer implements Trainer {
     member.begin({ epoch, keeping, round, attempt, ...this.#vector.cut(parameters) });
   }
 
-  async #predict({ member }: Open, { context, targets }: PredictionRequest): Promise<Float32Array[]> {
+  async #predict({ member }: OpenGroup, { context, targets }: PredictionRequest): Promise<Float32Array[]> {
     const parts: Float32Array[] = [];
     for (const batch of predictionBatches(this.#setup.data, { group: 0, context, target: targets })) {
       const timer = setTimeout(() => member.giveUp(), ANSWER_WITHIN_MS);
@@ -169,7 +155,7 @@ export class KeeperTrainer implements Trainer {
   }
 
   /** The line to the keepers; null before the run begins. Errors: those of the seats, of the API, and of the parts. */
-  async #opened(): Promise<Open | null> {
+  async #opened(): Promise<OpenGroup | null> {
     this.#checkOpen();
     this.#opening ??= this.#connect();
     this.#open = await this.#opening.catch((thrown) => {
@@ -180,50 +166,17 @@ export class KeeperTrainer implements Trainer {
     return this.#open;
   }
 
-  async #connect(): Promise<Open | null> {
+  #connect(): Promise<OpenGroup | null> {
     const means = this.#means;
     invariant(means !== null, 'a group takes part with what it has for that');
-    const { api, identity, links } = means;
-    const now = await seatsNow(api, this.#run);
-    if (now === null) return null;
-    const { seats } = now;
-    checkKeepers(seats, means.keepers);
-    const { options, parts, optimizer, featureWidth, sharding } = this.#plan;
-    const opening = (layout: typeof parts.front) => {
-      return { options, layout, parameters: new Float32Array(layout.size), optimizer };
-    };
-    const front = await Front.open(opening(parts.front), featureWidth);
-    const head = await Head.open(opening(parts.head), featureWidth);
-    const stop = AbortSignal.any([means.signal, this.#closing.signal]);
-    const line = new RelayLine(api, this.#handlers(), stop);
-    const isLate = now.newcomers.some(({ seat }) => seat.id === identity.publicKey);
-    const secret = links.seatSecret();
-    const keys = secret === null ? links.loadLinks() : isLate ? null : keyPairOf(secret);
-    invariant(keys !== null || isLate, 'a group has the secret of its seat, or its links');
-    const member = new ShardedGroup({
-      ...{ run: this.#run, identity, keys, seats, front, head, width: options.width },
-      late: lateSeats(sharding, means.keepers),
-      frames: sharding.frames,
-      send: (frame) => line.send([frame]),
-      keep: (memory) => links.saveLinks(memory),
-      ...(sharding.cutNoise === 0 ? {} : { blur: secretCutNoise(sharding.cutNoise) }),
+    return openGroup(means, {
+      run: this.#run,
+      plan: this.#plan,
+      handlers: this.#handlers(),
+      stop: AbortSignal.any([means.signal, this.#closing.signal]),
+      warn: this.#warn,
+      failed: (error) => this.#fail(error),
     });
-    member.admit(now.newcomers);
-    links.saveLinks(member.memory());
-    const listening = line.listen().catch((thrown) => this.#fail(asPluralError(thrown)));
-    const close = async () => {
-      member.giveUp();
-      await listening;
-      await Promise.all([front.close(), head.close()]);
-    };
-    const introducer = new Introducer({
-      api,
-      party: member,
-      store: () => links.saveLinks(member.memory()),
-      send: (frames) => line.send(frames),
-      refused: ({ message }) => this.#warn(message),
-    });
-    return { line, member, introducer, close };
   }
 
   #handlers(): LineHandlers {
@@ -249,7 +202,7 @@ export class KeeperTrainer implements Trainer {
   }
 
   /** What has to do with those who came later: one thing after the other, and nothing else waits for it. */
-  #meet(work: (open: Open) => Promise<void>): void {
+  #meet(work: (open: OpenGroup) => Promise<void>): void {
     this.#met = this.#met.then(async () => {
       try {
         const open = await this.#opening;
@@ -329,7 +282,7 @@ interface Placed {
 }
 
 /** Whether there are links with those who keep the stages at both ends: who came later agrees on them first. */
-function knownIn({ member }: Open, course: Course | null): boolean {
+function knownIn({ member }: OpenGroup, course: Course | null): boolean {
   return course !== null && member.knows(course.keeping);
 }
 

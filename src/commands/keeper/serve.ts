@@ -20,6 +20,9 @@ function show(terminal: Terminal, event: KeeperEvent): void {
     case 'begun':
       terminal.note(`stage ${event.stage} of ${event.keepers}, for ${event.groups} groups`);
       return;
+    case 'came':
+      terminal.note(`since the run began: ${event.groups} more groups, ${event.keepers} more keepers`);
+      return;
     case 'order': {
       const text = orderText(event);
       if (text !== null) terminal.note(text);
