@@ -3,20 +3,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { bytesFrom, hexOf } from '../core/bytes.ts';
 import { PluralError } from '../core/errors.ts';
-import {
-  isFile,
-  jsonOrNull,
-  makeFolder,
-  readFileBytes,
-  readFileText,
-  writeFileAtomic,
-} from '../core/files.ts';
+import { isFile, jsonOrNull, readFileBytes, readFileText, writeFileAtomic } from '../core/files.ts';
 import { takeLock } from '../core/lock-file.ts';
 import { groupFileBytes, readGroupFile } from '../data/group-file.ts';
 import type { Survey } from '../data/survey.ts';
 import { type Ledger, ledgerSchema } from '../privacy/differential/ledger-schema.ts';
 import { newGroup, type Place } from '../round/group.ts';
-import { freshSecret, type Identity, identityOf } from '../wire/identity.ts';
+import { type Identity, identityOf } from '../wire/identity.ts';
 import { digestSchema } from '../wire/run-definition.ts';
 import {
   type GroupRecord,
@@ -26,13 +19,13 @@ import {
   membershipSchema,
   newRecord,
 } from './group-record.ts';
+import { IDENTITY_FILE, identityFileSchema, makeIdentity, makeOwnFolder } from './identity-file.ts';
 import { LinkFiles } from './sharding/link-files.ts';
 
-const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 const FILES = {
-  identity: 'identity.json',
+  identity: IDENTITY_FILE,
   answers: 'answers.arrow',
   membership: 'membership.json',
   state: 'state.json',
@@ -73,12 +66,6 @@ function isLeftover(file: string): boolean {
   return file.endsWith('.tmp') && OF_A_RUN.some((name) => file.startsWith(`${FILES[name]}.`));
 }
 
-const identitySchema = z.strictObject({
-  format: z.literal(1),
-  /** The private key: never leaves this file. */
-  secret: z.string().regex(/^[0-9a-f]{64}$/),
-});
-
 const readersKeySchema = z.strictObject({
   format: z.literal(1),
   /** What the groups of the run share, and its aggregator does not know. */
@@ -101,35 +88,20 @@ export class GroupHome implements GroupStore {
    * Errors: RUN_EXISTS where there is a key already, DATA_UNKNOWN_GROUP, WRITE_FAILED, DISK_FULL.
    */
   create(survey: Survey, groupId: string): Identity {
-    this.#makeFolder();
+    makeOwnFolder(this.folder);
     this.#write('answers', groupFileBytes(survey, groupId));
-    return this.#makeKey();
+    return makeIdentity(this.folder);
   }
 
   /** The same without answers, for who only helps to open sums. Errors: RUN_EXISTS, WRITE_FAILED, DISK_FULL. */
   createWithoutAnswers(): Identity {
-    this.#makeFolder();
-    return this.#makeKey();
-  }
-
-  #makeFolder(): void {
-    if (isFile(this.#path('identity'))) {
-      throw new PluralError('RUN_EXISTS', `${this.folder} holds a key already`, {
-        hint: 'It is a name in runs: go on with it, or choose another folder.',
-      });
-    }
-    makeFolder(this.folder, FOLDER_MODE);
-  }
-
-  #makeKey(): Identity {
-    const secret = freshSecret();
-    this.#write('identity', jsonText({ format: 1, secret }));
-    return identityOf(secret);
+    makeOwnFolder(this.folder);
+    return makeIdentity(this.folder);
   }
 
   /** Errors: FOLDER_NOT_READY before `group init`, CHECKPOINT_CORRUPT. */
   identity(): Identity {
-    return identityOf(this.#read('identity', identitySchema, 'init <folder> --answers FILE').secret);
+    return identityOf(this.#read('identity', identityFileSchema, 'init <folder> --answers FILE').secret);
   }
 
   /** A survey of this one group. Errors: FOLDER_NOT_READY before `group init`, and those of `readGroupFile`. */

@@ -2,25 +2,27 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PluralError } from '../../core/errors.ts';
-import { isFile, jsonOrNull, makeFolder, readFileText, writeFileAtomic } from '../../core/files.ts';
+import { isFile, jsonOrNull, readFileText, writeFileAtomic } from '../../core/files.ts';
 import { takeLock } from '../../core/lock-file.ts';
 import type { KeptShare } from '../../sharding/deposits/kept-shares.ts';
+import type { Spent } from '../../sharding/keeper/query-budget.ts';
 import type { KeeperMemory } from '../../sharding/keeper/setup.ts';
 import { keeperMemorySchema, storableMemory } from '../../sharding/keeper/stored-memory.ts';
 import { readCheckpoint, writeCheckpoint } from '../../training/checkpoint.ts';
 import { freshSecret, type Identity, identityOf, publicKeySchema } from '../../wire/identity.ts';
 import { countSchema, runDefinitionSchema, runIdSchema } from '../../wire/run-definition.ts';
 import { depositIdSchema } from '../../wire/stage-deposit.ts';
+import { IDENTITY_FILE, identityFileSchema, makeIdentity, makeOwnFolder } from '../identity-file.ts';
 
-const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 const FILES = {
-  identity: 'identity.json',
+  identity: IDENTITY_FILE,
   membership: 'membership.json',
   seat: 'seat.json',
   memory: 'stage.bin',
   shares: 'shares.bin',
+  spent: 'queries.json',
   lock: 'lock',
 } as const;
 type Name = keyof typeof FILES;
@@ -31,7 +33,6 @@ function isLeftover(file: string): boolean {
 }
 
 const secretSchema = z.string().regex(/^[0-9a-f]{64}$/);
-const identitySchema = z.strictObject({ format: z.literal(1), secret: secretSchema });
 
 const membershipSchema = z.strictObject({
   format: z.literal(1),
@@ -65,6 +66,12 @@ const sharesSchema = z.array(
   }),
 );
 
+const spentSchema = z.strictObject({
+  format: z.literal(1),
+  round: countSchema,
+  passes: z.array(z.tuple([publicKeySchema, countSchema])),
+});
+
 const storedSchema = keeperMemorySchema.extend({ turned: z.boolean() });
 
 /** What a keeper goes on from, and whether its stage is turned for a next epoch that is not settled. */
@@ -83,20 +90,13 @@ export class KeeperHome {
 
   /** Makes the folder with a fresh key. Errors: RUN_EXISTS where there is one already, WRITE_FAILED, DISK_FULL. */
   create(): Identity {
-    if (isFile(this.#path('identity'))) {
-      throw new PluralError('RUN_EXISTS', `${this.folder} holds a key already`, {
-        hint: 'It is a name in runs: go on with it, or choose another folder.',
-      });
-    }
-    makeFolder(this.folder, FOLDER_MODE);
-    const secret = freshSecret();
-    this.#write('identity', { format: 1, secret });
-    return identityOf(secret);
+    makeOwnFolder(this.folder);
+    return makeIdentity(this.folder);
   }
 
   /** Errors: FOLDER_NOT_READY before `keeper init`, CHECKPOINT_CORRUPT. */
   identity(): Identity {
-    return identityOf(this.#read('identity', identitySchema, 'init').secret);
+    return identityOf(this.#read('identity', identityFileSchema, 'init').secret);
   }
 
   /** Errors: FOLDER_NOT_READY before `keeper join`, CHECKPOINT_CORRUPT. */
@@ -158,6 +158,17 @@ export class KeeperHome {
   saveShares(shares: readonly KeptShare[]): void {
     const content = shares.map(({ stage, epoch, round, id, share }) => ({ stage, epoch, round, id, share }));
     writeCheckpoint(this.#path('shares'), content, { mode: FILE_MODE });
+  }
+
+  /** Passes of predictions that groups may have had; null before the first. Errors: CHECKPOINT_CORRUPT. */
+  loadSpent(): Spent | null {
+    if (!isFile(this.#path('spent'))) return null;
+    const { round, passes } = this.#read('spent', spentSchema, 'join');
+    return { round, passes };
+  }
+
+  saveSpent({ round, passes }: Spent): void {
+    this.#write('spent', { format: 1, round, passes });
   }
 
   /** Keeps other processes out until the returned function is called. Errors: FOLDER_IN_USE, FOLDER_NOT_READY. */

@@ -4,6 +4,7 @@ import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { acceptedOf } from '../../sharding/frames/introductions.ts';
 import { stageOf, withNewcomers } from '../../sharding/frames/seats.ts';
 import { Keeper } from '../../sharding/keeper/keeper.ts';
+import { QueryBudget } from '../../sharding/keeper/query-budget.ts';
 import { secretStart, turnExitOnce } from '../../sharding/keeper/secret-stage.ts';
 import type { KeeperParts } from '../../sharding/keeper/setup.ts';
 import { Stage } from '../../sharding/parts/stage.ts';
@@ -51,7 +52,7 @@ export async function openKeeper(home: KeeperHome, { run, now, plan, accepted }:
     frames: sharding.frames,
     most,
     leastGroups,
-    queries: sharding.queriesPerRound,
+    queries: budgetOf(home, sharding.queriesPerRound),
     shares,
     ...(sharding.recovery === 0 ? {} : { recovery: sharding.recovery }),
   };
@@ -74,6 +75,10 @@ function begun(common: KeeperParts, { agreement, own }: SeatSecrets, late: Seats
   return late === null
     ? new Keeper({ ...common, keys: keyPairOf(bytesFrom(agreement)), secret })
     : new Keeper({ ...common, keys: null, secret, newcomers: late.newcomers });
+}
+
+function budgetOf(home: KeeperHome, most: number): QueryBudget {
+  return new QueryBudget({ most, spent: home.loadSpent(), store: (spent) => home.saveSpent(spent) });
 }
 
 function noSeat(): PluralError {

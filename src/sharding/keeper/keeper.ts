@@ -56,7 +56,6 @@ export class Keeper {
   readonly #deposits: Deposits;
   #keeping: Keeping;
   #round: RoundLedger | null = null;
-  readonly #queries = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
@@ -84,6 +83,7 @@ export class Keeper {
     this.#probe = new Probe(width);
     const left = { run, identity, width, recovery, shares, seats: () => this.#seats };
     this.#deposits = new Deposits(left, this.#links, this.#outgoing);
+    queries?.begin(this.place.round);
   }
 
   /** Number of its stage. */
@@ -165,7 +165,7 @@ export class Keeper {
       // A round that was given up in the middle leaves nothing.
       const place = { round: order.round, attempt: order.attempt };
       this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');
-      if (!again) this.#queries.clear();
+      if (!again) this.#setup.queries?.begin(order.round);
       this.#round = new RoundLedger(order);
     });
   }
@@ -367,20 +367,11 @@ export class Keeper {
         return this.#train(frame);
       case 'query':
         if (this.unsettled) throw misplaced('a morph is not settled');
-        this.#countQuery(header.group);
+        this.#setup.queries?.count(header.group);
         return [this.#passOn(header, await this.#forward(header, this.#open(frame)))];
       case 'probe':
         return this.#passProbe(frame);
     }
-  }
-
-  /** Who may ask without end can train a model of his own on the answers. Errors: FRAME_REFUSED. */
-  #countQuery(group: string): void {
-    const asked = (this.#queries.get(group) ?? 0) + 1;
-    if (asked > (this.#setup.queries ?? Number.POSITIVE_INFINITY)) {
-      throw misplaced('its group has had all predictions of this round');
-    }
-    this.#queries.set(group, asked);
   }
 
   #open(frame: SealedFrame): Frame {

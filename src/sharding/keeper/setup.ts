@@ -9,6 +9,7 @@ import { type Keeping, linkedWith, type Newcomer, type Seats } from '../frames/s
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
+import type { QueryBudget } from './query-budget.ts';
 import type { RoundPlace } from './round-ledger.ts';
 
 /** What the links of a keeper that begins come of; neither is kept. */
@@ -56,8 +57,8 @@ export interface KeeperParts {
   readonly most: TaskRows;
   /** Fewest groups of a round. */
   readonly leastGroups: number;
-  /** Most passes of predictions for one group between two rounds; left out: no bound. */
-  readonly queries?: number;
+  /** Bounds the passes of predictions for one group between two rounds; left out: no bound. */
+  readonly queries?: QueryBudget;
   /** Of how many other stages a holder is needed to open a deposit of this one; left out: it makes none. */
   readonly recovery?: number;
   /** Shares of other stages' deposits that it had before. */
