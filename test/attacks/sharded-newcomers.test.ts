@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { Crew } from '../../src/server/relay/crew.ts';
+import { RunRelay } from '../../src/server/relay/run-relay.ts';
+import { staffed } from '../../src/server/relay/staff.ts';
+import type { KeeperOrder, KeeperStatus } from '../../src/wire/sharding.ts';
+
+// What who comes after a sharded run began, and who says something of it, can do to the others.
+
+const NAMES = ['k0', 'k1', 'k2', 's1', 'x1'] as const;
+type Name = (typeof NAMES)[number];
+const idOf = (name: Name) => Buffer.from(name).toString('hex').padEnd(64, '0');
+const seatOf = (name: Name) => ({ id: idOf(name), agreementKey: idOf(name), signature: '' });
+const KEEPING = (['k0', 'k1', 'k2'] as const).map(idOf);
+
+/** A relay with a keeper of each of three stages, who stands by for the second, and a newcomer who does. */
+function newRelay(): RunRelay {
+  const keepers = (['k0', 'k1', 'k2'] as const).map(seatOf);
+  const standbys = [{ stage: 1, seat: seatOf('s1') }];
+  const relay = new RunRelay('0'.repeat(64), { keepers, standbys, groups: [] }, Date);
+  relay.admit([{ seat: seatOf('x1'), stage: 1 }]);
+  return relay;
+}
+
+const HONEST: KeeperStatus = {
+  ...{ session: '0'.repeat(32), epoch: 0, round: 2, attempt: 0, done: false, holds: true, strangers: [] },
+  ...{ unsettled: false, reached: null, verdict: null, answered: 0, failure: null },
+};
+
+const say = (relay: RunRelay, name: Name, status: KeeperStatus) =>
+  relay.take(idOf(name), { relay: relay.id, status, ready: null, frames: [] });
+
+describe('a stage whose keeper is lost', () => {
+  /** Who keeps it then, as the others and who could say. */
+  function taken(said: Partial<Record<Name, Partial<KeeperStatus>>>, without: readonly Name[] = []) {
+    const relay = newRelay();
+    for (const name of NAMES) say(relay, name, { ...HONEST, ...said[name] });
+    const lost = ['k1' as Name, ...without].map(idOf);
+    const next = staffed(relay, KEEPING, (id) => !lost.includes(id));
+    return 'stage' in next ? null : NAMES.find((name) => idOf(name) === next[1]);
+  }
+
+  test('is taken over by who stood by from the beginning, whatever one keeper says of whom it knows', () => {
+    expect(taken({ k0: { strangers: ['s1', 'x1', 'k1', 'k2'].map((name) => idOf(name as Name)) } })).toBe(
+      's1',
+    );
+  });
+
+  test('is taken over also where a newcomer says that it knows more of the stage, and nobody else', () => {
+    const boast = { round: 900, strangers: (['k0', 'k1', 'k2', 's1'] as const).map(idOf) };
+    expect(taken({ x1: boast })).toBe('s1');
+  });
+
+  test('is taken over by a newcomer once all that keep the others have answered it', () => {
+    expect(taken({ x1: { strangers: [idOf('k2')] } }, ['s1'])).toBeNull();
+    expect(taken({ x1: { strangers: [idOf('s1')] }, k2: { strangers: [idOf('x1')] } }, ['s1'])).toBe('x1');
+  });
+});
+
+describe('who stands by', () => {
+  /** Staffs the stages with people who say they did what they were told, but for `lie`; whether that was possible, and what they were ordered. */
+  async function staffing(
+    begin: Partial<Record<Name, Partial<KeeperStatus>>>,
+    lie: (name: Name, asked: KeeperOrder) => Partial<KeeperStatus>,
+  ) {
+    const relay = newRelay();
+    const stop = new AbortController();
+    const orders: (readonly [Name, KeeperOrder])[] = [];
+    const serving = NAMES.map(async (name) => {
+      let status: KeeperStatus = { ...HONEST, ...begin[name] };
+      say(relay, name, status);
+      while (!stop.signal.aborted) {
+        const query = { relay: relay.id, after: 0, course: 0, order: status.answered, newcomers: 1 };
+        const { order: asked } = await relay.inbox(idOf(name), query, stop.signal);
+        if (asked === null || asked.number === status.answered) continue;
+        orders.push([name, asked.order]);
+        const told = asked.order;
+        const epoch = status.epoch - (told.kind === 'settle' && !told.keep ? 1 : 0);
+        const ended = told.kind === 'settle' ? { unsettled: false, epoch } : {};
+        status = { ...status, failure: null, ...ended, ...lie(name, asked.order), answered: asked.number };
+        say(relay, name, status);
+      }
+    });
+    const store = { load: async () => null, save: async () => undefined };
+    const crew = await Crew.open({ relay, patienceMs: 60_000, store, clock: Date, signal: stop.signal });
+    const failure = await crew.staff().then(
+      () => null,
+      (thrown: Error) => thrown.message,
+    );
+    stop.abort();
+    relay.changed();
+    await Promise.all(serving);
+    return { failure, orders, keeping: crew.keeping };
+  }
+  const REFUSED = { failure: { code: 'ROUND_REFUSED', message: 'no' } };
+
+  test.each(['x1', 's1'] as const)('and does nothing that it is told (%s) stops nobody', async (liar) => {
+    const { failure, keeping } = await staffing({}, (name) => (name === liar ? REFUSED : {}));
+    expect({ failure, keeping }).toEqual({ failure: null, keeping: KEEPING });
+  });
+
+  test('and says that it is in the middle of a morph for ever stops nobody', async () => {
+    const turned = { epoch: 1, unsettled: true };
+    const { failure } = await staffing({ x1: turned }, (name) =>
+      name === 'x1' ? { ...REFUSED, ...turned } : {},
+    );
+    expect(failure).toBeNull();
+  });
+
+  test('and says that it has settled what nobody decided has no half of a morph kept', async () => {
+    const { orders } = await staffing({ x1: { epoch: 9 }, k0: { epoch: 1, unsettled: true } }, () => ({}));
+    const settled = orders.filter(([, { kind }]) => kind === 'settle');
+    expect(settled).toEqual([['k0', { kind: 'settle', keep: false }]]);
+  });
+});
