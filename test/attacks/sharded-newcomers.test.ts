@@ -1,8 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Crew } from '../../src/server/relay/crew.ts';
+import { Mailbox } from '../../src/server/relay/mailbox.ts';
 import { RunRelay } from '../../src/server/relay/run-relay.ts';
 import { staffed } from '../../src/server/relay/staff.ts';
+import { parseGreeting } from '../../src/sharding/frames/greeting.ts';
+import { Link } from '../../src/sharding/frames/link.ts';
+import { Links } from '../../src/sharding/frames/links.ts';
+import type { Greeting } from '../../src/wire/greeting.ts';
 import type { KeeperOrder, KeeperStatus } from '../../src/wire/sharding.ts';
+import { type Cast, cast, closeCasts, rounds } from '../support/sharded-cast.ts';
+import { keyOf } from '../support/sharding.ts';
 
 // What who comes after a sharded run began, and who says something of it, can do to the others.
 
@@ -110,5 +118,107 @@ describe('who stands by', () => {
     const { orders } = await staffing({ x1: { epoch: 9 }, k0: { epoch: 1, unsettled: true } }, () => ({}));
     const settled = orders.filter(([, { kind }]) => kind === 'settle');
     expect(settled).toEqual([['k0', { kind: 'settle', keep: false }]]);
+  });
+});
+
+describe('a mailbox', () => {
+  test('in which a greeting waits has room for the stage of the same sender, however large', () => {
+    const mailbox = new Mailbox();
+    mailbox.put(new Uint8Array(300), 'keeper', 'welcome');
+    const stage = new Uint8Array(40 * 2 ** 20);
+    mailbox.put(stage, 'keeper', 'memory');
+    mailbox.put(stage, 'keeper', 'memory');
+    expect(mailbox.after(0, 1e9).frames.map(({ byteLength }) => byteLength)).toEqual([300, stage.byteLength]);
+    // And for the frames of a round.
+    mailbox.put(new Uint8Array(1000), 'keeper');
+    // Those that are not replaced are bounded as before.
+    expect(() => mailbox.put(stage, 'keeper')).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
+  });
+});
+
+describe('links of a newcomer', () => {
+  const bound = { run: 'a' };
+  const linkAt = (epoch: number) => {
+    const other = { id: 'b', agreementKey: keyPairOf(keyOf('seat', 'b')).publicKey };
+    return Link.between(bound, { id: 'a', keys: keyPairOf(keyOf('seat', 'a')) }, other, epoch);
+  };
+
+  test('begin in no epoch that is out of reach: the others would be brought there for ever', () => {
+    const links = new Links(new Map(), bound);
+    expect(() => links.add('b', linkAt(10 ** 12))).toThrow(
+      expect.objectContaining({ code: 'ROUND_REFUSED' }),
+    );
+    links.add('b', linkAt(7));
+    expect(links.epoch).toBe(7);
+  });
+});
+
+/** Keeps greetings on their way to the relay of a world; hands them over. */
+function heldBack({ world }: Cast, isHeld: (greeting: Greeting) => boolean): () => void {
+  const { relay } = world;
+  const take = relay.take.bind(relay);
+  const held: (() => void)[] = [];
+  relay.take = (from, { frames, ...relayed }) => {
+    const sent = frames.filter((frame) => {
+      const greeting = parseGreeting(frame)?.greeting;
+      if (greeting === undefined || !isHeld(greeting)) return true;
+      held.push(() => take(from, { relay: '', status: null, ready: null, frames: [frame] }));
+      return false;
+    });
+    take(from, { ...relayed, frames: sent });
+  };
+  return () => {
+    for (const hand of held.splice(0)) hand();
+  };
+}
+
+/** A keeper that has just come, at work, and told of its stage. */
+async function come(all: Cast, stage: number): Promise<number> {
+  const index = all.world.admitKeeper(stage);
+  all.keepers.push(all.world.serve(index));
+  const holds = () => all.world.homeOf(index).load()?.memory.holds;
+  await expect.poll(holds, { timeout: 20_000, interval: 10 }).toBe(true);
+  return index;
+}
+
+describe('a run', () => {
+  afterEach(closeCasts);
+
+  test('takes no training back that its keepers stored, where the aggregator was started again after somebody came', async () => {
+    const all = cast();
+    await all.train(1);
+    all.world.wanted = null;
+    await come(all, 1);
+    await all.world.restart();
+    await all.train(2);
+    expect(rounds(all)).toEqual([2, 2, 2]);
+  });
+
+  test('goes on with a group that has not answered the keeper yet that takes over', async () => {
+    const all = cast([], { patienceMs: 4000 });
+    await all.train(1);
+    const [late, group] = [all.world.admitKeeper(0), all.world.seats.groups[2]!.id];
+    const handOver = heldBack(all, ({ kind, to }) => kind === 'hello' && to === group);
+    all.keepers.push(all.world.serve(late));
+    const holds = () => all.world.homeOf(late).load()?.memory.holds;
+    await expect.poll(holds, { timeout: 20_000, interval: 10 }).toBe(true);
+    const first = all.world.seats.keepers[0]!.id;
+    // The group is ready, and begins to train when another keeps the first stage.
+    let [ready, isLost] = [false, false];
+    all.world.isSent = async ({ from, kind }) => {
+      if (from !== first || kind !== 'forward') return true;
+      ready = true;
+      return !isLost;
+    };
+    const training = all.train(2);
+    await expect.poll(() => ready, { timeout: 20_000, interval: 1 }).toBe(true);
+    isLost = true;
+    await all.keepers[0]!.stop();
+    const taken = () =>
+      all.world.relay.course?.training !== null && all.world.relay.course?.keeping[0] !== first;
+    await expect.poll(taken, { timeout: 20_000, interval: 1 }).toBe(true);
+    handOver();
+    expect(await training).toHaveLength(3);
+    expect(rounds(all, [late, 1, 2])).toEqual([2, 2, 2]);
   });
 });

@@ -67,7 +67,7 @@ export class KeeperTrainer implements Trainer {
     await open.line.ready(`${opening.round}/${opening.attempt}`);
     try {
       for (;;) {
-        const placed = await this.#inRound(opening, (now) => trainingOf(now, opening, open.member.id));
+        const placed = await this.#inRound(opening, (now) => trainingOf(now, opening, open));
         const trained = await this.#attempt(open, opening, placed, received);
         if (trained !== null) return trained;
       }
@@ -286,11 +286,16 @@ function knownIn({ member }: OpenGroup, course: Course | null): boolean {
   return course !== null && member.knows(course.keeping);
 }
 
-/** The training of an opening, once the group is among those who train, or it is over. */
-function trainingOf(course: Course | null, { round, attempt }: Opening, id: string): Placed | null {
+/** The training of an opening, once the group is among those who train and knows who keeps the stages at both ends, or it is over. */
+function trainingOf(
+  course: Course | null,
+  { round, attempt }: Opening,
+  { member }: OpenGroup,
+): Placed | null {
   const training = course?.training ?? null;
   if (course === null || training?.round !== round || training.opening !== attempt) return null;
-  return training.complete || training.groups.includes(id) ? { course, training } : null;
+  const isIn = training.groups.includes(member.id) && member.knows(course.keeping);
+  return training.complete || isIn ? { course, training } : null;
 }
 
 function samePlace(a: Training, b: Training): boolean {
