@@ -48,6 +48,8 @@ export class KeeperService {
   readonly #keeper: Keeper;
   readonly #line: RelayLine;
   readonly #introducer: Introducer;
+  /** How much of whom the keeper knows is stored. */
+  #acquainted = 0;
   #answered = 0;
   #failure: KeeperStatus['failure'] = null;
   #said = '';
@@ -123,10 +125,13 @@ export class KeeperService {
 
   /** Beside what was stored of the stage, which may be in the middle of a round. In the middle of a morph it is stored with how that is settled. */
   #storeAcquaintances(): void {
-    if (this.#keeper.unsettled) return;
+    const { acquainted, unsettled } = this.#keeper;
+    // A greeting that is repeated is no reason to write a stage.
+    if (unsettled || acquainted === this.#acquainted) return;
     const { home } = this.#options;
     const { memory, turned } = home.load()!;
     home.save({ memory: { ...memory, ...this.#keeper.acquaintances() }, turned });
+    this.#acquainted = acquainted;
   }
 
   #refuse(thrown: unknown): void {
@@ -188,7 +193,7 @@ export class KeeperService {
       }
       case 'settle':
         await keeper.settle(order.keep);
-        this.#store();
+        this.#storeSettled();
         return [];
     }
   }
@@ -198,6 +203,16 @@ export class KeeperService {
     const frames = await this.#keeper.share();
     this.#store();
     return frames;
+  }
+
+  /** Here the stage before the morph is forgotten, and on the disk it is not: where this cannot be stored, the service ends and goes on from there. */
+  #storeSettled(): void {
+    try {
+      this.#store();
+    } catch (thrown) {
+      this.#break(asPluralError(thrown));
+      throw thrown;
+    }
   }
 
   #store(): void {

@@ -247,6 +247,11 @@ export class Keeper {
     });
   }
 
+  /** Grows when those change whom it knows. */
+  get acquainted(): number {
+    return this.#introductions.changes;
+  }
+
   /** Its links and those who came later, as they are to be remembered beside what was stored of the stage. Faults in the middle of a morph. */
   acquaintances(): Pick<KeeperMemory, 'links' | 'introductions' | 'holds'> {
     const introductions = this.#introductions.memory();
