@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
+import { PluralError } from '../../src/core/errors.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { Crew } from '../../src/server/relay/crew.ts';
 import { Mailbox } from '../../src/server/relay/mailbox.ts';
@@ -9,7 +11,7 @@ import { Link } from '../../src/sharding/frames/link.ts';
 import { Links } from '../../src/sharding/frames/links.ts';
 import type { Greeting } from '../../src/wire/greeting.ts';
 import type { KeeperOrder, KeeperStatus } from '../../src/wire/sharding.ts';
-import { type Cast, cast, closeCasts, rounds } from '../support/sharded-cast.ts';
+import { type Cast, cast, closeCasts, epochs, order, rounds, stored } from '../support/sharded-cast.ts';
 import { keyOf } from '../support/sharding.ts';
 
 // What who comes after a sharded run began, and who says something of it, can do to the others.
@@ -182,7 +184,10 @@ async function come(all: Cast, stage: number): Promise<number> {
 }
 
 describe('a run', () => {
-  afterEach(closeCasts);
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await closeCasts();
+  });
 
   test('takes no training back that its keepers stored, where the aggregator was started again after somebody came', async () => {
     const all = cast();
@@ -220,5 +225,73 @@ describe('a run', () => {
     handOver();
     expect(await training).toHaveLength(3);
     expect(rounds(all, [late, 1, 2])).toEqual([2, 2, 2]);
+  });
+
+  test('writes no stage for a greeting that somebody repeats', async () => {
+    const all = cast([], { seated: 2 });
+    all.world.admitGroup(2);
+    await all.train(1, [0, 1]);
+    all.world.wanted = null;
+    const { relay } = all.world;
+    const take = relay.take.bind(relay);
+    const keeper = all.world.seats.keepers[0]!.id;
+    let [hello, from, answers]: [Uint8Array<ArrayBuffer> | null, string, number] = [null, '', 0];
+    relay.take = (sender, relayed) => {
+      for (const frame of relayed.frames) {
+        const greeting = parseGreeting(frame)?.greeting;
+        if (greeting?.kind === 'hello' && greeting.to === keeper) [hello, from] = [frame, sender];
+        if (greeting?.kind === 'welcome' && sender === keeper) answers++;
+      }
+      take(sender, relayed);
+    };
+    const request = { group: 0, context: [0, 1], targets: [2] };
+    await all.trainers[2]!.predicting(all.received, (predict) => predict(request));
+    const save = vi.spyOn(KeeperHome.prototype, 'save');
+    for (let again = 0; again < 3; again++) {
+      const before: number = answers;
+      take(from, { relay: '', status: null, ready: null, frames: [hello!] });
+      await expect.poll(() => answers, { timeout: 20_000, interval: 1 }).toBe(before + 1);
+    }
+    expect(save).not.toHaveBeenCalled();
+  });
+
+  test('ends a keeper that cannot store how a morph was settled, before it stores anything else beside the stage of the epoch before', async () => {
+    const all = cast();
+    for (const round of [1, 2]) await all.train(round);
+    const { folder } = all.world.homeOf(1);
+    const { save } = KeeperHome.prototype;
+    let isTurned = false;
+    const full = new PluralError('DISK_FULL', 'no room is left');
+    vi.spyOn(KeeperHome.prototype, 'save').mockImplementation(function (this: KeeperHome, now) {
+      const isSettled = this.folder === folder && isTurned && !now.turned;
+      if (this.folder === folder) isTurned = now.turned;
+      if (isSettled) throw full;
+      save.call(this, now);
+    });
+    const training = all.train(3);
+    await order(all.keepers[1]!, 'settle');
+    await expect(all.keepers[1]!.stop()).rejects.toBe(full);
+    expect(stored(all, 1)).toMatchObject({ turned: true, memory: { links: { epoch: 0 } } });
+    all.keepers[1] = all.world.serve(1);
+    expect(await training).toHaveLength(3);
+    expect(epochs(all)).toEqual([1, 1, 1]);
+  });
+
+  test('of which a group is said to have no seat is refused, and leaves the group what its seat was taken with', async () => {
+    const all = cast();
+    const { relay, seats, links } = {
+      relay: all.world.relay,
+      seats: all.world.seats,
+      links: all.world.links(2),
+    };
+    const told = vi.spyOn(relay, 'told', 'get').mockReturnValue({
+      seats: { ...seats, groups: seats.groups.slice(0, 2) },
+      newcomers: [],
+    });
+    const training = all.trainers[2]!.train({ round: 1, attempt: 1 }, all.received);
+    await expect(training).rejects.toMatchObject({ code: 'STAGE_TAKEN' });
+    expect(links.links).toBeNull();
+    told.mockRestore();
+    expect(await all.train(1)).toHaveLength(3);
   });
 });
