@@ -109,7 +109,7 @@ export class KeeperTrainer implements Trainer {
     const { member } = open;
     this.#begin(open, course, training.place, received);
     const { localSteps, rounds } = this.#plan.config.training;
-    let loss = 0;
+    let [loss, parameters] = [0, received];
     try {
       for (let step = 0; step < localSteps; step++) {
         const at = (round - 1) * localSteps + step;
@@ -117,16 +117,18 @@ export class KeeperTrainer implements Trainer {
         const rate = learningRateAt(at, rounds * localSteps, this.#setup.schedule);
         loss += (await member.step(batch, step, rate)) / localSteps;
       }
+      // Also at its very end it can be given up.
+      const { front, head } = member.parameters();
+      parameters = this.#vector.join(front, head);
     } catch (thrown) {
       this.#checkOpen();
       if (!isCode(thrown, ['ROUND_REFUSED'])) throw thrown;
       return null;
     }
-    const { front, head } = member.parameters();
     // What the keepers did not bring to its end is not sent: they begin it again.
     const ended = await this.#inRound(opening, (now) => (isUnderWay(now, training) ? null : { now }));
     const complete = ended.now?.training?.complete === true && samePlace(ended.now.training, training);
-    return complete ? { parameters: this.#vector.join(front, head), loss } : null;
+    return complete ? { parameters, loss } : null;
   }
 
   #begin(
