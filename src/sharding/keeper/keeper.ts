@@ -115,7 +115,7 @@ export class Keeper {
   }
 
   /**
-   * Says who keeps each stage from now on; what is under way is given up. Errors: ROUND_REFUSED where somebody has no such seat, where this one is to keep a stage
+   * Says who keeps each stage from now on; what is under way is given up, a training that came to its end is not. Errors: ROUND_REFUSED where somebody has no such seat, where this one is to keep a stage
    * that it does not have, and while a morph is not settled.
    */
   appoint(keeping: Keeping): Promise<void> {
@@ -124,8 +124,10 @@ export class Keeper {
         throw refusedOrder('these cannot keep the stages now');
       }
       if (keeping[this.#index] === this.#id && !this.holds) throw refusedOrder('it has no stage to keep');
-      if (this.#training) this.#kept.goBack();
-      this.#round = null;
+      if (this.#training) {
+        this.#kept.goBack();
+        this.#round = null;
+      }
       this.#keeping = [...keeping];
     });
   }
@@ -268,6 +270,11 @@ export class Keeper {
       }
       return answer;
     });
+  }
+
+  /** Grows when those change whom it knows. */
+  get acquainted(): number {
+    return this.#introductions.changes;
   }
 
   /** Its links and those who came later, as they are to be remembered beside what was stored of the stage. Faults in the middle of a morph. */
