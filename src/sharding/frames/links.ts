@@ -24,7 +24,7 @@ export function boundOf(setup: {
 }
 
 /** Far more epochs than somebody misses between two rounds; bounds what a number that somebody says makes us do. */
-const MOST_EPOCHS_AHEAD = 100_000;
+const MOST_EPOCHS_AHEAD = 10_000;
 
 /** The links of one participant, all in one epoch. */
 export class Links {
