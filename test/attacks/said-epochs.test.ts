@@ -105,7 +105,8 @@ describe('a group', () => {
     said(TRUE_EPOCH);
     const answer = member.predict(task!);
     member.admit([{ seat: takeSeat(RUN, identity, publicKey), stage: 0 }]);
-    const hello = signGreeting({ kind: 'hello', run: RUN, from, to: member.id, key: publicKey }, identity);
+    const address = { run: RUN, from, to: member.id, stage: null };
+    const hello = signGreeting({ kind: 'hello', ...address, key: publicKey }, identity);
     expect(member.greet(parseGreeting(hello)!, TRUE_EPOCH)).not.toBeNull();
     await answer;
     expect(stored).toEqual([member.memory()]);

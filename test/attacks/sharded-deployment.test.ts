@@ -585,7 +585,7 @@ describe('whoever finds the folder of a process that was killed', () => {
     place: { round: 0, attempt: 0 },
     keeping: [],
     holds: true,
-    introductions: { newcomers: [], asked: [], given: [] },
+    introductions: { newcomers: [], asked: [], given: [], heard: [], vouched: [] },
   };
 
   test('finds no half-written stage, and no secret that its links came of, once the keeper was started again', () => {

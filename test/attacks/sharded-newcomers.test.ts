@@ -295,3 +295,29 @@ describe('a run', () => {
     expect(await all.train(1)).toHaveLength(3);
   });
 });
+
+describe('an aggregator that names another newcomer to each keeper', () => {
+  afterEach(closeCasts);
+
+  test('gets none of them told of a stage', async () => {
+    const all = cast([], { overrides: ['sharding.lateKeepers=1'] });
+    const { world } = all;
+    await all.train(1);
+    const keepers = world.seats.keepers.map(({ id }) => id);
+    // Each keeper hears of the one for its stage alone, each newcomer of itself alone: nobody hears of more than one.
+    world.named = (id, { seats, newcomers }) => {
+      const isMine = ({ seat, stage }: (typeof newcomers)[number]) =>
+        seat.id === id || stage === keepers.indexOf(id);
+      return { seats, newcomers: newcomers.filter(isMine) };
+    };
+    const late = [0, 1, 2].map((stage) => world.admitKeeper(stage));
+    all.keepers.push(...late.map((index) => world.serve(index)));
+    const memory = (index: number) => world.homeOf(index).load()?.memory;
+    const isLinked = (index: number, stage: number) =>
+      memory(index)?.links.secrets.some(([id]) => id === keepers[stage]) === true;
+    const linked = () => late.every(isLinked);
+    await expect.poll(linked, { timeout: 20_000 }).toBe(true);
+    for (const round of [2, 3]) await all.train(round);
+    expect(late.map((index) => memory(index)?.holds)).toEqual([false, false, false]);
+  });
+});

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { checkGreeting, parseGreeting, signGreeting } from '../../src/sharding/frames/greeting.ts';
 import {
@@ -140,6 +140,7 @@ test.each([
     run: RUN,
     from: idOf(name),
     to: idOf(keeper.name),
+    stage: keeper.name === 'k1' ? 1 : 0,
     key: keys('x').publicKey,
   } as const;
   const before = keeper.links.memory();
@@ -209,6 +210,86 @@ test('no link comes of two who see the newcomer in different places', () => {
   const late = person('k9');
   first.introductions.admit([newcomer('k9', 1)]);
   late.introductions.admit([newcomer('k9', 2)]);
-  meet(late, [first], 1);
-  expect(secretWith(first, 'k9')).not.toEqual(secretWith(late, 'k0'));
+  expect(() => meet(late, [first], 1)).toThrow(expect.objectContaining({ code: 'FRAME_REFUSED' }));
+  expect(secretWith(late, 'k0')).toBeUndefined();
+});
+
+describe('a keeper that came later is told of its stage once a first holder of each other stage', () => {
+  const shown = (late: Person, to: Person) => {
+    const all = late.introductions.vouched().map(opened);
+    return all.find(({ greeting }) => greeting.to === idOf(to.name))!;
+  };
+
+  /** All that the newcomer has to do with, the newcomer last: it has greeted those that are named. */
+  function greeted(names: readonly string[], came = [newcomer('k9', 1)]) {
+    const all = ['k0', 'k1', 'k2', 's1'].map((name) => person(name));
+    const late = person('k9');
+    for (const one of [...all, late]) one.introductions.admit(came);
+    meet(
+      late,
+      all.filter(({ name }) => names.includes(name)),
+      0,
+    );
+    return { keeper: all[1]!, all, late };
+  }
+
+  test('showed that it knows it, also where both were started again in between', () => {
+    const { keeper, late } = greeted(['k0', 'k1', 'k2', 's1']);
+    expect(keeper.introductions.isVouchedFor(idOf('k9'))).toBe(false);
+    const again = person('k9', { memory: late.introductions.memory() });
+    again.links.restore(late.links.memory());
+    keeper.introductions.receive(shown(again, keeper), 0);
+    const restarted = person('k1', { memory: keeper.introductions.memory() });
+    for (const one of [keeper, restarted]) expect(one.introductions.isVouchedFor(idOf('k9'))).toBe(true);
+    // Who was there from the beginning needs nobody.
+    expect(keeper.introductions.isVouchedFor(idOf('s1'))).toBe(true);
+  });
+
+  test.each([['k0'], ['k2']])('showed that, and not %s alone', (name) => {
+    const { keeper, late } = greeted(['k1', 's1', name]);
+    keeper.introductions.receive(shown(late, keeper), 0);
+    expect(keeper.introductions.isVouchedFor(idOf('k9'))).toBe(false);
+  });
+
+  test('showed that, newcomers of other stages none of the two', () => {
+    const came = [newcomer('k7', 0), newcomer('k9', 1)];
+    const { keeper, late } = greeted(['k1', 'k2'], came);
+    const other = person('k7');
+    other.introductions.admit(came);
+    meet(late, [other], 0);
+    expect(secretWith(late, 'k7')).toBeDefined();
+    keeper.introductions.receive(shown(late, keeper), 0);
+    expect(keeper.introductions.isVouchedFor(idOf('k9'))).toBe(false);
+  });
+
+  test('showed that, unless it is on a list that was agreed upon otherwise', () => {
+    const keeper = person('k1', { late: { ...LATE, accepts: () => true } });
+    keeper.introductions.admit([newcomer('k9', 1)]);
+    expect(keeper.introductions.isVouchedFor(idOf('k9'))).toBe(true);
+  });
+
+  test('showed that, and takes no greeting for one that is of another stage, for somebody else, of another run, or forged', () => {
+    const { keeper, late } = greeted(['k0', 'k1', 'k2']);
+    const { greeting } = shown(late, keeper);
+    if (greeting.kind !== 'vouched') throw new Error('nothing was shown');
+    const resigned = (change: object, by = 'k0') => {
+      const changed = { ...greeting.vouchers[0]!.greeting, ...change };
+      return opened(signGreeting(changed as never, identity(by)));
+    };
+    const tried = (voucher: unknown, code: string) => {
+      const bytes = signGreeting({ ...greeting, vouchers: [voucher] } as never, identity('k9'));
+      expect(() => keeper.introductions.receive(opened(bytes), 0)).toThrow(expect.objectContaining({ code }));
+    };
+    tried(resigned({ stage: 2 }), 'FRAME_REFUSED');
+    tried(resigned({ to: idOf('g0') }), 'FRAME_REFUSED');
+    tried(resigned({ run: 'cd'.repeat(32) }), 'FRAME_REFUSED');
+    tried(resigned({ from: idOf('s1') }, 's1'), 'FRAME_REFUSED');
+    tried(resigned({}, 'k9'), 'SIGNATURE_INVALID');
+    // A newcomer shows what is of itself, and nobody shows it for one.
+    const other = signGreeting({ ...greeting, from: idOf('s1') }, identity('s1'));
+    expect(() => keeper.introductions.receive(opened(other), 0)).toThrow(
+      expect.objectContaining({ code: 'FRAME_REFUSED' }),
+    );
+    expect(keeper.introductions.isVouchedFor(idOf('k9'))).toBe(false);
+  });
 });

@@ -101,6 +101,8 @@ export class ShardedWorld {
   relay: RunRelay;
   /** Whether a frame reaches the relay, and when: a test keeps some away. */
   isSent: (header: FrameHeader) => boolean | Promise<boolean> = () => true;
+  /** What somebody is told of the seats: a test has the aggregator name others to him. */
+  named: (id: string, told: RunRelay['told']) => RunRelay['told'] = (_, told) => told;
   /** What somebody is told of the course: a test has the aggregator lie. */
   told: (id: string, course: Course) => Course = (_, course) => course;
   readonly #patienceMs: number;
@@ -190,7 +192,7 @@ export class ShardedWorld {
   /** What somebody asks of the aggregator. */
   apiOf(id: string): ShardedApi & KeeperApi {
     return {
-      seats: async () => this.relay.told,
+      seats: async () => this.named(id, this.relay.told),
       leaveDeposit: async (bytes) => this.#take(bytes),
       deposit: async (stage, id) => {
         const found = this.deposits.find(({ header }) => header.stage === stage && header.id === id);

@@ -9,7 +9,8 @@ type Soon<Value> = Value | Promise<Value>;
 /** A keeper or a group, as far as it gets to know who came after the run began. */
 export interface Acquaintance {
   admit(newcomers: readonly Newcomer[]): Soon<boolean>;
-  greetings(): Soon<readonly Uint8Array[]>;
+  /** `epoch`: the one that is under way. */
+  greetings(epoch: number): Soon<readonly Uint8Array[]>;
   greet(greeting: SignedGreeting, epoch: number): Soon<Uint8Array | null>;
 }
 
@@ -62,9 +63,10 @@ export class Introducer {
   async greet(): Promise<void> {
     const { party, store, send } = this.#means;
     const now = performance.now();
-    if (this.#epoch === null || (this.#greetedAt !== null && now - this.#greetedAt < GREET_EVERY_MS)) return;
+    const epoch = this.#epoch;
+    if (epoch === null || (this.#greetedAt !== null && now - this.#greetedAt < GREET_EVERY_MS)) return;
     this.#greetedAt = now;
-    const greetings = await this.#tried(async () => party.greetings());
+    const greetings = await this.#tried(async () => party.greetings(epoch));
     if (greetings === null || greetings.length === 0) return;
     store();
     await send(greetings);
@@ -78,6 +80,9 @@ export class Introducer {
     store();
     // Also without an answer there is news: one stranger fewer.
     await send(answer.frame === null ? [] : [answer.frame]);
+    // Who was welcomed has more to show to those who may tell it of a stage.
+    if (greeting.greeting.kind === 'welcome') this.#greetedAt = null;
+    await this.greet();
   }
 
   /** Null where it was refused. */

@@ -4,10 +4,12 @@ import { encodeCbor, readCbor } from '../../wire/cbor.ts';
 import { type Greeting, type SignedGreeting, signedGreetingSchema } from '../../wire/greeting.ts';
 import { type Identity, isSignedBy } from '../../wire/identity.ts';
 
-/** Members of the longest greeting and what holds them. */
-const MOST_ITEMS = 32;
+/** Members of the longest greeting, which has others in it, and what holds them. */
+const MOST_ITEMS = 8192;
 /** Far more than a greeting has. */
-const MOST_BYTES = 2048;
+const MOST_BYTES = 2 ** 18;
+/** How CBOR of a greeting begins: a map of two, of which the first is called "greeting". Frames do not have to be read twice. */
+const BEGINNING = Buffer.from('\xa2\x68greeting', 'latin1');
 
 function signedBytes(greeting: Greeting): Uint8Array {
   return Buffer.from(['pluralllm-greeting-v1', digestOf(greeting)].join('\n'));
@@ -20,7 +22,8 @@ export function signGreeting(greeting: Greeting, identity: Identity): Uint8Array
 
 /** The greeting in what was carried; null where it is something else, such as a frame. */
 export function parseGreeting(bytes: Uint8Array): SignedGreeting | null {
-  return bytes.byteLength > MOST_BYTES ? null : readCbor(bytes, signedGreetingSchema, MOST_ITEMS);
+  const isOne = BEGINNING.equals(bytes.subarray(0, BEGINNING.length)) && bytes.byteLength <= MOST_BYTES;
+  return isOne ? readCbor(bytes, signedGreetingSchema, MOST_ITEMS) : null;
 }
 
 /** Refuses a greeting that its sender did not sign. Errors: SIGNATURE_INVALID. */

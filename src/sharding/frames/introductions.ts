@@ -2,13 +2,22 @@ import { isDeepStrictEqual } from 'node:util';
 import { bytesFrom } from '../../core/bytes.ts';
 import { invariant, PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
-import type { Greeting, SignedGreeting } from '../../wire/greeting.ts';
+import type { Greeting, SignedGreeting, Voucher } from '../../wire/greeting.ts';
 import { freshSecret, type Identity } from '../../wire/identity.ts';
 import { checkGreeting, signGreeting } from './greeting.ts';
 import { Link } from './link.ts';
 import type { Links } from './links.ts';
 import { misplaced } from './misplaced.ts';
-import { checkSeats, linkedWith, type Newcomer, type Seats, withNewcomers } from './seats.ts';
+import {
+  checkSeats,
+  holdersOf,
+  linkedWith,
+  type Newcomer,
+  type Seats,
+  stageOf,
+  withNewcomers,
+} from './seats.ts';
+import { Vouchers } from './vouchers.ts';
 
 /** How many may take a seat after a run began, as its definition says, and which keepers a participant accepts. */
 export interface LateSeats {
@@ -37,6 +46,10 @@ export interface IntroductionsMemory {
   readonly asked: readonly (readonly [id: string, secret: Uint8Array])[];
   /** What it answered, by whom for: whoever did not hear it is told the same again. */
   readonly given: readonly (readonly [id: string, welcome: Given])[];
+  /** Greetings of other keepers, who know it as keeper of its stage. */
+  readonly heard: readonly Voucher[];
+  /** Of which stages holders know a newcomer as one of the own stage. */
+  readonly vouched: readonly (readonly [id: string, stages: readonly number[]])[];
 }
 
 interface Given {
@@ -72,6 +85,7 @@ export class Introductions {
   #seats: Seats;
   readonly #asked: Map<string, Uint8Array>;
   readonly #given: Map<string, Given>;
+  readonly #vouchers: Vouchers;
   #changes = 0;
 
   constructor(setup: IntroductionsSetup, memory?: IntroductionsMemory) {
@@ -79,6 +93,7 @@ export class Introductions {
     this.#newcomers = memory?.newcomers ?? [];
     this.#asked = new Map(memory?.asked);
     this.#given = new Map(memory?.given);
+    this.#vouchers = new Vouchers(setup, memory);
     this.#seats = this.#seatsWith(this.#newcomers);
   }
 
@@ -124,8 +139,31 @@ export class Introductions {
     const from = identity.publicKey;
     return this.#unknown().map((to) => {
       const secret = this.#asked.get(to) ?? this.#ask(to);
-      return signGreeting({ kind: 'hello', run, from, to, key: keyPairOf(secret).publicKey }, identity);
+      const address = { run, from, to, stage: stageOf(this.#seats, to) };
+      return signGreeting({ kind: 'hello', ...address, key: keyPairOf(secret).publicKey }, identity);
     });
+  }
+
+  /** What shows those who may keep its stage, and with whom there is a link, that holders of other stages know it. */
+  vouched(): Uint8Array[] {
+    const isLate = this.#newcomers.some(({ seat }) => seat.id === this.#own);
+    const stage = stageOf(this.#seats, this.#own);
+    if (!isLate || stage === null) return [];
+    const fellows = holdersOf(this.#seats, stage).map(({ id }) => id);
+    const known = fellows.filter((id) => id !== this.#own && this.#setup.links().with(id) !== null);
+    return known.map((to) => this.#vouchers.shown(to, stage));
+  }
+
+  /**
+   * Whether somebody may be told of the own stage: who had a seat for it in the beginning; who is on the own list of keepers; and a newcomer of whom a first holder of each other stage knows that
+   * it has one. So an aggregator that names another newcomer to each keeper gets none told.
+   */
+  isVouchedFor(id: string): boolean {
+    if (this.#setup.late.accepts !== undefined) return true;
+    const isLate = this.#newcomers.some(({ seat }) => seat.id === id);
+    const own = stageOf(this.#seats, this.#own);
+    const others = [...this.#seats.keepers.keys()].filter((stage) => stage !== own);
+    return !isLate || others.every((stage) => this.#vouchers.has(id, stage));
   }
 
   /**
@@ -137,16 +175,26 @@ export class Introductions {
     const { run, identity } = this.#setup;
     if (greeting.run !== run || greeting.to !== identity.publicKey)
       throw misplaced('it is for somebody else');
+    if (greeting.stage !== stageOf(this.#seats, identity.publicKey)) {
+      throw misplaced('its sender knows its receiver with another stage');
+    }
     checkGreeting(signed);
-    if (greeting.kind === 'hello') return this.#answer(greeting);
-    this.#conclude(greeting, epoch);
-    return null;
+    if (greeting.kind === 'vouched') {
+      if (stageOf(this.#seats, greeting.from) !== greeting.stage || greeting.stage === null) {
+        throw misplaced('its sender does not have this stage');
+      }
+      if (this.#vouchers.take(greeting)) this.#changes++;
+      return null;
+    }
+    const answer = greeting.kind === 'hello' ? this.#answer(greeting) : this.#conclude(greeting, epoch);
+    if (this.#vouchers.hear({ greeting, signature: signed.signature })) this.#changes++;
+    return answer;
   }
 
   /** What is to be remembered. */
   memory(): IntroductionsMemory {
     const asked = [...this.#asked].map(([id, secret]) => [id, secret.slice()] as const);
-    return { newcomers: this.#newcomers, asked, given: [...this.#given] };
+    return { newcomers: this.#newcomers, asked, given: [...this.#given], ...this.#vouchers.memory() };
   }
 
   #ask(to: string): Uint8Array {
@@ -167,15 +215,16 @@ export class Introductions {
     const secret = bytesFrom(freshSecret());
     const { epoch } = links();
     this.#link(secret, { id: from, agreementKey: key }, { newcomer: from, epoch });
-    const own = { run, from: identity.publicKey, key: keyPairOf(secret).publicKey };
+    const address = { run, from: identity.publicKey, to: from, stage: stageOf(this.#seats, from) };
+    const keys = { key: keyPairOf(secret).publicKey, answers: key };
     secret.fill(0);
-    const welcome = signGreeting({ kind: 'welcome', ...own, to: from, answers: key, epoch }, identity);
+    const welcome = signGreeting({ kind: 'welcome', ...address, ...keys, epoch }, identity);
     this.#given.set(from, { key, welcome });
     this.#changes++;
     return welcome;
   }
 
-  #conclude({ from, key, answers, epoch }: Welcome, latest: number): void {
+  #conclude({ from, key, answers, epoch }: Welcome, latest: number): null {
     const secret = this.#asked.get(from);
     if (secret === undefined || keyPairOf(secret).publicKey !== answers) {
       throw misplaced('nothing was asked of its sender that it answers');
@@ -186,6 +235,7 @@ export class Introductions {
     this.#asked.delete(from);
     this.#changes++;
     secret.fill(0);
+    return null;
   }
 
   #link(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agreementKeySchema } from '../../wire/greeting.ts';
+import { agreementKeySchema, voucherSchema } from '../../wire/greeting.ts';
 import { digestSchema } from '../../wire/run-definition.ts';
 import { newcomerSchema } from '../../wire/sharding.ts';
 import type { IntroductionsMemory } from './introductions.ts';
@@ -26,16 +26,21 @@ export const storedIntroductionsSchema = z
     given: z.array(
       z.tuple([z.string(), z.strictObject({ key: agreementKeySchema, welcome: z.instanceof(Uint8Array) })]),
     ),
+    heard: z.array(voucherSchema).default([]),
+    vouched: z.array(z.tuple([z.string(), z.array(z.int())])).default([]),
   })
-  .default(() => ({ newcomers: [], asked: [], given: [] }));
+  .default(() => ({ newcomers: [], asked: [], given: [], heard: [], vouched: [] }));
 
 /** Who came later, in what a checkpoint takes. */
-export function storableIntroductions({ newcomers, asked, given }: IntroductionsMemory) {
+export function storableIntroductions(memory: IntroductionsMemory) {
+  const { newcomers, asked, given, heard, vouched } = memory;
   return {
     newcomers: newcomers.map(({ seat: { id, agreementKey, signature }, stage }) => {
       return { seat: { id, agreementKey, signature }, stage };
     }),
     asked: asked.map(([id, secret]) => [id, secret]),
     given: given.map(([id, { key, welcome }]) => [id, { key, welcome }]),
+    heard: heard.map(({ greeting, signature }) => ({ greeting: { ...greeting }, signature })),
+    vouched: vouched.map(([id, stages]) => [id, [...stages]]),
   };
 }

@@ -253,9 +253,17 @@ export class Keeper {
     return this.#inTurn(() => this.#introductions.admit(newcomers));
   }
 
-  /** Its greetings to those who were there before it, as long as they are not answered. */
-  greetings(): Promise<readonly Uint8Array[]> {
-    return this.#inTurn(() => (this.unsettled ? [] : this.#introductions.greetings()));
+  /**
+   * Its greetings to those who were there before it, as long as they are not answered; and where it has no stage of the epoch that is under way, what shows those who may tell it of one
+   * that others know it.
+   */
+  greetings(epoch: number): Promise<readonly Uint8Array[]> {
+    return this.#inTurn(() => {
+      if (this.unsettled) return [];
+      const greetings = this.#introductions.greetings();
+      const lacks = !this.holds || this.epoch < epoch;
+      return lacks ? [...greetings, ...this.#introductions.vouched()] : greetings;
+    });
   }
 
   /** Takes in a greeting in the latest epoch that the aggregator said; the answer to it, if there is one. Errors: FRAME_REFUSED, ROUND_REFUSED, SIGNATURE_INVALID. */
@@ -320,7 +328,7 @@ export class Keeper {
 
   /** Whether somebody else can be told of its stage: there is no link yet with who has just come. */
   #isFellow(id: string): boolean {
-    return id !== this.#id && this.#links.with(id) !== null;
+    return id !== this.#id && this.#links.with(id) !== null && this.#introductions.isVouchedFor(id);
   }
 
   /** Whether a round is under way. */
