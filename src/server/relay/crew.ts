@@ -44,6 +44,7 @@ export class Crew {
     this.#recovery = new Recovery(options, {
       isThere: (id) => this.isThere(id),
       keeper: (id) => this.#keeper(id),
+      kept: () => this.#memory.kept,
     });
   }
 
@@ -89,7 +90,8 @@ export class Crew {
   /** Who keeps each stage: one that nobody who is there has is recovered first, where that can be. Errors: Trouble. */
   async #staffed(): Promise<Keeping> {
     for (;;) {
-      const next = staffed(this.#options.relay, this.keeping, (id) => this.isThere(id));
+      const { keeping, kept } = this.#memory;
+      const next = staffed(this.#options.relay, keeping, (id) => this.isThere(id), kept);
       if (!('stage' in next)) {
         this.#recovery.done();
         return next;
@@ -154,8 +156,10 @@ export class Crew {
     const settled = statuses.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
     for (const { id, status } of statuses.filter((one) => one.status.unsettled)) {
       const { epoch } = status;
-      const decided = epoch <= this.#memory.kept || settled.some((one) => one >= epoch);
+      const isNext = epoch === this.#memory.kept + 1;
+      const decided = epoch <= this.#memory.kept || (isNext && settled.some((one) => one >= epoch));
       const kept = this.#ended?.epoch === epoch ? this.#ended.kept : decided;
+      if (kept && isNext) await this.#remember({ kept: epoch });
       await this.#keeper(id).settle(kept && !this.#isTold(id));
     }
   }
