@@ -7,7 +7,7 @@ import type { RunRelay } from './run-relay.ts';
 import { canBelieve, canTakeOver, type Standing, standingOf } from './staff.ts';
 
 /** What of a deposit the aggregator goes by. */
-export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round'>;
+export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round' | 'from'>;
 
 /** The deposits of a run. */
 export interface StoredDeposits {

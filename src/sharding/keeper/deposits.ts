@@ -100,7 +100,7 @@ export class Deposits {
     }
     if (epoch !== this.#links.epoch) throw misplaced(`it is of epoch ${epoch}, not ${this.#links.epoch}`);
     const { id, share } = shareOfFrame(openFrame(frame, this.#links.with(from)!));
-    this.#kept.keep({ stage, epoch, round, id, share });
+    this.#kept.keep({ stage, epoch, round, id, from, share });
   }
 
   /** The share of a deposit for a holder of its stage, and for nobody else. Errors: ROUND_REFUSED. */
