@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
-import { frameOfShare } from '../../src/sharding/deposits/share-frame.ts';
+import { frameOfShare, shareOfFrame } from '../../src/sharding/deposits/share-frame.ts';
 import { openDeposit, readDeposit, type StageShare } from '../../src/sharding/deposits/stage-deposit.ts';
 import { Link } from '../../src/sharding/frames/link.ts';
 import { openFrame, readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
@@ -148,6 +148,20 @@ describe('an aggregator', () => {
     await taking.receive(settled!);
     const { bytes, header } = deposits[1]!;
     await expect(taking.recover(bytes, header.id)).rejects.toMatchObject({ code: 'DEPOSIT_REFUSED' });
+  });
+
+  test('that kept what it carried opens shares of later epochs with the disk of an earlier day', async () => {
+    const run = await open();
+    const disk = run.keepers[0]!.memory();
+    expect(await run.morph()).toBe(true);
+    const { shares } = (await run.keepers[1]!.deposit())!;
+    const sent = shares.find((one) => readFrame(one).header.to === run.seats.keepers[0]!.id)!;
+    await run.keepers[0]!.receive(sent);
+    const frame = readFrame(sent);
+    const [, secret] = disk.links.secrets.find(([other]) => other === frame.header.from)!;
+    // This is what docs/threat-model.md says of such a disk.
+    const { share } = shareOfFrame(openFrame(frame, Link.from(0, secret).next()));
+    expect(run.keepers[0]!.shares.map((one) => one.share)).toContainEqual(share);
   });
 
   test('hands who takes over nothing else than was asked for: no other stage, deposit, run or round', async () => {

@@ -37,6 +37,8 @@ export class Crew {
 
   /** When those who stand by were last told of stages out of turn. */
   #toldAt = Number.NEGATIVE_INFINITY;
+  /** Whether a stage was recovered, and others were not left since: who recovered it has no share of what was left before. */
+  #isRecovered = false;
 
   private constructor(options: CrewOptions, memory: CrewMemory) {
     this.#options = options;
@@ -81,9 +83,10 @@ export class Crew {
     const all = this.#present();
     await Promise.all(all.map((keeper) => keeper.appoint(next)));
     // Who stands by and has nothing yet, or nothing of this epoch, is told now, the others after the next round.
-    if (all.some(({ id }) => this.#isBehind(id))) {
+    if (this.#isRecovered || all.some(({ id }) => this.#isBehind(id))) {
       this.#toldAt = this.#options.clock.now();
       await Promise.all(next.map((id) => this.#keeper(id).keep()));
+      this.#isRecovered = false;
     } else await this.leaveDeposits();
   }
 
@@ -97,6 +100,7 @@ export class Crew {
         return next;
       }
       await this.#recovery.recover(next.stage, this.keeping);
+      this.#isRecovered = true;
     }
   }
 
