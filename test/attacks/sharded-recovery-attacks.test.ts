@@ -125,7 +125,7 @@ describe('a stage that is lost', () => {
     for (const id of [FIRST, LAST]) run.lives(id, {});
     run.lives(ONE, { strangers: [FIRST, LAST] });
     run.lives(OTHER, AWAY, THERE);
-    await run.staffUntil(() => run.recoveries().length > 0);
+    await run.staffUntil(() => run.memory().keeping[1] === OTHER);
     expect(run.recoveries()[0]).toEqual({ by: OTHER, id: deposit(3).id });
   });
 

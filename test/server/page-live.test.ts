@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { statusFixture } from '../support/status-fixture.ts';
+import { digestLike, statusFixture } from '../support/status-fixture.ts';
 import { noBrowser, untilText, watchedPages, why } from '../support/watched-page.ts';
 
 const RUN = 'nonvoters-quickstart';
@@ -89,6 +89,28 @@ describe.skipIf(noBrowser)(`status page, live${why}`, () => {
       await expect.poll(() => fake.streams).toBe(1);
     });
     await open({ address: '/#run=older' }, (page) => untilText(page, '#run-name', 'older'));
+  });
+
+  it('shows who keeps the stages of a sharded run, and who takes over, and nothing of it in other runs', async () => {
+    const [kept, stood] = [digestLike('keeper'), digestLike('standby')];
+    const keepers = (keeping: string) =>
+      [kept, stood].map((publicKey, index) => ({
+        ...{ publicKey, stage: 1, keeps: publicKey === keeping },
+        lastSeenAt: index === 0 ? Date.now() - 65_000 : null,
+      }));
+    await open({ width: 400 }, async (page) => {
+      await untilText(page, '#replied', '11 of 14');
+      expect(await page.locator('#keepers-part').isVisible()).toBe(false);
+      fake.set({ ...statusFixture(), keepers: keepers(kept) });
+      fake.push('joined', { group: 'x' });
+      await untilText(page, '#keepers', /1keeps it.*1stands by.*not seen yet/);
+      fake.set({ ...statusFixture(), keepers: keepers(stood) });
+      fake.push('joined', { group: 'y' });
+      await untilText(page, '#keepers', /1stands by.*1keeps it/);
+      expect(await page.locator('#keepers .digest').first().getAttribute('title')).toBe(kept);
+      // On a narrow screen nothing sticks out.
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400);
+    });
   });
 
   it('says so where the address names a run that is not there', async () => {

@@ -59,6 +59,8 @@ export class KeeperService {
   readonly #introducer: Introducer;
   readonly #depositor: Depositor;
   #shares: readonly KeptShare[];
+  /** How much of whom the keeper knows is stored. */
+  #acquainted = 0;
   #answered = 0;
   #failure: KeeperStatus['failure'] = null;
   #said = '';
@@ -142,11 +144,14 @@ export class KeeperService {
 
   /** Beside what was stored of the stage, which may be in the middle of a round. In the middle of a morph it is stored with how that is settled. */
   #storeAcquaintances(): void {
-    if (this.#keeper.unsettled) return;
+    const { acquainted, unsettled } = this.#keeper;
+    // A greeting that is repeated is no reason to write a stage.
+    if (unsettled || acquainted === this.#acquainted) return;
     const { home } = this.#options;
     const { memory, turned } = home.load()!;
     home.save({ memory: { ...memory, ...this.#keeper.acquaintances() }, turned });
     this.#storeShares();
+    this.#acquainted = acquainted;
   }
 
   #refuse(thrown: unknown): void {
@@ -209,7 +214,7 @@ export class KeeperService {
       }
       case 'settle':
         await keeper.settle(order.keep);
-        this.#store();
+        this.#storeSettled();
         return [];
       case 'reveal':
         return keeper.reveal(order);
@@ -227,6 +232,16 @@ export class KeeperService {
     const deposit = await this.#keeper.deposit();
     if (deposit !== null) this.#depositor.leave(deposit);
     return frames;
+  }
+
+  /** Here the stage before the morph is forgotten, and on the disk it is not: where this cannot be stored, the service ends and goes on from there. */
+  #storeSettled(): void {
+    try {
+      this.#store();
+    } catch (thrown) {
+      this.#break(asPluralError(thrown));
+      throw thrown;
+    }
   }
 
   #store(): void {

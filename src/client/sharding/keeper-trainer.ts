@@ -67,7 +67,7 @@ export class KeeperTrainer implements Trainer {
     await open.line.ready(`${opening.round}/${opening.attempt}`);
     try {
       for (;;) {
-        const placed = await this.#inRound(opening, (now) => trainingOf(now, opening, open.member.id));
+        const placed = await this.#inRound(opening, (now) => trainingOf(now, opening, open));
         const trained = await this.#attempt(open, opening, placed, received);
         if (trained !== null) return trained;
       }
@@ -109,7 +109,7 @@ export class KeeperTrainer implements Trainer {
     const { member } = open;
     this.#begin(open, course, training.place, received);
     const { localSteps, rounds } = this.#plan.config.training;
-    let loss = 0;
+    let [loss, parameters] = [0, received];
     try {
       for (let step = 0; step < localSteps; step++) {
         const at = (round - 1) * localSteps + step;
@@ -117,16 +117,18 @@ export class KeeperTrainer implements Trainer {
         const rate = learningRateAt(at, rounds * localSteps, this.#setup.schedule);
         loss += (await member.step(batch, step, rate)) / localSteps;
       }
+      // Also at its very end it can be given up.
+      const { front, head } = member.parameters();
+      parameters = this.#vector.join(front, head);
     } catch (thrown) {
       this.#checkOpen();
       if (!isCode(thrown, ['ROUND_REFUSED'])) throw thrown;
       return null;
     }
-    const { front, head } = member.parameters();
     // What the keepers did not bring to its end is not sent: they begin it again.
     const ended = await this.#inRound(opening, (now) => (isUnderWay(now, training) ? null : { now }));
     const complete = ended.now?.training?.complete === true && samePlace(ended.now.training, training);
-    return complete ? { parameters: this.#vector.join(front, head), loss } : null;
+    return complete ? { parameters, loss } : null;
   }
 
   #begin(
@@ -286,11 +288,16 @@ function knownIn({ member }: OpenGroup, course: Course | null): boolean {
   return course !== null && member.knows(course.keeping);
 }
 
-/** The training of an opening, once the group is among those who train, or it is over. */
-function trainingOf(course: Course | null, { round, attempt }: Opening, id: string): Placed | null {
+/** The training of an opening, once the group is among those who train and knows who keeps the stages at both ends, or it is over. */
+function trainingOf(
+  course: Course | null,
+  { round, attempt }: Opening,
+  { member }: OpenGroup,
+): Placed | null {
   const training = course?.training ?? null;
   if (course === null || training?.round !== round || training.opening !== attempt) return null;
-  return training.complete || training.groups.includes(id) ? { course, training } : null;
+  const isIn = training.groups.includes(member.id) && member.knows(course.keeping);
+  return training.complete || isIn ? { course, training } : null;
 }
 
 function samePlace(a: Training, b: Training): boolean {

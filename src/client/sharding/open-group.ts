@@ -1,4 +1,4 @@
-import { asPluralError, invariant, type PluralError } from '../../core/errors.ts';
+import { asPluralError, invariant, PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import { secretCutNoise } from '../../sharding/group/cut-noise.ts';
 import { ShardedGroup } from '../../sharding/group/sharded-group.ts';
@@ -31,13 +31,21 @@ export interface OpeningGroup {
   readonly failed: (error: PluralError) => void;
 }
 
-/** What a group opens its links from: what it has stored; with the secret of its seat, where that was there when the run began; otherwise nothing. */
-function linksFrom({ links, identity }: ShardedMeans, { newcomers }: SeatsNow) {
-  const secret = links.seatSecret();
+/** What a group opens its links from: what it has stored; with the secret of its seat, where that was there when the run began; otherwise nothing. Errors: STAGE_TAKEN where it is said to have no seat. */
+function linksFrom({ links, identity }: ShardedMeans, { seats, newcomers }: SeatsNow) {
   const isLate = newcomers.some(({ seat }) => seat.id === identity.publicKey);
+  // No link would come of it, and what the seat was taken with would be forgotten.
+  if (!isLate && !seats.groups.some(({ id }) => id === identity.publicKey)) throw noSeat();
+  const secret = links.seatSecret();
   const keys = secret === null ? links.loadLinks() : isLate ? null : keyPairOf(secret);
   invariant(keys !== null || isLate, 'a group has the secret of its seat, or its links');
   return keys;
+}
+
+function noSeat(): PluralError {
+  return new PluralError('STAGE_TAKEN', 'this group is said to have no seat in the run', {
+    hint: 'Join again with the same invitation. If it had one before, the aggregator says something else than then: do not go on before it is explained.',
+  });
 }
 
 /** Front and head of a group's run, of which each attempt takes a copy. Errors: ENGINE_FAILED. */
@@ -57,10 +65,11 @@ export async function openGroup(means: ShardedMeans, opening: OpeningGroup): Pro
   const now = await seatsNow(api, run);
   if (now === null) return null;
   checkKeepers(now.seats, means.keepers);
+  const keys = linksFrom(means, now);
   const { front, head } = await openEnds(plan);
   const line = new RelayLine(api, handlers, stop);
   const member = new ShardedGroup({
-    ...{ run, identity, keys: linksFrom(means, now), seats: now.seats, front, head, width: options.width },
+    ...{ run, identity, keys, seats: now.seats, front, head, width: options.width },
     late: lateSeats(sharding, means.keepers),
     frames: sharding.frames,
     send: (frame) => line.send([frame]),

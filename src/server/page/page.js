@@ -5,6 +5,7 @@ import { Feed, POLL_MS } from './feed.js';
 import { makeFigures } from './figures.js';
 import { showGroups } from './groups.js';
 import { showDeadline, showHead } from './head.js';
+import { showKeepers } from './keepers.js';
 import { showConnection, showFailure, showNoRun, showNothing, showStale } from './notices.js';
 import { showErrors, showModels } from './records.js';
 import { chooseRun, runInAddress, showRuns } from './runs.js';
@@ -45,6 +46,7 @@ function show(answer) {
   at('to-admin').hidden = false;
   showHead(answer);
   showGroups(answer, (item, group) => admin.decorate(item, group));
+  showKeepers(answer);
   showFigures(answer);
   showErrors(answer);
   showModels(answer);

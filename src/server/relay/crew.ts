@@ -81,7 +81,7 @@ export class Crew {
     const next = await this.#staffed();
     if (!sameKeeping(next, this.keeping)) await this.#remember({ keeping: next });
     const all = this.#present();
-    await Promise.all(all.map((keeper) => keeper.appoint(next)));
+    await Promise.all(all.map((keeper) => this.#needed(keeper.id, keeper.appoint(next))));
     // Who stands by and has nothing yet, or nothing of this epoch, is told now, the others after the next round.
     if (this.#isRecovered || all.some(({ id }) => this.#isBehind(id))) {
       this.#toldAt = this.#options.clock.now();
@@ -157,15 +157,22 @@ export class Crew {
    */
   async #settleMorph(): Promise<void> {
     const statuses = this.#present().flatMap(({ id, status }) => (status === null ? [] : [{ id, status }]));
-    const settled = statuses.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
+    const keepers = statuses.filter(({ id }) => this.keeping.includes(id));
+    const settled = keepers.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
     for (const { id, status } of statuses.filter((one) => one.status.unsettled)) {
       const { epoch } = status;
       const isNext = epoch === this.#memory.kept + 1;
       const decided = epoch <= this.#memory.kept || (isNext && settled.some((one) => one >= epoch));
       const kept = this.#ended?.epoch === epoch ? this.#ended.kept : decided;
-      if (kept && isNext) await this.#remember({ kept: epoch });
-      await this.#keeper(id).settle(kept && !this.#isTold(id));
+      if (kept && isNext && this.keeping.includes(id)) await this.#remember({ kept: epoch });
+      await this.#needed(id, this.#keeper(id).settle(kept && !this.#isTold(id)));
     }
+  }
+
+  /** What is asked of who only stands by: where it does not do that, it takes over nothing, and nobody else stops for it. */
+  async #needed(id: string, done: Promise<void>): Promise<void> {
+    if (this.keeping.includes(id)) return done;
+    await done.catch(() => undefined);
   }
 
   /** Whether somebody else keeps its stage, and is there to tell it of it. */

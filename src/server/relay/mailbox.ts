@@ -3,7 +3,7 @@ import { PluralError } from '../../core/errors.ts';
 /** Frames are small and few at a time; a stage comes after each round. Bounds what somebody who fetches nothing makes the aggregator hold. */
 const MOST_BYTES = 256 * 2 ** 20;
 const MOST_FRAMES = 4096;
-/** Of one sender, beyond its first: whoever floods a mailbox leaves room for the others. */
+/** Of one sender, beyond its first and those that the next of their kind replaces: whoever floods a mailbox leaves room for the others. */
 const MOST_BYTES_OF_ONE = 32 * 2 ** 20;
 const MOST_FRAMES_OF_ONE = 1024;
 
@@ -14,7 +14,7 @@ interface Waiting {
   readonly frame: Uint8Array<ArrayBuffer>;
 }
 
-/** What waits of one sender. */
+/** What waits of one sender and is not replaced. */
 interface Share {
   readonly frames: number;
   readonly bytes: number;
@@ -36,15 +36,15 @@ export class Mailbox {
     if (older >= 0) this.#forget(this.#waiting.splice(older, 1)[0]!);
     const { frames, bytes } = this.#shares.get(from) ?? NO_SHARE;
     const all = this.#waiting.length >= MOST_FRAMES || this.#bytes + byteLength > MOST_BYTES;
-    const one = frames >= MOST_FRAMES_OF_ONE || (frames > 0 && bytes + byteLength > MOST_BYTES_OF_ONE);
-    if (all || one) {
+    const isFlood = frames >= MOST_FRAMES_OF_ONE || (frames > 0 && bytes + byteLength > MOST_BYTES_OF_ONE);
+    if (all || (isFlood && only === null)) {
       throw new PluralError('RATE_LIMITED', 'too many frames wait for one participant', {
         hint: 'It does not fetch them; try again later.',
       });
     }
     this.#waiting.push({ number: ++this.#last, from, only, frame });
     this.#bytes += byteLength;
-    this.#shares.set(from, { frames: frames + 1, bytes: bytes + byteLength });
+    if (only === null) this.#shares.set(from, { frames: frames + 1, bytes: bytes + byteLength });
   }
 
   /** Forgets the frames up to a number, and gives those after it: as many as `mostBytes` have room for, and at least one. */
@@ -66,9 +66,10 @@ export class Mailbox {
     return { last, frames };
   }
 
-  #forget({ from, frame }: Waiting): void {
-    const { frames, bytes } = this.#shares.get(from) ?? NO_SHARE;
+  #forget({ from, only, frame }: Waiting): void {
     this.#bytes -= frame.byteLength;
+    if (only !== null) return;
+    const { frames, bytes } = this.#shares.get(from) ?? NO_SHARE;
     if (frames <= 1) this.#shares.delete(from);
     else this.#shares.set(from, { frames: frames - 1, bytes: bytes - frame.byteLength });
   }

@@ -59,7 +59,7 @@ export interface Unstaffed {
 }
 
 /**
- * Who keeps each stage: who kept it, while it is there; otherwise the one who stands by that knows most of it. `isThere` says of whom something is heard.
+ * Who keeps each stage: who kept it, while it is there; otherwise of those who stand by and have links with who keeps the others the one that knows most of it. `isThere` says of whom something is heard.
  * A stage that nobody can keep is told instead.
  */
 export function staffed(
@@ -72,16 +72,26 @@ export function staffed(
   const standing = standingOf(relay, present, kept);
   const next: string[] = [];
   for (const [stage, id] of keeping.entries()) {
-    const fit = relay.holders(stage).filter((one) => isThere(one) && canTakeOver(relay, one, standing));
+    const stay = keeping.slice(stage + 1).filter((one) => isThere(one) && canTakeOver(relay, one, standing));
+    const others = [...next, ...stay];
+    const isMet = (one: string) => one === id || !others.some((other) => areStrangers(relay, one, other));
+    const fits = (one: string) => isThere(one) && canTakeOver(relay, one, standing) && isMet(one);
+    const fit = relay.holders(stage).filter(fits);
     const round = (one: string) => relay.statusOf(one)!.round;
     const best = fit.includes(id) ? id : fit.sort((a, b) => round(b) - round(a))[0];
     if (best === undefined) return { stage };
     next.push(best);
   }
-  // Who has just come and was not greeted by all of the others cannot work with them yet.
-  const isStranger = (one: string, other: string) => relay.statusOf(one)?.strangers.includes(other) === true;
-  const stage = next.findIndex((one, index) => {
-    return one !== keeping[index] && next.some((other) => isStranger(one, other) || isStranger(other, one));
-  });
-  return stage < 0 ? next : { stage };
+  return next;
+}
+
+/**
+ * Whether two cannot work with each other yet: who came later was not greeted back. Its word alone counts, for the other one has the link before it answers, and those who were there from
+ * the beginning have theirs: what a keeper says of whom it knows keeps nobody else from taking over.
+ */
+function areStrangers(relay: RunRelay, one: string, other: string): boolean {
+  const { newcomers } = relay.told;
+  const place = (id: string) => newcomers.findIndex(({ seat }) => seat.id === id);
+  const [earlier, later] = place(one) < place(other) ? [one, other] : [other, one];
+  return place(later) >= 0 && relay.statusOf(later)?.strangers.includes(earlier) === true;
 }

@@ -72,6 +72,7 @@ export class Introductions {
   #seats: Seats;
   readonly #asked: Map<string, Uint8Array>;
   readonly #given: Map<string, Given>;
+  #changes = 0;
 
   constructor(setup: IntroductionsSetup, memory?: IntroductionsMemory) {
     this.#setup = setup;
@@ -84,6 +85,11 @@ export class Introductions {
   /** All seats that it accepts. */
   get seats(): Seats {
     return this.#seats;
+  }
+
+  /** Grows with each change of what is to be remembered. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /**
@@ -101,7 +107,9 @@ export class Introductions {
     if (seats.keepers.length > 0 && newcomers.length > before.length) checkSeats(this.#setup.run, seats);
     this.#newcomers = structuredClone(newcomers);
     this.#seats = seats;
-    return newcomers.length > before.length;
+    if (newcomers.length === before.length) return false;
+    this.#changes++;
+    return true;
   }
 
   /** Whether there is a link with each of these, itself left out. */
@@ -115,8 +123,7 @@ export class Introductions {
     const { run, identity } = this.#setup;
     const from = identity.publicKey;
     return this.#unknown().map((to) => {
-      const secret = this.#asked.get(to) ?? bytesFrom(freshSecret());
-      this.#asked.set(to, secret);
+      const secret = this.#asked.get(to) ?? this.#ask(to);
       return signGreeting({ kind: 'hello', run, from, to, key: keyPairOf(secret).publicKey }, identity);
     });
   }
@@ -142,6 +149,13 @@ export class Introductions {
     return { newcomers: this.#newcomers, asked, given: [...this.#given] };
   }
 
+  #ask(to: string): Uint8Array {
+    const secret = bytesFrom(freshSecret());
+    this.#asked.set(to, secret);
+    this.#changes++;
+    return secret;
+  }
+
   #answer({ from, key }: Hello): Uint8Array {
     const given = this.#given.get(from);
     if (given !== undefined) {
@@ -157,6 +171,7 @@ export class Introductions {
     secret.fill(0);
     const welcome = signGreeting({ kind: 'welcome', ...own, to: from, answers: key, epoch }, identity);
     this.#given.set(from, { key, welcome });
+    this.#changes++;
     return welcome;
   }
 
@@ -169,6 +184,7 @@ export class Introductions {
     if (epoch > latest) throw misplaced(`it is of epoch ${epoch}, and ${latest} is under way`);
     this.#link(secret, { id: from, agreementKey: key }, { newcomer: this.#own, epoch });
     this.#asked.delete(from);
+    this.#changes++;
     secret.fill(0);
   }
 

@@ -24,7 +24,7 @@ export function boundOf(setup: {
 }
 
 /** Far more epochs than somebody misses between two rounds; bounds what a number that somebody says makes us do. */
-const MOST_EPOCHS_AHEAD = 100_000;
+const MOST_EPOCHS_AHEAD = 10_000;
 
 /** The links of one participant, all in one epoch. */
 export class Links {
@@ -93,9 +93,11 @@ export class Links {
   add(other: string, link: Link): void {
     invariant(!this.#links.has(other), 'there is one link with each');
     if (this.#before !== null) throw this.#astray(link.epoch);
-    if (this.#links.size > 0) this.advanceTo(Math.max(link.epoch, this.epoch));
+    const epoch = Math.max(link.epoch, this.epoch);
+    this.#checkReach(epoch);
+    this.advanceTo(epoch);
     let met = link;
-    while (this.#links.size > 0 && met.epoch < this.epoch) {
+    while (met.epoch < epoch) {
       const next = met.next();
       met.forget();
       met = next;

@@ -1,39 +1,28 @@
-import { invariant } from '../../core/errors.ts';
 import type { SignedGreeting } from '../../wire/greeting.ts';
-import type { FrameHeader } from '../../wire/shard-frame.ts';
 import type { KeptShare } from '../deposits/kept-shares.ts';
 import { depositRefused } from '../deposits/stage-deposit.ts';
-import { Introductions, NOBODY_LATE } from '../frames/introductions.ts';
-import { boundOf, type Links } from '../frames/links.ts';
+import type { Introductions } from '../frames/introductions.ts';
+import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, readFrame, type SealedFrame } from '../frames/sealed-frame.ts';
 import {
   canKeep,
-  checkSeats,
   firstKeeping,
   holdersOf,
   type Keeping,
   type Newcomer,
   type Seats,
-  stageOf,
 } from '../frames/seats.ts';
 import type { Frame } from '../parts/part-session.ts';
 import { wipe } from '../parts/part-state.ts';
 import { Deposits, type LeftDeposit, type RevealOrder } from './deposits.ts';
-import { boundedGradients, checkGradient } from './gradients.ts';
 import { KeptStage } from './kept-stage.ts';
 import { Outgoing } from './outgoing.ts';
 import { Probe, type ProbePhase, type ProbeVerdict } from './probe.ts';
-import {
-  checkOrder,
-  type OpenedFrame,
-  RoundLedger,
-  type RoundOrder,
-  type RoundPlace,
-  refusedOrder,
-} from './round-ledger.ts';
+import { checkOrder, type RoundOrder, type RoundPlace, refusedOrder } from './round-ledger.ts';
+import { RoundTraining } from './round-training.ts';
 import { checkRoute, type Place } from './route.ts';
-import { type KeeperMemory, type KeeperParts, type KeeperSetup, openLinks } from './setup.ts';
+import { type KeeperMemory, type KeeperParts, type KeeperSetup, openSeat } from './setup.ts';
 import { checkStageRoute, frameOfStage, SETTLED, UNSETTLED } from './stage-frame.ts';
 
 /** Far more rounds than a keeper misses: after one that was said to be the last number there is, none could begin. */
@@ -55,27 +44,20 @@ export class Keeper {
   readonly #outgoing: Outgoing;
   readonly #deposits: Deposits;
   #keeping: Keeping;
-  #round: RoundLedger | null = null;
+  #round: RoundTraining | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
   /** Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where a neighbour's key is none. */
   constructor(setup: KeeperSetup) {
     const { run, identity, seats, stage, width, frames, most, leastGroups, queries, memory } = setup;
     const { recovery, shares } = setup;
-    checkSeats(run, seats);
     const kept = { run, identity, stage, width, frames, most, leastGroups };
     this.#setup = { ...kept, ...(queries === undefined ? {} : { queries }) };
     this.#id = identity.publicKey;
-    this.#links = openLinks(setup);
-    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#links };
-    const late = setup.late ?? NOBODY_LATE;
-    this.#introductions = new Introductions({ ...met, late }, memory?.introductions);
-    if (memory === undefined && setup.keys === null) this.#introductions.admit(setup.newcomers);
-    this.#index = stageOf(this.#seats, this.#id) ?? -1;
-    const own = holdersOf(this.#seats, this.#index).find(({ id }) => id === this.#id);
-    const keys = memory === undefined ? setup.keys : null;
-    const fits = keys === null || own?.agreementKey === keys.publicKey;
-    invariant(own !== undefined && fits, 'a keeper has its own seat');
+    const { links, introductions, index } = openSeat(setup);
+    this.#links = links;
+    this.#introductions = introductions;
+    this.#index = index;
     this.#outgoing = new Outgoing(kept, this.#links, this.#index);
     this.#keeping = memory?.keeping ?? firstKeeping(seats);
     const holds = this.#keeping[this.#index] === this.#id;
@@ -133,7 +115,7 @@ export class Keeper {
   }
 
   /**
-   * Says who keeps each stage from now on; what is under way is given up. Errors: ROUND_REFUSED where somebody has no such seat, where this one is to keep a stage
+   * Says who keeps each stage from now on; what is under way is given up, a training that came to its end is not. Errors: ROUND_REFUSED where somebody has no such seat, where this one is to keep a stage
    * that it does not have, and while a morph is not settled.
    */
   appoint(keeping: Keeping): Promise<void> {
@@ -142,8 +124,10 @@ export class Keeper {
         throw refusedOrder('these cannot keep the stages now');
       }
       if (keeping[this.#index] === this.#id && !this.holds) throw refusedOrder('it has no stage to keep');
-      if (this.#training) this.#kept.goBack();
-      this.#round = null;
+      if (this.#training) {
+        this.#kept.goBack();
+        this.#round = null;
+      }
       this.#keeping = [...keeping];
     });
   }
@@ -166,7 +150,8 @@ export class Keeper {
       const place = { round: order.round, attempt: order.attempt };
       this.#kept.begin(place, again || this.#training ? 'where it began' : 'here');
       if (!again) this.#setup.queries?.begin(order.round);
-      this.#round = new RoundLedger(order);
+      const { stage } = this.#setup;
+      this.#round = new RoundTraining(order, { stage, outgoing: this.#outgoing, keeping: this.#keeping });
     });
   }
 
@@ -290,6 +275,11 @@ export class Keeper {
     });
   }
 
+  /** Grows when those change whom it knows. */
+  get acquainted(): number {
+    return this.#introductions.changes;
+  }
+
   /** Its links and those who came later, as they are to be remembered beside what was stored of the stage. Faults in the middle of a morph. */
   acquaintances(): Pick<KeeperMemory, 'links' | 'introductions' | 'holds'> {
     const introductions = this.#introductions.memory();
@@ -371,7 +361,7 @@ export class Keeper {
       case 'query':
         if (this.unsettled) throw misplaced('a morph is not settled');
         this.#setup.queries?.count(header.group);
-        return [this.#passOn(header, await this.#forward(header, this.#open(frame)))];
+        return [await this.#passOn(frame)];
       case 'probe':
         return this.#passProbe(frame);
     }
@@ -386,53 +376,24 @@ export class Keeper {
     const round = this.#round;
     if (round === null || this.unsettled) throw misplaced('no round is under way');
     round.check(header);
-    const opened = { header, frame: this.#open(frame) };
-    if (header.kind === 'backward') return this.#trainBack(round, opened);
-    if (round.keepForLater(opened)) return [];
-    return [await this.#trainThere(round, opened)];
-  }
-
-  async #trainThere(round: RoundLedger, opened: OpenedFrame): Promise<Uint8Array> {
-    round.arrived(opened);
-    return this.#passOn(opened.header, await this.#forward(opened.header, opened.frame));
-  }
-
-  async #trainBack(round: RoundLedger, { header, frame }: OpenedFrame): Promise<readonly Uint8Array[]> {
-    const { group } = header;
-    const x = round.onItsWay(header);
-    const { dx, gradient } = await this.#setup.stage.differentiate(x, frame, header);
-    checkGradient(gradient);
-    round.returned(group, gradient);
-    const back = this.#outgoing.sealed(dx, 'backward', header, this.#outgoing.back(this.#keeping, group));
-    return [back, ...(await this.#endStep(round))];
-  }
-
-  /** Once all groups' gradients are there: the step, and what had come of the next one. */
-  async #endStep(round: RoundLedger): Promise<readonly Uint8Array[]> {
-    const gradients = round.gradients();
-    if (gradients === null) return [];
-    for (const gradient of boundedGradients(gradients)) this.#setup.stage.add(gradient);
-    this.#setup.stage.step(round.learningRate);
-    const sent = [];
-    for (const waiting of round.next()) sent.push(await this.#trainThere(round, waiting));
-    return sent;
+    return round.take({ header, frame: this.#open(frame) });
   }
 
   async #passProbe(frame: SealedFrame): Promise<readonly Uint8Array[]> {
     const { header } = frame;
     this.#probe.admit(header, this.#phase);
-    const y = await this.#forward(header, this.#open(frame));
-    if (this.#index < this.#keeping.length - 1) return [this.#passOn(header, y)];
-    this.#probe.ended(this.#phase, y);
+    if (this.#index < this.#keeping.length - 1) return [await this.#passOn(frame)];
+    this.#probe.ended(this.#phase, await this.#forward(frame));
     return [];
   }
 
-  #forward({ context, target }: FrameHeader, x: Frame): Promise<Frame> {
-    return this.#setup.stage.forward(x, { context, target });
+  /** What comes of a frame in this stage. */
+  #forward(frame: SealedFrame): Promise<Frame> {
+    return this.#setup.stage.forward(this.#open(frame), frame.header);
   }
 
-  #passOn(header: FrameHeader, y: Frame): Uint8Array {
-    return this.#outgoing.sealed(y, header.kind, header, this.#outgoing.onward(this.#keeping, header.group));
+  async #passOn(frame: SealedFrame): Promise<Uint8Array> {
+    return this.#outgoing.passedOn(await this.#forward(frame), frame.header, this.#keeping);
   }
 
   #takeStage(frame: SealedFrame): void {

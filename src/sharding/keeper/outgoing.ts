@@ -31,6 +31,11 @@ export class Outgoing {
     return { boundary, to: sidesOf(keeping, group, boundary).after };
   }
 
+  /** A frame on its way to the part after this. */
+  passedOn(frame: Frame, header: FrameHeader, keeping: Keeping): Uint8Array {
+    return this.sealed(frame, header.kind, header, this.onward(keeping, header.group));
+  }
+
   /** Where a frame of a group goes on its way back. */
   back(keeping: Keeping, group: string): Route {
     return { boundary: this.#index, to: sidesOf(keeping, group, this.#index).before };

@@ -1,11 +1,25 @@
+import { invariant } from '../../core/errors.ts';
 import type { KeyPair } from '../../privacy/secure-sum/key-agreement.ts';
 import type { Identity } from '../../wire/identity.ts';
 import type { FrameType } from '../../wire/shard-frame.ts';
 import type { KeptShare } from '../deposits/kept-shares.ts';
-import type { IntroductionsMemory, LateSeats } from '../frames/introductions.ts';
+import {
+  Introductions,
+  type IntroductionsMemory,
+  type LateSeats,
+  NOBODY_LATE,
+} from '../frames/introductions.ts';
 import { Link } from '../frames/link.ts';
 import { boundOf, Links, type LinksMemory } from '../frames/links.ts';
-import { type Keeping, linkedWith, type Newcomer, type Seats } from '../frames/seats.ts';
+import {
+  checkSeats,
+  holdersOf,
+  type Keeping,
+  linkedWith,
+  type Newcomer,
+  type Seats,
+  stageOf,
+} from '../frames/seats.ts';
 import type { TaskRows } from '../parts/part-session.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 import type { Stage } from '../parts/stage.ts';
@@ -77,8 +91,28 @@ export interface KeeperMemory {
   readonly introductions: IntroductionsMemory;
 }
 
+/**
+ * What a keeper has of everybody else, and the number of its stage.
+ * Errors: STAGE_TAKEN and SIGNATURE_INVALID of the seats; FRAME_REFUSED where another's key is none.
+ */
+export function openSeat(setup: KeeperSetup) {
+  const { run, identity, seats, late = NOBODY_LATE, memory } = setup;
+  checkSeats(run, seats);
+  const links = openLinks(setup);
+  const met = { run, identity, seats, bound: boundOf(setup), links: () => links, late };
+  const introductions = new Introductions(met, memory?.introductions);
+  if (memory === undefined && setup.keys === null) introductions.admit(setup.newcomers);
+  const all = introductions.seats;
+  const index = stageOf(all, identity.publicKey) ?? -1;
+  const own = holdersOf(all, index).find(({ id }) => id === identity.publicKey);
+  const keys = memory === undefined ? setup.keys : null;
+  const fits = keys === null || own?.agreementKey === keys.publicKey;
+  invariant(own !== undefined && fits, 'a keeper has its own seat');
+  return { links, introductions, index };
+}
+
 /** Links with all other keepers, at both ends of the model with groups, and one with nobody for what a keeper draws for itself. Errors: FRAME_REFUSED; STAGE_TAKEN for other seats than before. */
-export function openLinks(setup: KeeperSetup): Links {
+function openLinks(setup: KeeperSetup): Links {
   const bound = boundOf(setup);
   if (setup.memory !== undefined) return Links.of(setup.memory.links, bound);
   const { keys, secret, seats } = setup;
