@@ -9,7 +9,10 @@ import { seatsOf, shardingOf } from './seat-rows.ts';
 import type { DepositsTable, KeepersTable, Tables } from './store/tables.ts';
 
 /** A deposit that is there, as the course of a run goes by it. */
-export type DepositRow = Pick<DepositsTable, 'stage' | 'id' | 'epoch' | 'round' | 'blob'>;
+export type DepositRow = Pick<DepositsTable, 'stage' | 'id' | 'epoch' | 'round' | 'blob'> & {
+  /** Public key of who left it. */
+  readonly from: string;
+};
 
 /** Where a deposit lies. */
 function depositKey(run: string, stage: number, id: string): string {
@@ -18,11 +21,11 @@ function depositKey(run: string, stage: number, id: string): string {
 
 /** The deposits of a run, in the order in which they came. */
 export function depositsOf(db: Kysely<Tables>, run: string): Promise<DepositRow[]> {
-  const columns = ['stage', 'id', 'epoch', 'round', 'blob'] as const;
+  const columns = ['stage', 'id', 'epoch', 'round', 'keeper as from', 'blob'] as const;
   return db.selectFrom('deposits').select(columns).where('run', '=', run).orderBy('seq').execute();
 }
 
-/** Who keeps a stage leaves it. Errors: DEPOSIT_REFUSED for that of another stage or run, of who only stands by, for what is none, and where the run has no deposits. */
+/** Who keeps a stage leaves it. Errors: DEPOSIT_REFUSED for that of another stage or run, or of an epoch that there is not yet, of who only stands by, for what is none, and where the run has no deposits. */
 async function checkDepositor(
   { db }: Aggregator,
   run: string,
@@ -40,15 +43,17 @@ async function checkDepositor(
   const isOwn = header.from === keeper?.public_key && header.run === digest;
   if (!isOwn || keeping[header.stage] !== header.from)
     throw depositRefused('its sender does not keep this stage');
+  // It would push out all that whoever keeps the stage later leaves.
+  if (header.epoch > (crew?.kept ?? 0)) throw depositRefused('it is of an epoch that has not begun');
   return header;
 }
 
 /** Takes note of a deposit, and gives up those that it makes too old; where their bytes lie. */
 async function note(
   { tx, run }: LockedRun,
-  { stage, id, epoch, round, blob }: DepositRow,
+  { stage, id, epoch, round, from, blob }: DepositRow,
 ): Promise<string[]> {
-  const values = { run, stage, id, epoch, round, blob };
+  const values = { run, stage, id, epoch, round, keeper: from, blob };
   await tx
     .insertInto('deposits')
     .values(values)
@@ -76,10 +81,11 @@ export async function takeDeposit(
   bytes: Uint8Array,
 ): Promise<void> {
   const { blobs } = aggregator;
-  const { stage, id, epoch, round } = await checkDepositor(aggregator, run, keeper, bytes);
+  const { stage, id, epoch, round, from } = await checkDepositor(aggregator, run, keeper, bytes);
   const blob = depositKey(run, stage, id);
   await blobs.write(blob, bytes, { durable: true });
-  const old = await changeRun(aggregator, run, (locked) => note(locked, { stage, id, epoch, round, blob }));
+  const row = { stage, id, epoch, round, from, blob };
+  const old = await changeRun(aggregator, run, (locked) => note(locked, row));
   await blobs.delete(old);
 }
 
@@ -97,6 +103,9 @@ export async function storedDeposit(
   }
   const row = (await depositsOf(db, run)).find((one) => one.stage === stage && one.id === id);
   const bytes = row === undefined ? null : await blobs.read(row.blob);
-  if (bytes === null) throw depositRefused('the aggregator has none of this id');
-  return bytes;
+  if (row === undefined || bytes === null) throw depositRefused('the aggregator has none of this id');
+  const { header } = readDeposit(bytes);
+  // Who left it may have left another one by the same id since.
+  if (header.epoch === row.epoch && header.round === row.round && header.from === row.from) return bytes;
+  throw depositRefused('it is another one than was noted');
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { publicKeySchema } from './identity.ts';
-import { digestSchema } from './run-definition.ts';
+import { countSchema, digestSchema } from './run-definition.ts';
 
 /** What a frame is for: a training step there or back, a prediction, the check around a morph, what a stage is for who stands by for it, or a share of the key of its deposit. */
 export const FRAME_KINDS = ['forward', 'backward', 'query', 'probe', 'memory', 'share'] as const;
@@ -25,8 +25,9 @@ export const frameHeaderSchema = z.strictObject({
   run: digestSchema,
   kind: z.enum(FRAME_KINDS),
   /** Epoch of the morphs, whose keys seal it. */
-  epoch: count,
-  round: count,
+  epoch: countSchema,
+  /** No larger than whoever takes note of it can store, and say of itself. */
+  round: countSchema,
   attempt: count,
   /** Step of the round, or number of a query or probe. */
   step: count,

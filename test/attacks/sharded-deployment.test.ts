@@ -258,7 +258,7 @@ describe('the course of a run', () => {
         ...{ relay, clock, epochRounds: 5, patienceMs: PATIENCE_MS, signal: stop.signal },
         wanted: async () => ({ round: 1, opening: 1, groups, leastGroups: 1, learningRates: [0.1] }),
         store: {
-          load: async () => (first === null ? null : { keeping: first, kept: 0 }),
+          load: async () => (first === null ? null : { keeping: first, kept: 1 }),
           save: async () => undefined,
         },
         onTrouble: (message) => void troubles.push(message),

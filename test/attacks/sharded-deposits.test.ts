@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { KeeperHome } from '../../src/client/sharding/keeper-home.ts';
 import { bytesOf } from '../../src/core/bytes.ts';
-import { frameOfShare } from '../../src/sharding/deposits/share-frame.ts';
+import { frameOfShare, shareOfFrame } from '../../src/sharding/deposits/share-frame.ts';
 import { openDeposit, readDeposit, type StageShare } from '../../src/sharding/deposits/stage-deposit.ts';
 import { Link } from '../../src/sharding/frames/link.ts';
 import { openFrame, readFrame, sealFrame } from '../../src/sharding/frames/sealed-frame.ts';
@@ -8,6 +9,7 @@ import { stageOf } from '../../src/sharding/frames/seats.ts';
 import type { Keeper } from '../../src/sharding/keeper/keeper.ts';
 import type { LocalShardedRun, LocalShardedSetup } from '../../src/sharding/local/run.ts';
 import type { FrameHeader } from '../../src/wire/shard-frame.ts';
+import { temporaryFolder } from '../support/cli.ts';
 import { cutParameters, openTinyRun, participantOf, RUN } from '../support/sharded-run.ts';
 import { startOf, tinyStaged, tinyTasks } from '../support/sharding.ts';
 
@@ -148,6 +150,20 @@ describe('an aggregator', () => {
     await expect(taking.recover(bytes, header.id)).rejects.toMatchObject({ code: 'DEPOSIT_REFUSED' });
   });
 
+  test('that kept what it carried opens shares of later epochs with the disk of an earlier day', async () => {
+    const run = await open();
+    const disk = run.keepers[0]!.memory();
+    expect(await run.morph()).toBe(true);
+    const { shares } = (await run.keepers[1]!.deposit())!;
+    const sent = shares.find((one) => readFrame(one).header.to === run.seats.keepers[0]!.id)!;
+    await run.keepers[0]!.receive(sent);
+    const frame = readFrame(sent);
+    const [, secret] = disk.links.secrets.find(([other]) => other === frame.header.from)!;
+    // This is what docs/threat-model.md says of such a disk.
+    const { share } = shareOfFrame(openFrame(frame, Link.from(0, secret).next()));
+    expect(run.keepers[0]!.shares.map((one) => one.share)).toContainEqual(share);
+  });
+
   test('hands who takes over nothing else than was asked for: no other stage, deposit, run or round', async () => {
     const run = await open();
     const other = await open({ run: 'ef'.repeat(32) });
@@ -183,11 +199,11 @@ describe('an aggregator', () => {
 
 describe('a keeper', () => {
   /** A frame with a share that somebody seals as an honest keeper would, with another header. */
-  function forged(run: LocalShardedRun, by: string, to: string, changes: Partial<FrameHeader>) {
+  function forged(run: LocalShardedRun, by: string, to: string, changes: Partial<FrameHeader>, digit = '1') {
     const { identity } = participantOf(run, by, options);
     const memory = everybody(run)[idsOf(run).indexOf(identity.publicKey)]!.memory();
     const secret = memory.links.secrets.find(([other]) => other === to)![1];
-    const frame = frameOfShare({ id: '1'.repeat(32), share: new Uint8Array(32).fill(7) });
+    const frame = frameOfShare({ id: digit.repeat(32), share: new Uint8Array(32).fill(7) });
     const header: FrameHeader = {
       ...{ run: RUN, kind: 'share', epoch: memory.links.epoch, round: 9, attempt: 0, step: 0 },
       ...{ group: identity.publicKey, boundary: 1, from: identity.publicKey, to, type: 'uint8' },
@@ -215,6 +231,47 @@ describe('a keeper', () => {
       await expect(first!.receive(frame), `${index}`).rejects.toMatchObject({ code: 'FRAME_REFUSED' });
     }
     expect(first!.shares).toBe(before);
+  });
+
+  test('that says numbers that nobody can store keeps no other from starting again', async () => {
+    const run = await open();
+    const [first] = run.keepers;
+    const to = run.seats.keepers[0]!.id;
+    await left(run, run.keepers[1]!);
+    const home = new KeeperHome(temporaryFolder());
+    for (const round of [2 ** 31, 2 ** 40]) {
+      await first!.receive(forged(run, 'keeper 1', to, { round })).catch(() => undefined);
+      home.saveShares(first!.shares);
+      expect(home.loadShares()).toEqual(first!.shares);
+    }
+    expect(first!.shares).toHaveLength(1);
+  });
+
+  test('that said far too many rounds and is gone stands in nobody’s way who keeps its stage after it', async () => {
+    const run = await open();
+    await train(run, 1);
+    await run.share();
+    for (const keeper of [run.keepers[0]!, run.keepers[2]!]) {
+      const to = idsOf(run)[everybody(run).indexOf(keeper)]!;
+      for (const digit of ['1', '2']) {
+        await keeper.receive(forged(run, 'keeper 1', to, { round: 2 ** 30 }, digit));
+      }
+    }
+    await run.replaceBy(1);
+    const { bytes, header, shares } = (await run.keepers[1]!.deposit())!;
+    // Those who stand by for other stages were not told who keeps this one.
+    const others = [run.seats.keepers[0]!.id, run.seats.keepers[2]!.id];
+    await carry(
+      run,
+      shares.filter((frame) => others.includes(readFrame(frame).header.to)),
+    );
+    const taking = run.standbys[3]!;
+    const to = run.seats.standbys[3]!.seat.id;
+    for (const one of [run.keepers[0]!, run.keepers[2]!]) {
+      await carry(run, await one.reveal({ stage: 1, id: header.id, to }));
+    }
+    await taking.recover(bytes, header.id);
+    expect(taking.memory().stage).toEqual(run.keepers[1]!.memory().stage);
   });
 
   test('that tells a wrong share holds up nobody where so many others tell theirs, and counts for nobody otherwise', async () => {

@@ -45,7 +45,7 @@ describe('a stage whose keeper is lost', () => {
     const relay = newRelay();
     for (const name of NAMES) say(relay, name, { ...HONEST, ...said[name] });
     const lost = ['k1' as Name, ...without].map(idOf);
-    const next = staffed(relay, KEEPING, (id) => !lost.includes(id));
+    const next = staffed(relay, KEEPING, (id) => !lost.includes(id), 0);
     return 'stage' in next ? null : NAMES.find((name) => idOf(name) === next[1]);
   }
 

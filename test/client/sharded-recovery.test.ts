@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { begun, type Cast, cast, closeCasts, epochs, rounds, stored } from '../support/sharded-cast.ts';
 
@@ -159,6 +159,30 @@ test('a run that is over predicts on, also where its keeper is lost and the aggr
   expect(await shares()).toEqual(before);
 });
 
+test('where one stage after the other is lost, with nothing trained in between, who recovered the first has shares of the second', async () => {
+  const all = withStandbys();
+  await all.train(1);
+  await isLeft(all, 1);
+  all.world.wanted = null;
+  const last = await lose(all, 1);
+  await all.world.restart();
+  start(all, 4);
+  const newest = () => all.world.deposits.findLast(({ header }) => header.stage === 0)?.header.id;
+  const has = (index: number) =>
+    all.world
+      .homeOf(index)
+      .loadShares()
+      .some(({ id }) => id === newest());
+  await expect.poll(() => has(4) && has(2), SECONDS).toBe(true);
+  expect(stored(all, 4).memory.stage).toEqual(last.stage);
+  const before = await lose(all, 0);
+  await all.world.restart();
+  const taking = start(all, 3);
+  await expect.poll(() => recoveries(taking).at(-1), SECONDS).toMatchObject({ failure: null });
+  expect(stored(all, 3).memory.stage).toEqual(before.stage);
+  expect(await all.train(2)).toHaveLength(3);
+});
+
 test('where too few are there to open a stage it says so, and goes on once they are', async () => {
   const all = withStandbys();
   await all.train(1);
@@ -188,6 +212,23 @@ test('where nobody may keep the stage any more it says so', async () => {
     .toContain('keep stage 0; nobody who has a seat for it is there to recover it');
   start(all, 3);
   expect(await training).toHaveLength(3);
+});
+
+test('a keeper that comes back with a folder of an epoch that is over recovers its own stage', async () => {
+  const all = alone();
+  await all.train(1);
+  const { folder } = all.world.homeOf(1);
+  await all.keepers[1]!.stop();
+  cpSync(folder, `${folder}-before`, { recursive: true });
+  all.keepers[1] = all.world.serve(1);
+  for (const round of [2, 3]) await all.train(round);
+  await isLeft(all, 1);
+  const last = await lose(all, 1);
+  cpSync(`${folder}-before`, folder, { recursive: true });
+  const back = start(all, 1);
+  expect(await all.train(4)).toHaveLength(3);
+  expect(recoveries(back)).toMatchObject([{ failure: null, epoch: 1, round: last.place.round }]);
+  expect(epochs(all)).toEqual([1, 1, 1]);
 });
 
 test('a keeper that was started again has its shares, and of an epoch that is over none', async () => {

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import { roundsLayout } from '../../src/config/sharded-run.ts';
 import { predictorOf } from '../../src/config/worker-setup.ts';
+import { sha256 } from '../../src/core/digest.ts';
 import { keyPairOf } from '../../src/privacy/secure-sum/key-agreement.ts';
 import { depositsOf } from '../../src/server/deposits.ts';
-import { type DepositContent, sealDeposit } from '../../src/sharding/deposits/stage-deposit.ts';
+import { type DepositContent, readDeposit, sealDeposit } from '../../src/sharding/deposits/stage-deposit.ts';
 import { takeSeat } from '../../src/sharding/frames/seats.ts';
+import { encodeCbor } from '../../src/wire/cbor.ts';
 import type { Identity } from '../../src/wire/identity.ts';
 import { adminInject, refusalIn, TestRun } from '../support/signed-inject.ts';
 import {
@@ -73,6 +75,16 @@ class DepositRun {
     return this.run.send({ identity }, { method: 'GET', path: this.run.path(`/deposits/${stage}/${id}`) });
   }
 
+  /** Says who keeps the stages, and which epoch was decided to be kept. */
+  async settle(keepers: readonly number[], kept: number): Promise<void> {
+    const keeping = keepers.map((index) => this.keepers[index]!.publicKey);
+    await aggregator.aggregator.db
+      .updateTable('runs')
+      .set({ crew: JSON.stringify({ keeping, kept }) })
+      .where('id', '=', this.run.run)
+      .execute();
+  }
+
   async kept(stage: number): Promise<string[]> {
     const rows = await depositsOf(aggregator.aggregator.db, this.run.run);
     return rows.filter((row) => row.stage === stage).map(({ id }) => id);
@@ -126,12 +138,14 @@ describe('a stage that is left with the aggregator', () => {
     const other = await DepositRun.create();
     const [first, second] = run.keepers;
     const standby = sealDeposit({ ...contentOf(run), stage: 0 }, run.keepers[3]!);
+    const changed = run.made(0).bytes;
+    changed[changed.length - 1]! ^= 1;
     const cases: [Uint8Array, Identity][] = [
       [run.made(0).bytes, second!],
       [run.made(0).bytes, run.group],
       [run.made(0, { stage: 1 }).bytes, first!],
       [run.made(0, { run: other.run.digest }).bytes, first!],
-      [run.made(0).bytes.with(-1, run.made(0).bytes.at(-1)! ^ 1), first!],
+      [changed, first!],
       [new Uint8Array(40), first!],
       // Whoever stands by could push out what the keeper left.
       [standby.bytes, run.keepers[3]!],
@@ -156,6 +170,7 @@ describe('a stage that is left with the aggregator', () => {
       [1, 3],
       [1, 4],
     ] as const) {
+      await run.settle([0, 1, 2], epoch);
       const { bytes, header } = run.made(1, { epoch, round });
       await run.leave(bytes, run.keepers[1]!);
       left.push({ id: header.id, blob: `deposits/${run.run.run}/1/${header.id}` });
@@ -179,16 +194,43 @@ describe('a stage that is left with the aggregator', () => {
 
   test('is taken from who took over the stage, once that is so', async () => {
     const run = await DepositRun.create();
-    const { db } = aggregator.aggregator;
     const standby = sealDeposit({ ...contentOf(run), stage: 0 }, run.keepers[3]!);
-    const keeping = [3, 1, 2].map((index) => run.keepers[index]!.publicKey);
-    await db
-      .updateTable('runs')
-      .set({ crew: JSON.stringify({ keeping, kept: 0 }) })
-      .where('id', '=', run.run.run)
-      .execute();
+    await run.settle([3, 1, 2], 0);
     expect((await run.leave(standby.bytes, run.keepers[3]!)).statusCode).toBe(200);
     expect(refusalIn(await run.leave(run.made(0).bytes, run.keepers[0]!)).code).toBe('DEPOSIT_REFUSED');
+  });
+
+  test('stands in nobody’s way who keeps the stage later, whatever it says of its epoch and round', async () => {
+    const run = await DepositRun.create();
+    const far = run.made(0, { epoch: 2 ** 30 });
+    expect(refusalIn(await run.leave(far.bytes, run.keepers[0]!)).code).toBe('DEPOSIT_REFUSED');
+    for (const round of [2 ** 30, 2 ** 30 + 1]) {
+      await run.leave(run.made(0, { round }).bytes, run.keepers[0]!);
+    }
+    await run.settle([3, 1, 2], 0);
+    const ids = [];
+    for (const round of [4, 5]) {
+      const { bytes, header } = sealDeposit({ ...contentOf(run), stage: 0, round }, run.keepers[3]!);
+      await run.leave(bytes, run.keepers[3]!);
+      expect(await run.kept(0)).toContain(header.id);
+      ids.push(header.id);
+    }
+    expect(await run.kept(0)).toEqual(ids);
+  });
+
+  test('is not handed out where another one was left by its id: the aggregator noted what its course goes by', async () => {
+    const run = await DepositRun.create();
+    const noted = run.made(0);
+    await run.leave(noted.bytes, run.keepers[0]!);
+    const { sealed, header } = readDeposit(noted.bytes);
+    const other = { ...header, round: 2 ** 30 };
+    const lines = ['pluralllm-deposit-v1', sha256(encodeCbor(other)), sha256(sealed)];
+    const signature = run.keepers[0]!.sign(Buffer.from(lines.join('\n')));
+    await run.leave(encodeCbor({ header: other, sealed, signature }), run.keepers[0]!);
+    expect(await run.kept(0)).toEqual([header.id]);
+    const fetched = await run.fetch(0, header.id, run.keepers[3]!);
+    if (fetched.statusCode === 200) expect(new Uint8Array(fetched.rawPayload)).toEqual(noted.bytes);
+    else expect(refusalIn(fetched)).toEqual({ status: 422, code: 'DEPOSIT_REFUSED' });
   });
 });
 

@@ -204,8 +204,8 @@ describe('a deposit', () => {
 });
 
 describe('shares', () => {
-  const share = (stage: number, epoch: number, round: number, id: string) => ({
-    ...{ stage, epoch, round, id },
+  const share = (stage: number, epoch: number, round: number, id: string, from = 'keeper') => ({
+    ...{ stage, epoch, round, id, from },
     share: new Uint8Array(32).fill(round + 1),
   });
   const idsOf = (kept: KeptShares) => kept.memory().map(({ id }) => id);
@@ -220,6 +220,16 @@ describe('shares', () => {
     kept.keep(share(0, 1, 1, 'a'));
     kept.keep(share(0, 1, 3, 'c'));
     expect(idsOf(kept).sort()).toEqual(['b', 'c', 'x']);
+  });
+
+  test('of who keeps a stage push out those of who kept it before, whatever he said of his rounds', () => {
+    const kept = new KeptShares();
+    for (const one of [share(0, 1, 800, 'a'), share(0, 1, 900, 'b'), share(0, 1, 3, 'c', 'standby')]) {
+      kept.keep(one);
+    }
+    expect(idsOf(kept).sort()).toEqual(['b', 'c']);
+    kept.keep(share(0, 1, 4, 'd', 'standby'));
+    expect(idsOf(kept).sort()).toEqual(['c', 'd']);
   });
 
   test('of an earlier epoch are overwritten', () => {
@@ -258,16 +268,20 @@ describe('shares', () => {
   });
 });
 
-test('the newest deposits are those of the latest epoch and round, and of one round the last that came', () => {
-  const dated = fc.record({ epoch: fc.nat({ max: 3 }), round: fc.nat({ max: 5 }) });
+test('the newest deposits are those of the latest epoch, of who left the last one, of the latest round, and of one round the last that came', () => {
+  const from = fc.constantFrom('keeper', 'standby');
+  const dated = fc.record({ epoch: fc.nat({ max: 3 }), round: fc.nat({ max: 5 }), from });
   fc.assert(
     fc.property(fc.array(dated, { minLength: 1, maxLength: 8 }), (deposits) => {
       const found = newestOf(deposits);
       const latest = Math.max(...deposits.map(({ epoch }) => epoch));
       const current = deposits.filter(({ epoch }) => epoch === latest);
       expect(found).toHaveLength(Math.min(2, current.length));
-      const later = (a: (typeof deposits)[number], b: (typeof deposits)[number]) =>
-        a.round > b.round || (a.round === b.round && deposits.indexOf(a) > deposits.indexOf(b));
+      const last = current.at(-1)!.from;
+      const later = (a: (typeof deposits)[number], b: (typeof deposits)[number]) => {
+        if (a.from !== b.from) return a.from === last;
+        return a.round > b.round || (a.round === b.round && deposits.indexOf(a) > deposits.indexOf(b));
+      };
       for (const one of found) expect(one.epoch).toBe(latest);
       for (const other of current) {
         if (!found.includes(other)) for (const one of found) expect(later(one, other)).toBe(true);

@@ -62,6 +62,7 @@ const sharesSchema = z.array(
     epoch: countSchema,
     round: countSchema,
     id: depositIdSchema,
+    from: publicKeySchema,
     share: z.instanceof(Uint8Array),
   }),
 );
@@ -156,7 +157,9 @@ export class KeeperHome {
   }
 
   saveShares(shares: readonly KeptShare[]): void {
-    const content = shares.map(({ stage, epoch, round, id, share }) => ({ stage, epoch, round, id, share }));
+    const content = shares.map(({ stage, epoch, round, id, from, share }) => {
+      return { stage, epoch, round, id, from, share };
+    });
     writeCheckpoint(this.#path('shares'), content, { mode: FILE_MODE });
   }
 

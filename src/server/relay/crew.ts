@@ -37,6 +37,8 @@ export class Crew {
 
   /** When those who stand by were last told of stages out of turn. */
   #toldAt = Number.NEGATIVE_INFINITY;
+  /** Whether a stage was recovered, and others were not left since: who recovered it has no share of what was left before. */
+  #isRecovered = false;
 
   private constructor(options: CrewOptions, memory: CrewMemory) {
     this.#options = options;
@@ -44,6 +46,7 @@ export class Crew {
     this.#recovery = new Recovery(options, {
       isThere: (id) => this.isThere(id),
       keeper: (id) => this.#keeper(id),
+      kept: () => this.#memory.kept,
     });
   }
 
@@ -80,21 +83,24 @@ export class Crew {
     const all = this.#present();
     await Promise.all(all.map((keeper) => this.#needed(keeper.id, keeper.appoint(next))));
     // Who stands by and has nothing yet, or nothing of this epoch, is told now, the others after the next round.
-    if (all.some(({ id }) => this.#isBehind(id))) {
+    if (this.#isRecovered || all.some(({ id }) => this.#isBehind(id))) {
       this.#toldAt = this.#options.clock.now();
       await Promise.all(next.map((id) => this.#keeper(id).keep()));
+      this.#isRecovered = false;
     } else await this.leaveDeposits();
   }
 
   /** Who keeps each stage: one that nobody who is there has is recovered first, where that can be. Errors: Trouble. */
   async #staffed(): Promise<Keeping> {
     for (;;) {
-      const next = staffed(this.#options.relay, this.keeping, (id) => this.isThere(id));
+      const { keeping, kept } = this.#memory;
+      const next = staffed(this.#options.relay, keeping, (id) => this.isThere(id), kept);
       if (!('stage' in next)) {
         this.#recovery.done();
         return next;
       }
       await this.#recovery.recover(next.stage, this.keeping);
+      this.#isRecovered = true;
     }
   }
 
@@ -155,8 +161,10 @@ export class Crew {
     const settled = keepers.filter(({ status }) => !status.unsettled).map(({ status }) => status.epoch);
     for (const { id, status } of statuses.filter((one) => one.status.unsettled)) {
       const { epoch } = status;
-      const decided = epoch <= this.#memory.kept || settled.some((one) => one >= epoch);
+      const isNext = epoch === this.#memory.kept + 1;
+      const decided = epoch <= this.#memory.kept || (isNext && settled.some((one) => one >= epoch));
       const kept = this.#ended?.epoch === epoch ? this.#ended.kept : decided;
+      if (kept && isNext && this.keeping.includes(id)) await this.#remember({ kept: epoch });
       await this.#needed(id, this.#keeper(id).settle(kept && !this.#isTold(id)));
     }
   }

@@ -4,10 +4,10 @@ import type { Keeping } from '../../sharding/frames/seats.ts';
 import type { DepositHeader } from '../../wire/stage-deposit.ts';
 import { type RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
-import { canTakeOver, standingOf } from './staff.ts';
+import { canBelieve, canTakeOver, type Standing, standingOf } from './staff.ts';
 
 /** What of a deposit the aggregator goes by. */
-export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round'>;
+export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round' | 'from'>;
 
 /** The deposits of a run. */
 export interface StoredDeposits {
@@ -29,14 +29,24 @@ export interface RecoveryOptions {
 export interface Reach {
   readonly isThere: (id: string) => boolean;
   readonly keeper: (id: string) => RemoteKeeper;
+  /** The last epoch that was decided to be kept. */
+  readonly kept: () => number;
 }
+
+/** A stage that is waited for: since when, or since the last try to recover it, and why that failed. */
+interface Wait {
+  readonly since: number;
+  readonly why: string;
+}
+
+const STRANGERS = 'who has it and the others do not know each other yet';
 
 /** Sees to it that a stage of which nobody who is there was told goes on from what its keeper left, with who has a seat for it and with the shares of the others. */
 export class Recovery {
   readonly #options: RecoveryOptions;
   readonly #reach: Reach;
-  /** The stage that is waited for, when that or the last try to recover it began, and why it failed. */
-  #wait: { readonly stage: number; readonly since: number; readonly why: string } | null = null;
+  /** By stage. */
+  readonly #waits = new Map<number, Wait>();
 
   constructor(options: RecoveryOptions, reach: Reach) {
     this.#options = options;
@@ -45,7 +55,7 @@ export class Recovery {
 
   /** Nothing is waited for any more. */
   done(): void {
-    this.#wait = null;
+    this.#waits.clear();
   }
 
   /** Stages without a deposit of an epoch; none where the run has no deposits. */
@@ -63,13 +73,16 @@ export class Recovery {
    */
   async recover(stage: number, keeping: Keeping): Promise<void> {
     const { clock, patienceMs, deposits } = this.#options;
-    if (this.#wait?.stage !== stage) this.#wait = { stage, since: clock.now(), why: '' };
-    const { since, why } = this.#wait;
-    const trouble = (reason: string) => new Trouble(`nobody who is there can keep stage ${stage}${reason}`);
+    const { since, why } = this.#waits.get(stage) ?? { since: clock.now(), why: '' };
+    this.#waits.set(stage, { since, why });
+    const trouble = (reason: string) =>
+      new Trouble(`nobody who is there can keep stage ${stage}${reason === '' ? '' : `; ${reason}`}`);
     if (deposits === undefined || clock.now() - since < patienceMs) throw trouble(why);
     const failure = await this.#tryAll(stage, keeping, deposits);
-    this.#wait = failure === null ? null : { stage, since: clock.now(), why: `; ${failure}` };
-    if (failure !== null) throw trouble(`; ${failure}`);
+    this.#waits.delete(stage);
+    if (failure === null) return;
+    this.#waits.set(stage, { since: clock.now(), why: failure });
+    throw trouble(failure);
   }
 
   /** Why a stage could not be recovered; null where it was. */
@@ -79,23 +92,25 @@ export class Recovery {
     { threshold, stored }: StoredDeposits,
   ): Promise<string | null> {
     const { relay } = this.#options;
-    const { isThere } = this.#reach;
-    const standing = standingOf(relay, keeping.filter(isThere));
+    const { isThere, kept } = this.#reach;
+    const standing = standingOf(relay, keeping.filter(isThere), kept());
     const { epoch } = standing;
     // Who has just come greets nobody before it hears of an epoch, and after a start of the aggregator not all keepers are there to say one.
     if (relay.course === null) relay.publish({ epoch, keeping: [...keeping], training: null });
     const holders = relay.holders(stage).filter((id) => isThere(id) && relay.statusOf(id) !== null);
     const taking = holders.filter((id) => !canTakeOver(relay, id, standing));
-    if (taking.length < holders.length) return 'who has it and the others do not know each other yet';
+    // Whoever has it gets some time to know the others; who never does holds up nobody.
+    const isMet = taking.length > 0 && this.#waits.get(stage)?.why === STRANGERS;
+    if (taking.length < holders.length && !isMet) return STRANGERS;
     if (taking.length === 0) return 'nobody who has a seat for it is there to recover it';
-    const left = (await stored()).filter((one) => one.stage === stage && one.epoch === epoch);
+    const left = (await stored()).filter((one) => isLeftOf(one, stage, standing));
     let why = `nothing is left of it of epoch ${epoch}`;
     if (left.length === 0) return why;
     for (const { id } of newestOf(left)) {
       for (const to of taking) {
         const failure = await this.#tryOne({ stage, id, to }, keeping.length, threshold);
-        if (failure === null) return null;
-        why = failure;
+        if (failure === null && canTakeOver(relay, to, standing)) return null;
+        why = failure ?? 'who said that it recovered it does not have it';
       }
     }
     return why;
@@ -130,4 +145,9 @@ export class Recovery {
     const told = await Promise.allSettled(holders.map((id) => keeper(id).reveal(order)));
     return told.some(({ status }) => status === 'fulfilled');
   }
+}
+
+/** Whether a stage can go on from a deposit: whoever goes on from what one said of an epoch or a round that there is not could not come back. */
+function isLeftOf(deposit: DepositNote, stage: number, { epoch, round }: Standing): boolean {
+  return deposit.stage === stage && deposit.epoch === epoch && canBelieve(deposit.round, round);
 }

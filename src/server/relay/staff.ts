@@ -8,7 +8,12 @@ const MOST_AHEAD = 1000;
 export function canTakeOver(relay: RunRelay, id: string, { epoch, round }: Standing): boolean {
   const status = relay.statusOf(id);
   const fits = status?.holds === true && !status.unsettled && status.epoch === epoch;
-  return fits && status.round <= round + MOST_AHEAD;
+  return fits && canBelieve(status.round, round);
+}
+
+/** Whether the others can go on from a round that one of them counts: theirs never go back. */
+export function canBelieve(round: number, standing: number): boolean {
+  return round <= standing + MOST_AHEAD;
 }
 
 /** Where keepers stand as most of them say: what one says alone moves nobody else. */
@@ -17,12 +22,16 @@ export interface Standing {
   readonly round: number;
 }
 
-/** The epoch that most keepers have settled, the highest of several, and the round in their middle; 0 before any said. */
-export function standingOf(relay: RunRelay, keeping: Keeping): Standing {
+/**
+ * The epoch that most keepers have settled, the highest of several, and the round in their middle. `kept`: the last epoch that was decided to be kept, which is theirs before any said another; of two who
+ * say different ones, one alone could have moved the other beyond it.
+ */
+export function standingOf(relay: RunRelay, keeping: Keeping, kept: number): Standing {
   const statuses = keeping.flatMap((id) => relay.statusOf(id) ?? []);
-  const epochs = statuses.map(({ epoch, unsettled }) => (unsettled ? epoch - 1 : epoch));
+  const said = statuses.map(({ epoch, unsettled }) => (unsettled ? epoch - 1 : epoch));
+  const epochs = said.filter((epoch) => epoch <= kept);
   const votes = (epoch: number) => epochs.filter((one) => one === epoch).length;
-  const [epoch = 0] = epochs.sort((a, b) => votes(b) - votes(a) || b - a);
+  const [epoch = kept] = epochs.sort((a, b) => votes(b) - votes(a) || b - a);
   const rounds = statuses.map(({ round }) => round).sort((a, b) => a - b);
   return { epoch, round: rounds[(rounds.length - 1) >> 1] ?? 0 };
 }
@@ -41,7 +50,7 @@ export function lastRound(rounds: readonly number[]): number | null {
   const middle = sorted[(sorted.length - 1) >> 1];
   const highest = sorted.at(-1);
   if (middle === undefined || highest === undefined) return 0;
-  return highest <= middle + MOST_AHEAD ? highest : null;
+  return canBelieve(highest, middle) ? highest : null;
 }
 
 /** Stages that nobody who is there can keep, in words. */
@@ -57,9 +66,10 @@ export function staffed(
   relay: RunRelay,
   keeping: Keeping,
   isThere: (id: string) => boolean,
+  kept: number,
 ): Keeping | Unstaffed {
   const present = keeping.filter((id) => isThere(id));
-  const standing = standingOf(relay, present);
+  const standing = standingOf(relay, present, kept);
   const next: string[] = [];
   for (const [stage, id] of keeping.entries()) {
     const stay = keeping.slice(stage + 1).filter((one) => isThere(one) && canTakeOver(relay, one, standing));

@@ -92,7 +92,7 @@ const deposits: Migration = {
   up: async (db) => {
     await sql`create table deposits (
       run text not null references runs, stage integer not null, id text not null, epoch double precision not null,
-      round double precision not null, blob text not null, seq serial, primary key (run, stage, id))`.execute(
+      round double precision not null, keeper text not null, blob text not null, seq serial, primary key (run, stage, id))`.execute(
       db,
     );
   },

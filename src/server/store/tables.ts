@@ -63,6 +63,8 @@ export interface DepositsTable {
   id: string;
   epoch: number;
   round: number;
+  /** Public key of who left it. */
+  keeper: string;
   blob: string;
   /** In the order in which they came. */
   seq: Generated<number>;

@@ -2,7 +2,7 @@ import type { DepositHeader } from '../../wire/stage-deposit.ts';
 import { newestOf } from './newest.ts';
 
 /** A share of the key of a deposit of another stage. */
-export interface KeptShare extends Pick<DepositHeader, 'stage' | 'epoch' | 'round' | 'id'> {
+export interface KeptShare extends Pick<DepositHeader, 'stage' | 'epoch' | 'round' | 'id' | 'from'> {
   readonly share: Uint8Array;
 }
 

@@ -7,12 +7,19 @@ export interface Dated {
   readonly round: number;
 }
 
+/** A deposit, or what goes with one, and who left it. */
+export interface Left extends Dated {
+  readonly from: string;
+}
+
 /**
- * Which deposits of one stage are kept, the newest first: of the latest epoch alone, since a stage of two epochs gives away what lies between them, and of that those of
- * the latest rounds. `deposits` are in the order in which they came; of one round the last counts as newer.
+ * Which deposits of one stage are kept, the newest first: of the latest epoch alone, since a stage of two epochs gives away what lies between them; of that before all others those of who left the last one,
+ * for what somebody said of rounds who kept the stage before must not stand in the way of who does now; and of those the ones of the latest rounds. `deposits` are in the order in which they came; of one
+ * round the last counts as newer.
  */
-export function newestOf<Deposit extends Dated>(deposits: readonly Deposit[]): Deposit[] {
+export function newestOf<Deposit extends Left>(deposits: readonly Deposit[]): Deposit[] {
   const epoch = Math.max(...deposits.map((one) => one.epoch));
   const current = deposits.filter((one) => one.epoch === epoch).reverse();
-  return current.sort((a, b) => b.round - a.round).slice(0, DEPOSITS_KEPT);
+  const isNow = (one: Deposit) => Number(one.from === current[0]?.from);
+  return current.sort((a, b) => isNow(b) - isNow(a) || b.round - a.round).slice(0, DEPOSITS_KEPT);
 }

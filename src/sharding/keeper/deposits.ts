@@ -100,7 +100,7 @@ export class Deposits {
     }
     if (epoch !== this.#links.epoch) throw misplaced(`it is of epoch ${epoch}, not ${this.#links.epoch}`);
     const { id, share } = shareOfFrame(openFrame(frame, this.#links.with(from)!));
-    this.#kept.keep({ stage, epoch, round, id, share });
+    this.#kept.keep({ stage, epoch, round, id, from, share });
   }
 
   /** The share of a deposit for a holder of its stage, and for nobody else. Errors: ROUND_REFUSED. */
@@ -114,8 +114,8 @@ export class Deposits {
     return this.#sealed(kept, kept.share, to);
   }
 
-  /** The own stage in a deposit by a holder of it. Errors: DEPOSIT_REFUSED, ROUND_REFUSED for an epoch out of reach. */
-  open(bytes: Uint8Array, id: string, size: number) {
+  /** The own stage in a deposit by a holder of it, where `check` takes its header. Errors: DEPOSIT_REFUSED, ROUND_REFUSED for an epoch out of reach, those of `check`. */
+  open(bytes: Uint8Array, id: string, size: number, check: (header: DepositHeader) => void) {
     const deposit = readDeposit(bytes);
     const { header } = deposit;
     const { run, width, recovery } = this.#setup;
@@ -124,7 +124,7 @@ export class Deposits {
     if (recovery === undefined || !isOwn || stageOf(seats, header.from) !== this.#index) {
       throw depositRefused('it is not the one that was asked for, by a holder of this stage');
     }
-    if (header.epoch < this.#links.settledEpoch) throw depositRefused('it is of an earlier epoch');
+    check(header);
     const told = this.#toldFor(deposit);
     const memory = openDeposit(deposit, told, { threshold: recovery, size, width });
     for (const { share } of told) share.fill(0);

@@ -231,13 +231,16 @@ export class Keeper {
     return this.#inTurn(() => [this.#deposits.reveal(order)]);
   }
 
-  /** Goes on from a deposit of its stage by what holders of other stages told. Errors: ROUND_REFUSED where it keeps the stage; DEPOSIT_REFUSED for another one, for one older than what it has, and where it does not open. */
+  /** Goes on from a deposit of its stage by what holders of other stages told. Errors: ROUND_REFUSED where it keeps the stage, and of this epoch; DEPOSIT_REFUSED for another one, for one older than what it has, and where it does not open. */
   recover(bytes: Uint8Array, id: string): Promise<void> {
     return this.#inTurn(() => {
-      if (this.#keeps) throw refusedOrder('this stage is kept here');
-      const { header, memory } = this.#deposits.open(bytes, id, this.#kept.size);
-      const older = this.#kept.olderThanThis(header);
-      if (older !== null) throw depositRefused(older);
+      const { header, memory } = this.#deposits.open(bytes, id, this.#kept.size, (told) => {
+        // Whose folder is of an epoch that is over has no stage that fits the others any more.
+        if (this.#keeps && told.epoch <= this.#links.settledEpoch)
+          throw refusedOrder('this stage is kept here');
+        const older = this.#kept.olderThanThis(told);
+        if (older !== null) throw depositRefused(older);
+      });
       this.#kept.takeOver(memory, header);
       this.#taken();
     });
