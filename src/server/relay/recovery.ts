@@ -4,7 +4,7 @@ import type { Keeping } from '../../sharding/frames/seats.ts';
 import type { DepositHeader } from '../../wire/stage-deposit.ts';
 import { type RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
-import { canBelieve, canTakeOver, type Standing, standingOf } from './staff.ts';
+import { areStrangers, canBelieve, canTakeOver, type Standing, standingOf } from './staff.ts';
 
 /** What of a deposit the aggregator goes by. */
 export type DepositNote = Pick<DepositHeader, 'stage' | 'id' | 'epoch' | 'round' | 'from'>;
@@ -97,23 +97,42 @@ export class Recovery {
     const { epoch } = standing;
     // Who has just come greets nobody before it hears of an epoch, and after a start of the aggregator not all keepers are there to say one.
     if (relay.course === null) relay.publish({ epoch, keeping: [...keeping], training: null });
-    const holders = relay.holders(stage).filter((id) => isThere(id) && relay.statusOf(id) !== null);
-    const taking = holders.filter((id) => !canTakeOver(relay, id, standing));
-    // Whoever has it gets some time to know the others; who never does holds up nobody.
-    const isMet = taking.length > 0 && this.#waits.get(stage)?.why === STRANGERS;
-    if (taking.length < holders.length && !isMet) return STRANGERS;
-    if (taking.length === 0) return 'nobody who has a seat for it is there to recover it';
+    const taking = this.#takers(stage, standing);
+    if (typeof taking === 'string') return taking;
+    // An older deposit is for where the newest does not open, not for who has no links yet to hear of its key.
+    const ready = taking.filter((id) => this.#met(id, stage, keeping.length) >= threshold);
+    if (ready.length === 0) return 'who has a seat for it and the others do not know each other yet';
     const left = (await stored()).filter((one) => isLeftOf(one, stage, standing));
     let why = `nothing is left of it of epoch ${epoch}`;
     if (left.length === 0) return why;
     for (const { id } of newestOf(left)) {
-      for (const to of taking) {
+      for (const to of ready) {
         const failure = await this.#tryOne({ stage, id, to }, keeping.length, threshold);
         if (failure === null && canTakeOver(relay, to, standing)) return null;
         why = failure ?? 'who said that it recovered it does not have it';
       }
     }
     return why;
+  }
+
+  /** Who is there, has a seat for a stage and does not have it; or why nobody is to recover it now. */
+  #takers(stage: number, standing: Standing): readonly string[] | string {
+    const { relay } = this.#options;
+    const isHere = (id: string) => this.#reach.isThere(id) && relay.statusOf(id) !== null;
+    const holders = relay.holders(stage).filter(isHere);
+    const taking = holders.filter((id) => !canTakeOver(relay, id, standing));
+    // Whoever has it gets some time to know the others; who never does holds up nobody.
+    const isMet = taking.length > 0 && this.#waits.get(stage)?.why === STRANGERS;
+    if (taking.length < holders.length && !isMet) return STRANGERS;
+    return taking.length === 0 ? 'nobody who has a seat for it is there to recover it' : taking;
+  }
+
+  /** Of how many other stages all who are there and somebody know each other. */
+  #met(id: string, stage: number, stages: number): number {
+    const { relay } = this.#options;
+    const others = Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
+    const present = (other: number) => relay.holders(other).filter(this.#reach.isThere);
+    return others.filter((other) => present(other).every((one) => !areStrangers(relay, id, one))).length;
   }
 
   /** Why one deposit was not opened by one who has a seat for the stage; null where it was. */

@@ -89,7 +89,7 @@ export function staffed(
  * Whether two cannot work with each other yet: who came later was not greeted back. Its word alone counts, for the other one has the link before it answers, and those who were there from
  * the beginning have theirs: what a keeper says of whom it knows keeps nobody else from taking over.
  */
-function areStrangers(relay: RunRelay, one: string, other: string): boolean {
+export function areStrangers(relay: RunRelay, one: string, other: string): boolean {
   const { newcomers } = relay.told;
   const place = (id: string) => newcomers.findIndex(({ seat }) => seat.id === id);
   const [earlier, later] = place(one) < place(other) ? [one, other] : [other, one];
