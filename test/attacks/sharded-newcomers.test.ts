@@ -320,4 +320,31 @@ describe('an aggregator that names another newcomer to each keeper', () => {
     for (const round of [2, 3]) await all.train(round);
     expect(late.map((index) => memory(index)?.holds)).toEqual([false, false, false]);
   });
+
+  test('gets none of them told a share of what was left, by keepers who alone know it', async () => {
+    const all = cast([], { overrides: ['sharding={ recovery: 2, lateKeepers: 1 }'] });
+    const { world } = all;
+    await all.train(1);
+    const first = world.seats.keepers[0]!.id;
+    world.named = (id, { seats, newcomers }) => {
+      return { seats, newcomers: newcomers.filter(({ seat }) => id === first || id === seat.id) };
+    };
+    const left = () => world.deposits.findLast(({ header }) => header.stage === 1)?.header.id;
+    const shares = () => world.homeOf(0).loadShares();
+    await expect.poll(() => shares().some(({ id }) => id === left()), { timeout: 20_000 }).toBe(true);
+    world.wanted = null;
+    const late = world.admitKeeper(1);
+    all.keepers.push(world.serve(late));
+    const to = world.relay.told.newcomers[0]!.seat.id;
+    const secrets = () =>
+      world
+        .homeOf(0)
+        .load()
+        ?.memory.links.secrets.map(([id]) => id);
+    await expect.poll(secrets, { timeout: 20_000 }).toContain(to);
+    world.relay.order(first, { kind: 'reveal', stage: 1, id: left()!, to });
+    await order(all.keepers[0]!, 'reveal');
+    const told = all.keepers[0]!.events.find((event) => event.type === 'order' && event.kind === 'reveal');
+    expect(told).toMatchObject({ failure: expect.stringContaining('the others do not know') });
+  });
 });

@@ -14,6 +14,21 @@ test('stages go between those of one stage, shares between those of two, and not
     expect(goesBetween(kind, 0, null), kind).toBe(isGroups);
     expect(goesBetween(kind, null, null), kind).toBe(false);
   }
+  // Who holds a stage shows to all others who hold one who knows it.
+  const pairs = [
+    [1, 1],
+    [0, 2],
+    [null, 0],
+    [0, null],
+    [null, null],
+  ] as const;
+  expect(pairs.map(([from, to]) => goesBetween('vouched', from, to))).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
 });
 
 test('of stages, greetings, and shares of one stage the newest of a sender waits; of all else everything', () => {

@@ -262,6 +262,32 @@ describe('a keeper that came later is told of its stage once a first holder of e
     expect(keeper.introductions.isVouchedFor(idOf('k9'))).toBe(false);
   });
 
+  test('showed that, and may be told a share of it by holders of others once the rest of them did', () => {
+    for (const [names, is] of [
+      [['k0', 'k1'], false],
+      [['k0', 'k2'], true],
+    ] as const) {
+      const { all, late } = greeted(names);
+      const other = all[0]!;
+      expect(other.introductions.isVouchedFor(idOf('k9'))).toBe(false);
+      other.introductions.receive(shown(late, other), 0);
+      expect(other.introductions.isVouchedFor(idOf('k9'))).toBe(is);
+    }
+  });
+
+  test('and the own one showed that, where who is asked came later, too', () => {
+    const came = [newcomer('k7', 0), newcomer('k9', 1)];
+    const { all, late } = greeted(['k2'], came);
+    const other = person('k7');
+    other.introductions.admit(came);
+    meet(late, [other], 0);
+    other.introductions.receive(shown(late, other), 0);
+    expect(other.introductions.isVouchedFor(idOf('k9'))).toBe(false);
+    meet(late, [all[0]!], 0);
+    other.introductions.receive(shown(late, other), 0);
+    expect(other.introductions.isVouchedFor(idOf('k9'))).toBe(true);
+  });
+
   test('showed that, unless it is on a list that was agreed upon otherwise', () => {
     const keeper = person('k1', { late: { ...LATE, accepts: () => true } });
     keeper.introductions.admit([newcomer('k9', 1)]);

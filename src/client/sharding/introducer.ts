@@ -78,11 +78,11 @@ export class Introducer {
     const answer = await this.#tried(async () => ({ frame: await party.greet(greeting, this.#epoch ?? -1) }));
     if (answer === null) return;
     store();
-    // Also without an answer there is news: one stranger fewer.
-    await send(answer.frame === null ? [] : [answer.frame]);
-    // Who was welcomed has more to show to those who may tell it of a stage.
+    // Who was welcomed has more to show to those who may tell it of a stage: before the aggregator hears of the link, and orders that.
     if (greeting.greeting.kind === 'welcome') this.#greetedAt = null;
     await this.greet();
+    // Also without an answer there is news: one stranger fewer.
+    await send(answer.frame === null ? [] : [answer.frame]);
   }
 
   /** Null where it was refused. */

@@ -6,7 +6,8 @@ export type Carried = FrameHeader | Greeting;
 
 /** Whether something of a kind goes from who may keep one stage to who may keep another; null: a group. */
 export function goesBetween(kind: Carried['kind'], from: number | null, to: number | null): boolean {
-  if (kind === 'memory' || kind === 'vouched') return from !== null && from === to;
+  if (kind === 'memory') return from !== null && from === to;
+  if (kind === 'vouched') return from !== null && to !== null;
   if (kind === 'share') return from !== null && to !== null && from !== to;
   return from !== null || to !== null;
 }

@@ -48,7 +48,7 @@ export interface IntroductionsMemory {
   readonly given: readonly (readonly [id: string, welcome: Given])[];
   /** Greetings of other keepers, who know it as keeper of its stage. */
   readonly heard: readonly Voucher[];
-  /** Of which stages holders know a newcomer as one of the own stage. */
+  /** Of which stages holders know a newcomer as keeper of its stage. */
   readonly vouched: readonly (readonly [id: string, stages: readonly number[]])[];
 }
 
@@ -144,26 +144,27 @@ export class Introductions {
     });
   }
 
-  /** What shows those who may keep its stage, and with whom there is a link, that holders of other stages know it. */
+  /** What shows all who may keep a stage, and with whom there is a link, that holders of other stages know it: some tell it of its stage, others of their shares. */
   vouched(): Uint8Array[] {
-    const isLate = this.#newcomers.some(({ seat }) => seat.id === this.#own);
-    const stage = stageOf(this.#seats, this.#own);
-    if (!isLate || stage === null) return [];
-    const fellows = holdersOf(this.#seats, stage).map(({ id }) => id);
-    const known = fellows.filter((id) => id !== this.#own && this.#setup.links().with(id) !== null);
-    return known.map((to) => this.#vouchers.shown(to, stage));
+    if (!this.#isLate(this.#own) || stageOf(this.#seats, this.#own) === null) return [];
+    const holders = [...this.#seats.keepers.keys()].flatMap((stage) => holdersOf(this.#seats, stage));
+    const ids = holders.map(({ id }) => id);
+    const known = ids.filter((id) => id !== this.#own && this.#setup.links().with(id) !== null);
+    return known.map((to) => this.#vouchers.shown(to, stageOf(this.#seats, to)!));
   }
 
   /**
-   * Whether somebody may be told of the own stage: who had a seat for it in the beginning; who is on the own list of keepers; and a newcomer of whom a first holder of each other stage knows that
+   * Whether somebody may be told of its stage: who had a seat for it in the beginning; who is on the own list of keepers; and a newcomer of whom a first holder of each other stage, or this one, knows that
    * it has one. So an aggregator that names another newcomer to each keeper gets none told.
    */
   isVouchedFor(id: string): boolean {
-    if (this.#setup.late.accepts !== undefined) return true;
-    const isLate = this.#newcomers.some(({ seat }) => seat.id === id);
-    const own = stageOf(this.#seats, this.#own);
-    const others = [...this.#seats.keepers.keys()].filter((stage) => stage !== own);
-    return !isLate || others.every((stage) => this.#vouchers.has(id, stage));
+    const isFirst = stageOf(this.#setup.seats, id) !== null;
+    if (this.#setup.late.accepts !== undefined || isFirst) return true;
+    // Who came later itself has no word in it.
+    const own = stageOf(this.#setup.seats, this.#own);
+    const its = stageOf(this.#seats, id);
+    const others = [...this.#seats.keepers.keys()].filter((stage) => stage !== own && stage !== its);
+    return its !== null && others.every((stage) => this.#vouchers.has(id, stage));
   }
 
   /**
@@ -180,10 +181,9 @@ export class Introductions {
     }
     checkGreeting(signed);
     if (greeting.kind === 'vouched') {
-      if (stageOf(this.#seats, greeting.from) !== greeting.stage || greeting.stage === null) {
-        throw misplaced('its sender does not have this stage');
-      }
-      if (this.#vouchers.take(greeting)) this.#changes++;
+      const stage = stageOf(this.#seats, greeting.from);
+      if (stage === null) throw misplaced('its sender has no stage');
+      if (this.#vouchers.take(greeting, stage)) this.#changes++;
       return null;
     }
     const answer = greeting.kind === 'hello' ? this.#answer(greeting) : this.#conclude(greeting, epoch);
@@ -255,6 +255,10 @@ export class Introductions {
     return this.#setup.identity.publicKey;
   }
 
+  #isLate(id: string): boolean {
+    return this.#newcomers.some(({ seat }) => seat.id === id);
+  }
+
   /** Whether the first of two who may have a link came later. */
   #greets(one: string, other: string): boolean {
     const place = (id: string) => this.#newcomers.findIndex(({ seat }) => seat.id === id);
@@ -264,8 +268,7 @@ export class Introductions {
   /** Those whom it is to greet and has no link with. */
   #unknown(): string[] {
     const own = this.#own;
-    const isLate = this.#newcomers.some(({ seat }) => seat.id === own);
-    if (!isLate) return [];
+    if (!this.#isLate(own)) return [];
     const others = linkedWith(this.#seats, own).map(({ id }) => id);
     return others.filter((id) => this.#setup.links().with(id) === null && this.#greets(own, id));
   }

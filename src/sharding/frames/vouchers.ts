@@ -21,7 +21,7 @@ export interface VouchersMemory {
 }
 
 /**
- * Greetings of keepers as evidence: who was greeted shows them to those who may keep its stage, who learn of whom holders of the other stages know that it has one. Only those of the beginning
+ * Greetings of keepers as evidence: who was greeted shows them to the others who may keep a stage, who learn of whom holders of the other stages know that it has its. Only those of the beginning
  * count, whom all know alike: newcomers that an aggregator names to one alone would vouch for each other.
  */
 export class Vouchers {
@@ -45,15 +45,15 @@ export class Vouchers {
     return true;
   }
 
-  /** All that was heard, for somebody of the same stage. */
+  /** All that was heard, for somebody who may keep a stage. */
   shown(to: string, stage: number): Uint8Array {
     const { run, identity } = this.#setup;
     const address = { run, from: identity.publicKey, to, stage };
     return signGreeting({ kind: 'vouched', ...address, vouchers: [...this.#heard.values()] }, identity);
   }
 
-  /** Takes in what a newcomer of the own stage shows; whether something is new. Errors: FRAME_REFUSED, SIGNATURE_INVALID: then nothing of it counts. */
-  take({ from, stage, vouchers }: Vouched): boolean {
+  /** Takes in what a newcomer of a stage shows; whether something is new. Errors: FRAME_REFUSED, SIGNATURE_INVALID: then nothing of it counts. */
+  take({ from, vouchers }: Vouched, stage: number): boolean {
     const known = new Set(this.#vouched.get(from));
     const before = known.size;
     for (const voucher of vouchers) {

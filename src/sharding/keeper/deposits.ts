@@ -37,6 +37,8 @@ export interface RevealOrder {
 interface DepositsSetup extends Pick<KeeperParts, 'run' | 'identity' | 'width'> {
   /** Those of now: there may be more than in the beginning. */
   readonly seats: () => Seats;
+  /** Whether a holder of another stage may be told of it. */
+  readonly isVouchedFor: (id: string) => boolean;
   readonly recovery: KeeperParts['recovery'] | undefined;
   readonly shares: KeeperParts['shares'] | undefined;
 }
@@ -109,6 +111,7 @@ export class Deposits {
       throw refusedOrder('a share is told to holders of its stage alone');
     }
     if (this.#links.with(to) === null) throw refusedOrder('there is no link yet with whom it is for');
+    if (!this.#setup.isVouchedFor(to)) throw refusedOrder('the others do not know whom it is for');
     const kept = this.#kept.of(stage, id);
     if (kept === null) throw refusedOrder('it has no share of this deposit');
     return this.#sealed(kept, kept.share, to);

@@ -63,7 +63,8 @@ export class Keeper {
     const holds = this.#keeping[this.#index] === this.#id;
     this.#kept = new KeptStage({ stage, links: this.#links, width, holds }, memory);
     this.#probe = new Probe(width);
-    const left = { run, identity, width, recovery, shares, seats: () => this.#seats };
+    const isVouchedFor = (id: string) => introductions.isVouchedFor(id);
+    const left = { run, identity, width, recovery, shares, seats: () => this.#seats, isVouchedFor };
     this.#deposits = new Deposits(left, this.#links, this.#outgoing);
     queries?.begin(this.place.round);
   }
