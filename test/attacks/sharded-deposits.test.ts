@@ -72,12 +72,12 @@ describe('an aggregator', () => {
       await expect(order).rejects.toMatchObject({ code: 'ROUND_REFUSED' });
     }
     // Of another stage than the deposit's, of the own one, and of a deposit that there is not.
-    for (const order of [
-      { stage: 2, id: header.id, to: run.seats.standbys[2]!.seat.id },
-      { stage: 0, id: header.id, to: run.seats.standbys[0]!.seat.id },
-      { stage: 1, id: '0'.repeat(32), to: standby },
-    ]) {
-      await expect(first!.reveal(order)).rejects.toMatchObject({ code: 'ROUND_REFUSED' });
+    for (const [order, code] of [
+      [{ stage: 2, id: header.id, to: run.seats.standbys[2]!.seat.id }, 'DEPOSIT_REFUSED'],
+      [{ stage: 0, id: header.id, to: run.seats.standbys[0]!.seat.id }, 'ROUND_REFUSED'],
+      [{ stage: 1, id: '0'.repeat(32), to: standby }, 'DEPOSIT_REFUSED'],
+    ] as const) {
+      await expect(first!.reveal(order)).rejects.toMatchObject({ code });
     }
     expect(await first!.reveal({ stage: 1, id: header.id, to: standby })).toHaveLength(1);
   });

@@ -32,7 +32,12 @@ function lostStage(deposits: readonly DepositNote[], kept = 1) {
   let memory: CrewMemory = { keeping: keepers.map(({ id }) => id), kept };
 
   /** Somebody who says that he does all that he is told, and says of himself what he likes: what he is given next. */
-  function lives(id: string, says: Partial<KeeperStatus>, recovered: Partial<KeeperStatus> = {}) {
+  function lives(
+    id: string,
+    says: Partial<KeeperStatus>,
+    recovered: Partial<KeeperStatus> = {},
+    refuses: (order: KeeperOrder) => string | null = () => null,
+  ) {
     let status: KeeperStatus = {
       ...{ session: '0'.repeat(32), epoch: 1, round: 3, attempt: 0, done: false, holds: true },
       ...{ strangers: [], unsettled: false, reached: null, verdict: null, answered: 0, failure: null },
@@ -50,7 +55,9 @@ function lostStage(deposits: readonly DepositNote[], kept = 1) {
         order = inbox.order.number;
         orders.push({ ...inbox.order.order, by: id });
         const change = inbox.order.order.kind === 'recover' ? recovered : {};
-        status = { ...status, ...change, answered: order };
+        const code = refuses(inbox.order.order);
+        const failure = code === null ? null : { code, message: 'it does not' };
+        status = { ...status, ...change, failure, answered: order };
         say();
       }
     };
@@ -98,6 +105,27 @@ describe('a stage that is lost', () => {
     await run.staffUntil(() => run.memory().keeping[1] === ONE);
     expect(run.recoveries()).toEqual([{ by: ONE, id: deposit(3).id }]);
     expect(run.relay.course?.epoch).toBe(1);
+  });
+
+  describe.each([
+    ['does not tell its share yet', 'ROUND_REFUSED', 1, 3],
+    ['never tells its share', 'ROUND_REFUSED', Number.POSITIVE_INFINITY, 2],
+    ['has no share of it', 'DEPOSIT_REFUSED', Number.POSITIVE_INFINITY, 2],
+  ])('where one keeper %s of the newest deposit', (_, code, times, opened) => {
+    test(`goes on from that of round ${opened}`, async () => {
+      const run = lostStage([deposit(2), deposit(3)]);
+      run.lives(FIRST, {});
+      let refused = 0;
+      run.lives(LAST, {}, {}, (order) => {
+        const isIt = order.kind === 'reveal' && order.id === deposit(3).id && refused < times;
+        if (isIt) refused++;
+        return isIt ? code : null;
+      });
+      run.lives(ONE, AWAY, THERE);
+      await run.staffUntil(() => run.memory().keeping[1] === ONE);
+      expect(run.recoveries()).toEqual([{ by: ONE, id: deposit(opened).id }]);
+      expect(refused).toBeGreaterThan(0);
+    });
   });
 
   test('has nobody go on from more rounds than the others could ever train, as who left it may have said', async () => {

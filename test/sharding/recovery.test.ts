@@ -128,7 +128,7 @@ test('a morph that is kept has all forget the shares of the epoch before, one th
   expect(await carry(run, deposits[1]!.shares)).toBeGreaterThan(0);
   expect(first!.shares).toEqual([]);
   const { id } = deposits[1]!.header;
-  await expect(reveal(run, 1, id, [first!])).rejects.toMatchObject({ code: 'ROUND_REFUSED' });
+  await expect(reveal(run, 1, id, [first!])).rejects.toMatchObject({ code: 'DEPOSIT_REFUSED' });
 });
 
 test('shares are kept of the two newest deposits, and what was told to open one is forgotten once it is open', async () => {

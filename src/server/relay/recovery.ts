@@ -2,7 +2,7 @@ import { asPluralError } from '../../core/errors.ts';
 import { newestOf } from '../../sharding/deposits/newest.ts';
 import type { Keeping } from '../../sharding/frames/seats.ts';
 import type { DepositHeader } from '../../wire/stage-deposit.ts';
-import { type RemoteKeeper, Trouble } from './remote-keepers.ts';
+import { KeeperRefusal, type RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
 import { areStrangers, canBelieve, canTakeOver, type Standing, standingOf } from './staff.ts';
 
@@ -40,6 +40,7 @@ interface Wait {
 }
 
 const STRANGERS = 'who has it and the others do not know each other yet';
+const NOT_YET = 'the others do not tell their shares of it yet';
 
 /** Sees to it that a stage of which nobody who is there was told goes on from what its keeper left, with who has a seat for it and with the shares of the others. */
 export class Recovery {
@@ -108,6 +109,8 @@ export class Recovery {
     for (const { id } of newestOf(left)) {
       for (const to of ready) {
         const failure = await this.#tryOne({ stage, id, to }, keeping.length, threshold);
+        // The others get some time to learn who it is; who never says its share holds up nobody.
+        if (failure === NOT_YET && this.#waits.get(stage)?.why !== NOT_YET) return NOT_YET;
         if (failure === null && canTakeOver(relay, to, standing)) return null;
         why = failure ?? 'who said that it recovered it does not have it';
       }
@@ -144,7 +147,9 @@ export class Recovery {
     const { stage, id, to } = order;
     const others = Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
     const told = await Promise.all(others.map((other) => this.#reveal(other, order)));
-    const count = told.filter(Boolean).length;
+    const count = told.filter((one) => one === 'told').length;
+    const later = told.filter((one) => one === 'later').length;
+    if (count < threshold && count + later >= threshold) return NOT_YET;
     if (count < threshold) {
       return `holders of ${count} other stage(s) are there and have a share, ${threshold} are needed`;
     }
@@ -156,13 +161,15 @@ export class Recovery {
     }
   }
 
-  /** Whether a holder of another stage told its share; who stands by has the same as its keeper. */
+  /** Whether a holder of another stage told its share, or may have one and tell it later; who stands by has the same as its keeper. */
   async #reveal(other: number, order: { readonly stage: number; readonly id: string; readonly to: string }) {
     const { relay } = this.#options;
     const { isThere, keeper } = this.#reach;
     const holders = relay.holders(other).filter(isThere);
     const told = await Promise.allSettled(holders.map((id) => keeper(id).reveal(order)));
-    return told.some(({ status }) => status === 'fulfilled');
+    if (told.some(({ status }) => status === 'fulfilled')) return 'told';
+    const hasNone = (thrown: unknown) => thrown instanceof KeeperRefusal && thrown.said === 'DEPOSIT_REFUSED';
+    return told.every((one) => one.status === 'rejected' && hasNone(one.reason)) ? 'never' : 'later';
   }
 }
 

@@ -12,6 +12,17 @@ const LOOK_EVERY_MS = 500;
 /** The training cannot go on as it was begun: another attempt may. */
 export class Trouble extends Error {}
 
+/** A keeper did not do what it was asked for. */
+export class KeeperRefusal extends PluralError {
+  /** The code that it said. */
+  readonly said: string;
+
+  constructor(kind: KeeperOrder['kind'], { code, message }: NonNullable<KeeperStatus['failure']>) {
+    super('ROUND_REFUSED', `a keeper did not "${kind}": ${message}`, { hint: `It said ${code}.` });
+    this.said = code;
+  }
+}
+
 /** Throws Trouble where there is no use in waiting any longer. */
 export type Check = () => void | Promise<void>;
 
@@ -105,9 +116,7 @@ export class RemoteKeeper implements KeeperOrders {
       return status !== null && status.answered >= number ? status : null;
     });
     if (failure !== null) {
-      throw new PluralError('ROUND_REFUSED', `a keeper did not "${order.kind}": ${failure.message}`, {
-        hint: `It said ${failure.code}.`,
-      });
+      throw new KeeperRefusal(order.kind, failure);
     }
   }
 }

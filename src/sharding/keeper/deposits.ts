@@ -113,7 +113,7 @@ export class Deposits {
     if (this.#links.with(to) === null) throw refusedOrder('there is no link yet with whom it is for');
     if (!this.#setup.isVouchedFor(to)) throw refusedOrder('the others do not know whom it is for');
     const kept = this.#kept.of(stage, id);
-    if (kept === null) throw refusedOrder('it has no share of this deposit');
+    if (kept === null) throw depositRefused('it has no share of it');
     return this.#sealed(kept, kept.share, to);
   }
 
