@@ -47,7 +47,7 @@ function person(
     bound,
   );
   links.advanceTo(epoch);
-  const setup = { run: RUN, identity: identity(name), seats: SEATS, bound, links: () => links, late };
+  const setup = { run: RUN, identity: identity(name), seats: SEATS, bound, links, late };
   return { name, links, introductions: new Introductions(setup, memory) };
 }
 

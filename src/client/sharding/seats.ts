@@ -1,7 +1,7 @@
 import { PluralError } from '../../core/errors.ts';
 import { keyPairOf } from '../../privacy/secure-sum/key-agreement.ts';
 import type { LateSeats } from '../../sharding/frames/introductions.ts';
-import { checkSeats, type Newcomer, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
+import { checkSeats, mayKeep, type Newcomer, type Seats, takeSeat } from '../../sharding/frames/seats.ts';
 import { type Identity, publicKeySchema } from '../../wire/identity.ts';
 import type { SeatAnswer } from '../../wire/sharding.ts';
 import type { AggregatorApi } from '../api.ts';
@@ -58,9 +58,9 @@ export function lateSeats(
 }
 
 /** Whoever invites keepers can invite himself under several keys: a list that was agreed upon without him says who they are. Errors: AGGREGATOR_UNTRUSTED. */
-export function checkKeepers({ keepers, standbys }: Seats, accepted: readonly string[] | null): void {
+export function checkKeepers(seats: Seats, accepted: readonly string[] | null): void {
   if (accepted === null) return;
-  const strange = [...keepers, ...standbys.map(({ seat }) => seat)].find(({ id }) => !accepted.includes(id));
+  const strange = mayKeep(seats).find(({ id }) => !accepted.includes(id));
   if (strange === undefined) return;
   throw new PluralError(
     'AGGREGATOR_UNTRUSTED',

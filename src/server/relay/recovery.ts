@@ -1,6 +1,6 @@
 import { asPluralError } from '../../core/errors.ts';
 import { newestOf } from '../../sharding/deposits/newest.ts';
-import type { Keeping } from '../../sharding/frames/seats.ts';
+import { type Keeping, otherStages } from '../../sharding/frames/seats.ts';
 import type { DepositHeader } from '../../wire/stage-deposit.ts';
 import { KeeperRefusal, type RemoteKeeper, Trouble } from './remote-keepers.ts';
 import type { RunRelay } from './run-relay.ts';
@@ -133,7 +133,7 @@ export class Recovery {
   /** Of how many other stages all who are there and somebody know each other. */
   #met(id: string, stage: number, stages: number): number {
     const { relay } = this.#options;
-    const others = Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
+    const others = otherStages(stage, stages);
     const present = (other: number) => relay.holders(other).filter(this.#reach.isThere);
     return others.filter((other) => present(other).every((one) => !areStrangers(relay, id, one))).length;
   }
@@ -145,7 +145,7 @@ export class Recovery {
     threshold: number,
   ): Promise<string | null> {
     const { stage, id, to } = order;
-    const others = Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
+    const others = otherStages(stage, stages);
     const told = await Promise.all(others.map((other) => this.#reveal(other, order)));
     const count = told.filter((one) => one === 'told').length;
     const later = told.filter((one) => one === 'later').length;

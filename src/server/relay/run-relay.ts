@@ -6,6 +6,7 @@ import {
   firstKeeping,
   holdersOf,
   type Keeping,
+  mayKeep,
   type Newcomer,
   type Seats,
   stageOf,
@@ -93,8 +94,7 @@ export class RunRelay {
   }
 
   #welcome(): void {
-    const { keepers, standbys, groups } = this.#seats;
-    for (const { id } of [...keepers, ...standbys.map(({ seat }) => seat), ...groups]) {
+    for (const { id } of [...mayKeep(this.#seats), ...this.#seats.groups]) {
       if (!this.#parties.has(id)) this.#parties.set(id, newParty());
     }
   }

@@ -8,6 +8,7 @@ import { encodeCbor, readCbor } from '../../wire/cbor.ts';
 import { type Identity, isSignedBy, signatureSchema } from '../../wire/identity.ts';
 import { type DepositHeader, depositHeaderSchema } from '../../wire/stage-deposit.ts';
 import { packFrame, unpackFrame } from '../frames/payload.ts';
+import { otherStages } from '../frames/seats.ts';
 import { frameOfStage, stageOfFrame } from '../keeper/stage-frame.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 
@@ -68,10 +69,6 @@ function signedBytes({ header, sealed }: Pick<StageDeposit, 'header' | 'sealed'>
 /** What shows that a share is the one that was made; of 32 random bytes it tells nothing. */
 function markOf({ run, id }: Pick<DepositHeader, 'run' | 'id'>, { stage, share }: StageShare): string {
   return sha256(Buffer.from(['pluralllm-share-v1', run, id, stage, hexOf(share)].join('\n')));
-}
-
-function otherStages(stage: number, stages: number): number[] {
-  return Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
 }
 
 /** Shares are numbered from 1: at 0 is the key itself. */

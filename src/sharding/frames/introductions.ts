@@ -10,9 +10,10 @@ import type { Links } from './links.ts';
 import { misplaced } from './misplaced.ts';
 import {
   checkSeats,
-  holdersOf,
   linkedWith,
+  mayKeep,
   type Newcomer,
+  otherStages,
   type Seats,
   stageOf,
   withNewcomers,
@@ -67,7 +68,7 @@ export interface IntroductionsSetup {
   readonly seats: Seats;
   /** What both ends of a link must see alike. */
   readonly bound: object;
-  readonly links: () => Links;
+  readonly links: Links;
   readonly late: LateSeats;
 }
 
@@ -130,7 +131,7 @@ export class Introductions {
   /** Whether there is a link with each of these, itself left out. */
   knows(ids: readonly string[]): boolean {
     const { identity, links } = this.#setup;
-    return ids.every((id) => id === identity.publicKey || links().with(id) !== null);
+    return ids.every((id) => id === identity.publicKey || links.with(id) !== null);
   }
 
   /** Its greetings to all who were there before it and have not answered yet: the same until they do. */
@@ -147,9 +148,8 @@ export class Introductions {
   /** What shows all who may keep a stage, and with whom there is a link, that holders of other stages know it: some tell it of its stage, others of their shares. */
   vouched(): Uint8Array[] {
     if (!this.#isLate(this.#own) || stageOf(this.#seats, this.#own) === null) return [];
-    const holders = [...this.#seats.keepers.keys()].flatMap((stage) => holdersOf(this.#seats, stage));
-    const ids = holders.map(({ id }) => id);
-    const known = ids.filter((id) => id !== this.#own && this.#setup.links().with(id) !== null);
+    const ids = mayKeep(this.#seats).map(({ id }) => id);
+    const known = ids.filter((id) => id !== this.#own && this.#setup.links.with(id) !== null);
     return known.map((to) => this.#vouchers.shown(to, stageOf(this.#seats, to)!));
   }
 
@@ -163,8 +163,9 @@ export class Introductions {
     // Who came later itself has no word in it.
     const own = stageOf(this.#setup.seats, this.#own);
     const its = stageOf(this.#seats, id);
-    const others = [...this.#seats.keepers.keys()].filter((stage) => stage !== own && stage !== its);
-    return its !== null && others.every((stage) => this.#vouchers.has(id, stage));
+    if (its === null) return false;
+    const others = otherStages(its, this.#seats.keepers.length).filter((stage) => stage !== own);
+    return others.every((stage) => this.#vouchers.has(id, stage));
   }
 
   /**
@@ -213,7 +214,7 @@ export class Introductions {
     if (!this.#greets(from, this.#own)) throw misplaced('its sender came no later than its receiver');
     const { run, identity, links } = this.#setup;
     const secret = bytesFrom(freshSecret());
-    const { epoch } = links();
+    const { epoch } = links;
     this.#link(secret, { id: from, agreementKey: key }, { newcomer: from, epoch });
     const address = { run, from: identity.publicKey, to: from, stage: stageOf(this.#seats, from) };
     const keys = { key: keyPairOf(secret).publicKey, answers: key };
@@ -248,7 +249,7 @@ export class Introductions {
     invariant(stage !== undefined, 'who came later is known');
     const own = { id: identity.publicKey, keys: keyPairOf(secret) };
     const link = Link.between({ ...bound, newcomer: { id: newcomer, stage }, epoch }, own, other, epoch);
-    links().add(other.id, link);
+    links.add(other.id, link);
   }
 
   get #own(): string {
@@ -270,7 +271,7 @@ export class Introductions {
     const own = this.#own;
     if (!this.#isLate(own)) return [];
     const others = linkedWith(this.#seats, own).map(({ id }) => id);
-    return others.filter((id) => this.#setup.links().with(id) === null && this.#greets(own, id));
+    return others.filter((id) => this.#setup.links.with(id) === null && this.#greets(own, id));
   }
 
   #seatsWith(newcomers: readonly Newcomer[]): Seats {

@@ -64,7 +64,7 @@ export function checkSeats(run: string, { keepers: first, standbys, groups }: Se
   const astray = standbys.find(({ stage }) => first[stage] === undefined);
   if (astray !== undefined)
     throw refused(`${astray.seat.id} stands by for stage ${astray.stage}: there is none`);
-  const keepers = [...first, ...standbys.map(({ seat }) => seat)];
+  const keepers = mayKeep({ keepers: first, standbys });
   const all = [...keepers, ...groups];
   const keeping = new Set(keepers.map(({ id }) => id));
   for (const named of ['id', 'agreementKey'] as const) {
@@ -81,6 +81,16 @@ export function checkSeats(run: string, { keepers: first, standbys, groups }: Se
   }
 }
 
+/** All who may keep a stage: who keeps each in the beginning, then those who stand by. */
+export function mayKeep({ keepers, standbys }: Pick<Seats, 'keepers' | 'standbys'>): Seat[] {
+  return [...keepers, ...standbys.map(({ seat }) => seat)];
+}
+
+/** Numbers of the other stages, of so many. */
+export function otherStages(stage: number, stages: number): number[] {
+  return Array.from({ length: stages }, (_, other) => other).filter((other) => other !== stage);
+}
+
 /** The seats of a run with those that were taken after it began. */
 export function withNewcomers({ keepers, standbys, groups }: Seats, newcomers: readonly Newcomer[]): Seats {
   const late = newcomers.flatMap(({ seat, stage }) => (stage === null ? [] : [{ seat, stage }]));
@@ -93,7 +103,7 @@ export function linkedWith(seats: Seats, id: string): Seat[] {
   const last = seats.keepers.length - 1;
   const stage = stageOf(seats, id);
   if (stage === null) return [...holdersOf(seats, 0), ...holdersOf(seats, last)];
-  const others = seats.keepers.flatMap((_, index) => holdersOf(seats, index)).filter((one) => one.id !== id);
+  const others = mayKeep(seats).filter((one) => one.id !== id);
   return stage === 0 || stage === last ? [...others, ...seats.groups] : others;
 }
 

@@ -127,7 +127,7 @@ export class ShardedGroup {
     checkSeats(run, seats);
     this.#setup = kept;
     this.#links = openLinks(setup);
-    const met = { run, identity, seats, bound: boundOf(setup), links: () => this.#links, late };
+    const met = { run, identity, seats, bound: boundOf(setup), links: this.#links, late };
     const memory = keys !== null && 'introductions' in keys ? keys.introductions : undefined;
     this.#introductions = new Introductions(met, memory);
     this.#keeping = firstKeeping(seats);

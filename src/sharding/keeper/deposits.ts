@@ -9,10 +9,11 @@ import {
   type StageShare,
   sealDeposit,
 } from '../deposits/stage-deposit.ts';
+import type { Introductions } from '../frames/introductions.ts';
 import type { Links } from '../frames/links.ts';
 import { misplaced } from '../frames/misplaced.ts';
 import { openFrame, type SealedFrame } from '../frames/sealed-frame.ts';
-import { holdersOf, type Keeping, type Seats, stageOf } from '../frames/seats.ts';
+import { holdersOf, type Keeping, stageOf } from '../frames/seats.ts';
 import { type PartMemory, wipe } from '../parts/part-state.ts';
 import type { Outgoing } from './outgoing.ts';
 import { refusedOrder } from './round-ledger.ts';
@@ -35,10 +36,8 @@ export interface RevealOrder {
 
 /** What deposits are made and opened with. */
 interface DepositsSetup extends Pick<KeeperParts, 'run' | 'identity' | 'width'> {
-  /** Those of now: there may be more than in the beginning. */
-  readonly seats: () => Seats;
-  /** Whether a holder of another stage may be told of it. */
-  readonly isVouchedFor: (id: string) => boolean;
+  /** Whose seats it goes by, and who may be told of a stage. */
+  readonly introductions: Pick<Introductions, 'seats' | 'isVouchedFor'>;
   readonly recovery: KeeperParts['recovery'] | undefined;
   readonly shares: KeeperParts['shares'] | undefined;
 }
@@ -57,7 +56,7 @@ export class Deposits {
   constructor(setup: DepositsSetup, links: Links, outgoing: Outgoing) {
     this.#setup = { ...setup, shares: undefined };
     this.#id = setup.identity.publicKey;
-    this.#index = stageOf(setup.seats(), this.#id) ?? -1;
+    this.#index = stageOf(setup.introductions.seats, this.#id) ?? -1;
     this.#links = links;
     this.#outgoing = outgoing;
     this.#kept = new KeptShares(setup.shares);
@@ -73,7 +72,7 @@ export class Deposits {
   leave(memory: PartMemory, round: number): LeftDeposit | null {
     const { run, identity, width, recovery } = this.#setup;
     if (recovery === undefined) return null;
-    const seats = this.#setup.seats();
+    const seats = this.#setup.introductions.seats;
     const place = { run, stage: this.#index, epoch: this.#links.epoch, round, width };
     const content = { ...place, memory, stages: seats.keepers.length, threshold: recovery };
     const { header, bytes, shares } = sealDeposit(content, identity);
@@ -93,7 +92,7 @@ export class Deposits {
     const { header } = frame;
     const { from, epoch, round, boundary: stage } = header;
     const { run } = this.#setup;
-    const place = { run, id: this.#id, index: this.#index, seats: this.#setup.seats(), keeping };
+    const place = { run, id: this.#id, index: this.#index, seats: this.#setup.introductions.seats, keeping };
     const way = checkShareRoute(header, place);
     if (this.#links.with(from) === null) throw misplaced('there is no link with its sender');
     if (way === 'revealed') {
@@ -107,11 +106,12 @@ export class Deposits {
 
   /** The share of a deposit for a holder of its stage, and for nobody else. Errors: ROUND_REFUSED. */
   reveal({ stage, id, to }: RevealOrder): Uint8Array {
-    if (stage === this.#index || stageOf(this.#setup.seats(), to) !== stage) {
+    if (stage === this.#index || stageOf(this.#setup.introductions.seats, to) !== stage) {
       throw refusedOrder('a share is told to holders of its stage alone');
     }
     if (this.#links.with(to) === null) throw refusedOrder('there is no link yet with whom it is for');
-    if (!this.#setup.isVouchedFor(to)) throw refusedOrder('the others do not know whom it is for');
+    if (!this.#setup.introductions.isVouchedFor(to))
+      throw refusedOrder('the others do not know whom it is for');
     const kept = this.#kept.of(stage, id);
     if (kept === null) throw depositRefused('it has no share of it');
     return this.#sealed(kept, kept.share, to);
@@ -122,7 +122,7 @@ export class Deposits {
     const deposit = readDeposit(bytes);
     const { header } = deposit;
     const { run, width, recovery } = this.#setup;
-    const seats = this.#setup.seats();
+    const seats = this.#setup.introductions.seats;
     const isOwn = header.run === run && header.stage === this.#index && header.id === id;
     if (recovery === undefined || !isOwn || stageOf(seats, header.from) !== this.#index) {
       throw depositRefused('it is not the one that was asked for, by a holder of this stage');
@@ -157,7 +157,7 @@ export class Deposits {
       const link = this.#links.ahead(from, epoch);
       try {
         const { id, share } = shareOfFrame(openFrame(frame, link));
-        return id === header.id ? [{ stage: stageOf(this.#setup.seats(), from)!, share }] : [];
+        return id === header.id ? [{ stage: stageOf(this.#setup.introductions.seats, from)!, share }] : [];
       } catch {
         return [];
       } finally {

@@ -10,6 +10,7 @@ import {
   firstKeeping,
   holdersOf,
   type Keeping,
+  mayKeep,
   type Newcomer,
   type Seats,
 } from '../frames/seats.ts';
@@ -63,8 +64,7 @@ export class Keeper {
     const holds = this.#keeping[this.#index] === this.#id;
     this.#kept = new KeptStage({ stage, links: this.#links, width, holds }, memory);
     this.#probe = new Probe(width);
-    const isVouchedFor = (id: string) => introductions.isVouchedFor(id);
-    const left = { run, identity, width, recovery, shares, seats: () => this.#seats, isVouchedFor };
+    const left = { run, identity, width, recovery, shares, introductions };
     this.#deposits = new Deposits(left, this.#links, this.#outgoing);
     queries?.begin(this.place.round);
   }
@@ -95,8 +95,7 @@ export class Keeper {
 
   /** Who may keep a stage, and has no link with it yet. */
   get strangers(): readonly string[] {
-    const { keepers, standbys } = this.#seats;
-    const all = [...keepers, ...standbys.map(({ seat }) => seat)].map(({ id }) => id);
+    const all = mayKeep(this.#seats).map(({ id }) => id);
     return all.filter((id) => !this.#introductions.knows([id]));
   }
 

@@ -99,7 +99,7 @@ export function openSeat(setup: KeeperSetup) {
   const { run, identity, seats, late = NOBODY_LATE, memory } = setup;
   checkSeats(run, seats);
   const links = openLinks(setup);
-  const met = { run, identity, seats, bound: boundOf(setup), links: () => links, late };
+  const met = { run, identity, seats, bound: boundOf(setup), links, late };
   const introductions = new Introductions(met, memory?.introductions);
   if (memory === undefined && setup.keys === null) introductions.admit(setup.newcomers);
   const all = introductions.seats;
