@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { hexOf } from '../../core/bytes.ts';
 import { sha256 } from '../../core/digest.ts';
@@ -8,16 +8,13 @@ import { encodeCbor, readCbor } from '../../wire/cbor.ts';
 import { type Identity, isSignedBy, signatureSchema } from '../../wire/identity.ts';
 import { type DepositHeader, depositHeaderSchema } from '../../wire/stage-deposit.ts';
 import { packFrame, unpackFrame } from '../frames/payload.ts';
+import { SEAL_BYTES, sealBytes, unsealBytes } from '../frames/sealed-bytes.ts';
 import { otherStages } from '../frames/seats.ts';
 import { frameOfStage, stageOfFrame } from '../keeper/stage-frame.ts';
 import type { PartMemory } from '../parts/part-state.ts';
 
-const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const ID_BYTES = 16;
-/** A key seals one deposit; the nonce is drawn all the same. */
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 /** Keys and values of the header, its marks, and the three members. */
 const MOST_ITEMS = 512;
 
@@ -89,12 +86,9 @@ function sealedStage(
 ): Uint8Array<ArrayBuffer> {
   const frame = frameOfStage(memory, width);
   const numbers = packFrame(frame, 'float64');
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, key, nonce);
-  cipher.setAAD(encodeCbor(header));
-  const body = [cipher.update(numbers), cipher.final()];
+  const sealed = sealBytes(key, numbers, encodeCbor(header));
   for (const clear of [numbers, frame.data]) clear.fill(0);
-  return new Uint8Array(Buffer.concat([nonce, ...body, cipher.getAuthTag()]));
+  return sealed;
 }
 
 /** Seals a stage under a key that is drawn for it, split among the holders of the other stages, and forgotten. */
@@ -130,20 +124,6 @@ function rightShares(header: DepositHeader, told: readonly StageShare[]): Share[
   });
 }
 
-function opened({ header, sealed }: StageDeposit, key: Uint8Array): Buffer {
-  const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), {
-    authTagLength: TAG_BYTES,
-  });
-  decipher.setAAD(encodeCbor(header));
-  try {
-    decipher.setAuthTag(sealed.subarray(sealed.byteLength - TAG_BYTES));
-    const body = sealed.subarray(NONCE_BYTES, sealed.byteLength - TAG_BYTES);
-    return Buffer.concat([decipher.update(body), decipher.final()]);
-  } catch {
-    throw depositRefused('it does not open');
-  }
-}
-
 /**
  * The stage in a deposit that `readDeposit` gave, for one of `size` parameters, by what the holders of other stages told: wrong shares among those that are right do no harm.
  * Errors: DEPOSIT_REFUSED where fewer than `threshold` are right, where they do not open it, and where something else is in it.
@@ -159,14 +139,11 @@ export function openDeposit(
       `holders of ${right.length} other stage(s) told their share, ${threshold} are needed`,
     );
   }
-  if (deposit.sealed.byteLength < NONCE_BYTES + TAG_BYTES) throw depositRefused('it does not open');
+  if (deposit.sealed.byteLength < SEAL_BYTES) throw depositRefused('it does not open');
   const key = joinSecret(right, threshold);
-  let bytes: Buffer;
-  try {
-    bytes = opened(deposit, key);
-  } finally {
-    key.fill(0);
-  }
+  const bytes = unsealBytes(key, deposit.sealed, encodeCbor(deposit.header));
+  key.fill(0);
+  if (bytes === null) throw depositRefused('it does not open');
   const rows = Math.ceil((3 * size + 1) / width);
   const frame = unpackFrame(bytes, { type: 'float64', rows, width });
   bytes.fill(0);

@@ -1,4 +1,3 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { sha256 } from '../../core/digest.ts';
 import { PluralError } from '../../core/errors.ts';
@@ -8,11 +7,8 @@ import { type FrameHeader, frameHeaderSchema } from '../../wire/shard-frame.ts';
 import type { Frame } from '../parts/part-session.ts';
 import type { Link } from './link.ts';
 import { packFrame, payloadBytes, unpackFrame } from './payload.ts';
+import { SEAL_BYTES, sealBytes, unsealBytes } from './sealed-bytes.ts';
 
-const CIPHER = 'aes-256-gcm';
-/** Drawn at random: after 2^32 frames under a key, two of them meet with a chance of 2^-33 (NIST SP 800-38D). An epoch has far fewer. */
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 /** Keys and values of the header, and the three members. */
 const MOST_ITEMS = 64;
 
@@ -37,11 +33,7 @@ function signedBytes({ header, sealed }: Pick<SealedFrame, 'header' | 'sealed'>)
 
 /** Packs, seals and signs a frame: AES-256-GCM under the link's key of the direction, with the header bound to it. */
 export function sealFrame(frame: Frame, header: FrameHeader, link: Link, identity: Identity): Uint8Array {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, link.sealKey(header.from), nonce);
-  cipher.setAAD(encodeCbor(header));
-  const body = [cipher.update(packFrame(frame, header.type)), cipher.final()];
-  const sealed = new Uint8Array(Buffer.concat([nonce, ...body, cipher.getAuthTag()]));
+  const sealed = sealBytes(link.sealKey(header.from), packFrame(frame, header.type), encodeCbor(header));
   const signature = identity.sign(signedBytes({ header, sealed }));
   return encodeCbor({ header, sealed, signature });
 }
@@ -52,7 +44,7 @@ export function parseFrame(bytes: Uint8Array): SealedFrame {
   if (frame === null) throw refused('it cannot be read');
   const { header, sealed } = frame;
   const { type, rows, width } = header;
-  if (sealed.byteLength !== NONCE_BYTES + payloadBytes(type, rows, width) + TAG_BYTES) {
+  if (sealed.byteLength !== payloadBytes(type, rows, width) + SEAL_BYTES) {
     throw refused('its length is not that of its shape');
   }
   return frame;
@@ -68,18 +60,8 @@ export function readFrame(bytes: Uint8Array): SealedFrame {
 
 /** The numbers of a frame that `readFrame` gave. Errors: FRAME_REFUSED where it was sealed under another key or changed; NOT_FINITE. */
 export function openFrame({ header, sealed }: SealedFrame, link: Link): Frame {
-  const decipher = createDecipheriv(CIPHER, link.sealKey(header.from), sealed.subarray(0, NONCE_BYTES), {
-    authTagLength: TAG_BYTES,
-  });
-  decipher.setAAD(encodeCbor(header));
-  decipher.setAuthTag(sealed.subarray(sealed.byteLength - TAG_BYTES));
-  let bytes: Uint8Array;
-  try {
-    const body = sealed.subarray(NONCE_BYTES, sealed.byteLength - TAG_BYTES);
-    bytes = new Uint8Array(Buffer.concat([decipher.update(body), decipher.final()]));
-  } catch {
-    throw refused('it does not open');
-  }
+  const bytes = unsealBytes(link.sealKey(header.from), sealed, encodeCbor(header));
+  if (bytes === null) throw refused('it does not open');
   const frame = unpackFrame(bytes, header);
   if (frame === null) {
     throw new PluralError('NOT_FINITE', 'a frame between two parts of the model has NaN or infinity in it', {
